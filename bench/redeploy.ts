@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runBundle } from '../__tests__/servers/doors.js';
+import { runBundle } from '../__tests__/servers/entry-points.js';
 import { installNext, nextVersion } from '../__tests__/servers/next-app.js';
 import { type Origin, startOrigin } from '../__tests__/servers/origin.js';
 import { kill } from '../__tests__/servers/pm2.js';

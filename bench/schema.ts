@@ -7,8 +7,8 @@ import { openDatabase } from '../src/database/connection/open.js';
 import { driftQuery } from '../src/database/schema/drift.js';
 import { fingerprintQuery, readFingerprint } from '../src/database/schema/fingerprint.js';
 import { judgeSchema, readSchemaRows, schemaFactsQuery } from '../src/database/schema/schema-facts.js';
-import { parseDatabaseUrl } from '../src/settings/database-url.js';
-import type { DatabaseSettings } from '../src/settings/settings.js';
+import { parseDatabaseUrl } from '../src/inputs/checks/database-url.js';
+import type { DatabaseSettings } from '../src/inputs/settings.js';
 import { interleaved, spread, table, writeSection } from './measure.js';
 
 const rounds = Number(process.argv[2] ?? 7);

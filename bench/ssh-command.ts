@@ -1,5 +1,5 @@
 /** One connection of this action's SSH client with some commands on it; a process of its own for bench/ssh.ts. */
-import { connect } from '../src/vps/connection.js';
+import { connect } from '../src/server/ssh/connection.js';
 
 const [port, user, key, blob, commands] = process.argv.slice(2) as [string, string, string, string, string];
 const started = performance.now();

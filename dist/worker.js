@@ -136,13 +136,13 @@ var __webpack_exports__ = {};
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
-;// CONCATENATED MODULE: ./compiled/src/base/given.js
+;// CONCATENATED MODULE: ./compiled/src/lib/defined-only.js
 /** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
-function given(fields) {
+function definedOnly(fields) {
     return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/report.js
+;// CONCATENATED MODULE: ./compiled/src/lib/report.js
 /**
  * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
@@ -219,7 +219,7 @@ function problemKey({ message, at }) {
 
 ;// CONCATENATED MODULE: external "node:crypto"
 const external_node_crypto_namespaceObject = require("node:crypto");
-;// CONCATENATED MODULE: ./compiled/src/base/seal.js
+;// CONCATENATED MODULE: ./compiled/src/lib/seal.js
 
 /**
  * The lines of a run's events. They lie in a file that every program of the deploy user can write, the build among
@@ -256,68 +256,6 @@ function mac(key, n, event) {
     return (0,external_node_crypto_namespaceObject.createHmac)('sha256', key).update(`${n}\n${event}`).digest();
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/when-aborted.js
-/**
- * Calls `act` when the signal fires, and at once where it has fired already: a listener that is added then is never
- * called. Returns a function that removes the listener. No other place adds one; a test holds that.
- * `act` may be called before this returns, so it must not rely on what is returned.
- */
-function whenAborted(signal, act) {
-    if (!signal)
-        return () => { };
-    if (signal.aborted) {
-        act();
-        return () => { };
-    }
-    signal.addEventListener('abort', act, { once: true });
-    return () => signal.removeEventListener('abort', act);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/retry.js
-
-
-/** Waits `milliseconds`. @throws Cancelled as soon as the signal fires. */
-function pause(milliseconds, signal) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-            listenNoMore();
-            resolve();
-        }, milliseconds);
-        const listenNoMore = whenAborted(signal, () => {
-            clearTimeout(timer);
-            reject(new Cancelled());
-        });
-    });
-}
-/**
- * Milliseconds before try number `attempt` (from 1): `first` doubled each time, at most `longest`,
- * with up to a quarter of jitter so that parallel runs do not stay in step.
- */
-function backoff(attempt, first, longest, random = Math.random) {
-    const base = Math.min(longest, first * 2 ** (attempt - 1));
-    return Math.round(base * (0.75 + random() / 4));
-}
-/**
- * Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out.
- * @throws the last error of `work`; Cancelled when the signal fires during a wait.
- */
-async function retry(options, work) {
-    const started = performance.now();
-    for (let attempt = 1;; attempt++) {
-        try {
-            return await work(attempt);
-        }
-        catch (error) {
-            const wait = backoff(attempt, options.first, options.longest);
-            const late = performance.now() - started + wait > options.deadline;
-            if (attempt >= options.tries || late || options.signal?.aborted || !options.worthwhile(error))
-                throw error;
-            options.onRetry?.(error, attempt, wait);
-            await pause(wait, options.signal);
-        }
-    }
-}
-
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = require("node:path");
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/files.js
@@ -348,7 +286,7 @@ function writeAtomically(file, content, mode = 0o600) {
         (0,external_node_fs_namespaceObject.renameSync)(next, file);
     }
     catch (error) {
-        remove(next);
+        removePath(next);
         throw error;
     }
     syncFolder((0,external_node_path_namespaceObject.dirname)(file));
@@ -432,7 +370,7 @@ function isFile(path) {
 function isSymlink(path) {
     return present(path) && (0,external_node_fs_namespaceObject.lstatSync)(path).isSymbolicLink();
 }
-function remove(path) {
+function removePath(path) {
     (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true, maxRetries: 3 });
 }
 /** The device of a path, or of the nearest folder above it that exists: renames work only within one. */
@@ -443,1180 +381,26 @@ function deviceOf(path) {
     return (0,external_node_fs_namespaceObject.statSync)(at).dev;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host/reserve.js
-
-
-
-
-
-/**
- * Room on the disk that a run takes beforehand and gives back when the disk is full: for what must be written down
- * whatever happens (the plan, the journal, the end), and for the files of a commit that git brings on the way there and
- * back. A process is one run, so what it holds is kept here.
- */
-/** Bytes. A plan, its journal lines and an end are a few thousand each. */
-const FOR_RECORDS = 256 * 1_024;
-const AT_ONCE = 1_048_576;
-/** The files that hold room now. The first is given back first. */
-const held = [];
-/** @throws a Failure where there is not so much room: then what needs it must not begin. */
-function holdReserve(file, bytes = FOR_RECORDS) {
-    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(file), { recursive: true, mode: 0o700 });
-    try {
-        const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'w', 0o600);
-        try {
-            // Bytes that no file system compresses or leaves out.
-            for (let left = bytes; left > 0; left -= AT_ONCE)
-                writeAll(fd, (0,external_node_crypto_namespaceObject.randomBytes)(Math.min(left, AT_ONCE)));
-            (0,external_node_fs_namespaceObject.fsyncSync)(fd);
-        }
-        finally {
-            (0,external_node_fs_namespaceObject.closeSync)(fd);
-        }
-    }
-    catch (error) {
-        remove(file);
-        throw isDiskFull(error) ? fullDisk((0,external_node_path_namespaceObject.dirname)(file), bytes) : error;
-    }
-    held.push(file);
-}
-/** Gives all room back; false where none is held. */
-function freeReserve() {
-    const files = held.splice(0);
-    for (const file of files)
-        remove(file);
-    return files.length > 0;
-}
-/** Does a write that must succeed: on a full disk again, each time with a part of the room that is held. */
-function withReserve(write) {
-    for (;;) {
-        try {
-            return write();
-        }
-        catch (error) {
-            const file = isDiskFull(error) ? held.shift() : undefined;
-            if (file === undefined)
-                throw error;
-            remove(file);
-        }
-    }
-}
-/** Begins something. @throws a Failure with words for a person where the disk has no room for it. */
-function refuseFullDisk(place, begin) {
-    try {
-        return begin();
-    }
-    catch (error) {
-        throw isDiskFull(error) ? fullDisk(place, FOR_RECORDS) : error;
-    }
-}
-/** True where a write failed for want of room: of the disk, or of what this user may have of it. */
-function isDiskFull(error) {
-    const { code } = error;
-    return code === 'ENOSPC' || code === 'EDQUOT';
-}
-const NEXT = 'Free some space there (df -h; df -i): old logs, docker images, caches. Then start the workflow again.';
-function fullDisk(place, bytes) {
-    return new Failure({
-        message: `The disk of the server is full: there is no room for ${Math.ceil(bytes / 1_024)} KiB at ${place}. Nothing was changed.`,
-        next: NEXT,
-    });
-}
-/** A problem that a full disk has made, in the words of whichever program met it, with what to do. Pure. */
-function withAdvice(problem) {
-    if (!/ENOSPC|EDQUOT|no space left on device|out of diskspace|disk quota exceeded/i.test(problem.message))
-        return problem;
-    return { ...problem, message: `The disk of the server is full: ${problem.message}`, next: NEXT };
-}
-
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = require("node:os");
-;// CONCATENATED MODULE: ./compiled/src/worker/host/room.js
-
-
-
-
-/** A deploy needs room for a second copy of everything. */
-const LEAST_FREE_BYTES = 512 * 1_048_576;
-const LEAST_FREE_INODES = 20_000;
-const LITTLE_MEMORY = 512 * 1_048_576;
-/** What is free on the disk of the application, and of the memory. */
-function room(appPath) {
-    let at = appPath;
-    while (!isFolder(at))
-        at = (0,external_node_path_namespaceObject.dirname)(at);
-    const disk = (0,external_node_fs_namespaceObject.statfsSync)(at);
-    return {
-        freeBytes: disk.bavail * disk.bsize,
-        // File systems without a fixed number of inodes (btrfs) say 0 of 0.
-        ...(disk.files === 0 ? {} : { freeInodes: disk.ffree }),
-        memoryBytes: availableMemory(),
-    };
-}
-/** Less than what a file of a few lines may take counts as nothing. */
-const AS_GOOD_AS_NOTHING = 64 * 1_024;
-/** True where next to nothing can be written any more at a place, or nothing is there. */
-function isFull(place) {
-    try {
-        const { freeBytes, freeInodes } = room(place);
-        return freeBytes < AS_GOOD_AS_NOTHING || freeInodes === 0;
-    }
-    catch {
-        return false;
-    }
-}
-function availableMemory() {
-    const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1];
-    return kilobytes === undefined ? (0,external_node_os_namespaceObject.freemem)() : Number(kilobytes) * 1_024;
-}
-/** Room that is too little for a second copy, or for a build. Pure over the facts. */
-function judgeRoom(facts, appPath) {
-    const megabytes = (bytes) => `${Math.floor(bytes / 1_048_576)} MB`;
-    if (facts.freeBytes < LEAST_FREE_BYTES)
-        facts.deployRefusals.push({
-            message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
-            next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
-        });
-    if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
-        facts.deployRefusals.push({
-            message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
-            next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
-        });
-    if (facts.memoryBytes < LITTLE_MEMORY)
-        facts.warnings.push({
-            message: `Only ${megabytes(facts.memoryBytes)} of memory are available; a build may be killed.`,
-            next: 'Add swap, or build in the job with build-on: runner.',
-        });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/record/event-lines.js
-
-
-/** Bytes given of a line that is too long. */
-const BEGINNING = 100;
-/** Reads `file` from byte `offset` on. */
-function eventLines(file, offset) {
-    let at = offset;
-    let skipping = false;
-    return {
-        read() {
-            const chunk = readAt(file, at);
-            if (chunk === undefined)
-                return undefined;
-            const { bytes, more } = chunk;
-            const lines = [];
-            let start = 0;
-            /** Behind the last line that says something: an empty one may still be taken back by who writes. */
-            let told = 0;
-            for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, start)) {
-                const line = bytes.toString('utf8', start, end);
-                start = end + 1;
-                if (skipping || line.trim() !== '')
-                    told = start;
-                if (!skipping && told === start)
-                    lines.push({ line, end: at + start });
-                skipping = false;
-            }
-            if (told === 0 && bytes.length === LONGEST_EVENT) {
-                told = bytes.length;
-                if (!skipping)
-                    lines.push({ line: bytes.toString('utf8', 0, BEGINNING), end: at + told });
-                skipping = true;
-            }
-            at += told;
-            return { lines, more: more && told > 0 };
-        },
-    };
-}
-/** At most as much as the longest line, from a byte on. */
-function readAt(file, at) {
-    let fd;
-    try {
-        fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
-    }
-    catch {
-        return undefined;
-    }
-    try {
-        const left = (0,external_node_fs_namespaceObject.fstatSync)(fd).size - at;
-        if (left < 0)
-            return undefined;
-        const bytes = Buffer.alloc(Math.min(left, LONGEST_EVENT));
-        let length = 0;
-        for (let count = -1; length < bytes.length && count !== 0; length += count)
-            count = (0,external_node_fs_namespaceObject.readSync)(fd, bytes, length, bytes.length - length, at + length);
-        return { bytes: bytes.subarray(0, length), more: left > length };
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(fd);
-    }
-}
-/** How many events a worker with this key has told so far, and whether the last one is its end. */
-function sealedSoFar(file, key) {
-    const reader = eventLines(file, 0);
-    let told = 0;
-    let ended = false;
-    for (let found = reader.read(); found !== undefined; found = found.more ? reader.read() : undefined)
-        for (const { line } of found.lines) {
-            const opened = unseal(key, line);
-            if (opened === undefined || opened.n <= told)
-                continue;
-            told = opened.n;
-            ended = JSON.parse(opened.event).kind === 'ended';
-        }
-    return { told, ended };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/proc.js
-
-/** What Linux tells about running programs, from /proc; everything undefined where it cannot be read. */
-/** Identifies a program across the re-use of its id: start time in clock ticks since the host's start. */
-function startTimeOf(pid) {
-    return statFields(pid)?.[19];
-}
-/** Clock ticks a second in /proc, on every architecture that Linux servers run on. */
-const TICKS = 100;
-/** Milliseconds since a program was started; both times count from the host's start, so no clock is asked. */
-function ageOf(pid) {
-    const started = Number(startTimeOf(pid) ?? Number.NaN);
-    try {
-        const up = Number((0,external_node_fs_namespaceObject.readFileSync)('/proc/uptime', 'utf8').split(' ')[0]);
-        const age = Math.round((up - started / TICKS) * 1_000);
-        return Number.isFinite(age) ? age : undefined;
-    }
-    catch {
-        return undefined;
-    }
-}
-/** The id of the program that started this one. */
-function parentOf(pid) {
-    const parent = Number(statFields(pid)?.[1]);
-    return Number.isInteger(parent) ? parent : undefined;
-}
-/** The fields of /proc/<pid>/stat after the name, which may itself hold spaces and brackets. */
-function statFields(pid) {
-    try {
-        const text = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
-        return text.slice(text.lastIndexOf(')') + 2).split(' ');
-    }
-    catch {
-        return undefined;
-    }
-}
-/** True while the program with this id and start time runs (a zombie does not). */
-function isAlive(pid, startTime) {
-    const fields = statFields(pid);
-    return fields !== undefined && fields[0] !== 'Z' && (startTime === undefined || fields[19] === startTime);
-}
-function processEnvironment(pid) {
-    try {
-        const entries = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
-        return Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]));
-    }
-    catch {
-        return undefined;
-    }
-}
-/** The name of its program file, at most 15 characters. */
-function nameOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/comm`, 'utf8').trimEnd();
-    }
-    catch {
-        return undefined;
-    }
-}
-/** The folder in which a program works, symlinks resolved. */
-function cwdOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
-    }
-    catch {
-        return undefined;
-    }
-}
-/** True where a program has the file open, as far as may be looked into it. */
-function holdsOpen(pid, file) {
-    return openedBy(pid).includes(file);
-}
-function commandOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-    }
-    catch {
-        return undefined;
-    }
-}
-/** Ids of all programs, newest last. */
-function allProcesses() {
-    try {
-        return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
-    }
-    catch {
-        return [];
-    }
-}
-/** Ids of the programs that work in a folder or below it. */
-function programsIn(folder) {
-    return allProcesses().filter((pid) => {
-        const cwd = cwdOf(pid);
-        return cwd === folder || cwd?.startsWith(`${folder}/`);
-    });
-}
-/** Ids of the programs that listen on a TCP port and may be looked into; empty where none is found. */
-function listenersOn(port) {
-    return holdersOf(socketsOn(port)).map(({ pid }) => pid);
-}
-/** The sockets that listen on a port, as open descriptors name them. */
-function socketsOn(port) {
-    const sockets = new Set();
-    for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
-        try {
-            for (const inode of listeningInodes((0,external_node_fs_namespaceObject.readFileSync)(table, 'utf8'), port))
-                sockets.add(`socket:[${inode}]`);
-        }
-        catch {
-            // No such table on this host.
-        }
-    }
-    return sockets;
-}
-function holdersOf(sockets) {
-    if (sockets.size === 0)
-        return [];
-    return allProcesses()
-        .map((pid) => ({ pid, holds: openedBy(pid).filter((link) => sockets.has(link)) }))
-        .filter(({ holds }) => holds.length > 0);
-}
-/**
- * The programs behind a TCP port: those that listen, and all that they have started; each as `pid:start time`, which no
- * other ever is. undefined where nobody listens, or one who does may not be looked into. systemd, which only holds a
- * socket for its services, is not among them: it has started everything.
- */
-function programsBehind(port) {
-    const sockets = socketsOn(port);
-    const holders = holdersOf(sockets);
-    const seen = new Set(holders.flatMap(({ holds }) => holds));
-    const listeners = new Set(holders.map(({ pid }) => pid).filter((pid) => pid !== 1 && nameOf(pid) !== 'systemd'));
-    if (listeners.size === 0 || seen.size < sockets.size)
-        return undefined;
-    return new Set(allProcesses()
-        .filter((pid) => descendsFrom(pid, listeners))
-        .flatMap((pid) => {
-        const started = startTimeOf(pid);
-        return started === undefined ? [] : [`${pid}:${started}`];
-    }));
-}
-/** Inodes of the sockets that listen (state 0A) on a port, out of the text of /proc/net/tcp. */
-function listeningInodes(table, port) {
-    const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-    return table
-        .split('\n')
-        .slice(1)
-        .map((line) => line.trim().split(/\s+/))
-        .filter((fields) => fields[1]?.endsWith(wanted) && fields[3] === '0A')
-        .map((fields) => fields[9])
-        .filter((inode) => inode !== undefined);
-}
-/** What the open descriptors of a program lead to; empty where that may not be seen. */
-function openedBy(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).map((fd) => {
-            try {
-                return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/fd/${fd}`);
-            }
-            catch {
-                return '';
-            }
-        });
-    }
-    catch {
-        return [];
-    }
-}
-/** True where `pid` is one of `ancestors` or was started by one, at any distance. */
-function descendsFrom(pid, ancestors) {
-    for (let at = pid; at !== undefined && at > 1; at = parentOf(at))
-        if (ancestors.has(at))
-            return true;
-    return false;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/format.js
-/** Of the files in the state folder on a server. */
-const SERVER_FORMATS = { oldest: 1, newest: 1 };
-/** Of our four tables in a database. */
-const DATABASE_FORMATS = { oldest: 1, newest: 1 };
-/** Whether what was written in a format can be read. Pure. `written` comes from outside and may be anything. */
-function judgeFormat(written, { oldest, newest }) {
-    if (typeof written !== 'number' || !Number.isSafeInteger(written) || written < 1)
-        return 'unmarked';
-    if (written > newest)
-        return 'newer';
-    return written < oldest ? 'older' : 'read';
-}
-/** What is told where it cannot be read; undefined where it can. `begin`: how to go on without what was written. */
-function formatProblem(what, written, known, begin) {
-    switch (judgeFormat(written, known)) {
-        case 'read':
-            return undefined;
-        case 'newer':
-            return {
-                message: `${what} was written by a newer version of this action: in format ${written}, and this one reads up to ${known.newest}. Nothing was changed.`,
-                next: 'Use that version here too: it stands behind "uses:" in the workflow of the last deploy.',
-            };
-        case 'older':
-            return {
-                message: `${what} was written by a version of this action that is too old: in format ${written}, and this one reads from ${known.oldest} on. Nothing was changed.`,
-                next: `Deploy once with a version between the two; the change log says which. ${begin}`,
-            };
-        case 'unmarked':
-            return {
-                message: `${what} does not say in which format it was written: no released version of this action wrote it like this. Nothing was changed.`,
-                next: begin,
-            };
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/shell.js
-/**
- * Quotes one word for a POSIX shell, whatever it holds.
- * @throws Error on a NUL byte, which cannot be passed in an argument.
- */
-function quote(word) {
-    if (word.includes('\0'))
-        throw new Error('a NUL byte cannot be part of a shell word');
-    if (/^[A-Za-z0-9_/:=.,@%+-]+$/.test(word) && !word.startsWith('-') && !word.startsWith('='))
-        return word;
-    return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-/** A command line from its words, each quoted. @throws Error on a NUL byte. */
-function commandLine(...words) {
-    return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/records.js
-
-
-
-
-/** JSON that a later run reads again, perhaps one of another version: each says its format. */
-/** One record as text, on one line. */
-function recordText(value) {
-    return JSON.stringify({ format: SERVER_FORMATS.newest, ...value });
-}
-function writeRecord(file, value) {
-    writeAtomically(file, `${recordText(value)}\n`);
-}
-/** What a record holds, without its format. `what`: what it is, for the message. @throws a Failure where it cannot be read. */
-function parseRecord(text, file, what = file) {
-    const begin = `Look what it is; to go on without it, move it away: mv ${quote(file)} ${quote(`${file}.old`)}`;
-    let value;
-    try {
-        value = JSON.parse(text);
-    }
-    catch {
-        throw new Failure({ message: `${what} is torn: it is no JSON. Nothing was changed.`, next: begin });
-    }
-    const problem = formatProblem(what, value?.format, SERVER_FORMATS, begin);
-    if (problem !== undefined)
-        throw new Failure(problem);
-    const { format: _, ...rest } = value;
-    return rest;
-}
-/** What the file holds; undefined where there is none. @throws a Failure where it cannot be read. */
-function readRecord(file) {
-    const text = readText(file);
-    return text === undefined ? undefined : parseRecord(text, file);
-}
-/**
- * The same for what only tells who is at work: nothing is decided by it that a kernel's lock does not decide. undefined
- * also where it cannot be read.
- */
-function readMark(file) {
-    try {
-        return readRecord(file);
-    }
-    catch (error) {
-        if (error instanceof Failure)
-            return undefined;
-        throw error;
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/record/run-folder.js
-
-
-
-
-
-
-
-
-function runFolderOf(state, run, task) {
-    return runFolderAt(pathOf(state, run, task, run.invocation));
-}
-function runFolderAt(path) {
-    return {
-        path,
-        events: (0,external_node_path_namespaceObject.join)(path, 'events.jsonl'),
-        worker: (0,external_node_path_namespaceObject.join)(path, 'worker.json'),
-        cancel: (0,external_node_path_namespaceObject.join)(path, 'cancel'),
-        go: (0,external_node_path_namespaceObject.join)(path, 'go'),
-        heard: (0,external_node_path_namespaceObject.join)(path, 'heard'),
-        log: (0,external_node_path_namespaceObject.join)(path, 'output.log'),
-        reserve: (0,external_node_path_namespaceObject.join)(path, 'reserve'),
-    };
-}
-/** All runs that have a folder. */
-function allRunFolders(state) {
-    return (0,external_node_fs_namespaceObject.existsSync)(state.runs)
-        ? (0,external_node_fs_namespaceObject.readdirSync)(state.runs).map((name) => runFolderAt((0,external_node_path_namespaceObject.join)(state.runs, name)))
-        : [];
-}
-function pathOf(state, { id, attempt }, ...more) {
-    const parts = [id, String(attempt), ...more].filter((part) => part !== undefined && part !== '');
-    for (const part of parts)
-        if (!/^[A-Za-z0-9_-]*$/.test(part))
-            throw new Failure({ message: `${JSON.stringify(part)} cannot be the name of a run.` });
-    return (0,external_node_path_namespaceObject.join)(state.runs, parts.join('.'));
-}
-/**
- * The mark of a session that is cancelled: it outlives the look of the post step, for workers that begin after it. It
- * lies in a folder among those of the runs, and goes with them.
- */
-function cancelMarkOf(state, run) {
-    return (0,external_node_path_namespaceObject.join)(pathOf(state, run, 'cancelled', run.session), 'cancel');
-}
-function markCancelled(state, run) {
-    const mark = cancelMarkOf(state, run);
-    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(mark), { recursive: true, mode: 0o700 });
-    (0,external_node_fs_namespaceObject.writeFileSync)(mark, '', { mode: 0o600 });
-}
-/** True where this invocation was cancelled, or the whole session to which it belongs. */
-function isCancelled(state, run, folder) {
-    return (0,external_node_fs_namespaceObject.existsSync)(folder.cancel) || (run.session !== undefined && (0,external_node_fs_namespaceObject.existsSync)(cancelMarkOf(state, run)));
-}
-/**
- * Makes the run's folder for this worker. undefined: the run is under way or has ended already, and this worker
- * must leave it alone. A run whose worker was killed is taken over.
- */
-function claimRun(state, run, task, key) {
-    const folder = runFolderOf(state, run, task);
-    (0,external_node_fs_namespaceObject.mkdirSync)(state.runs, { recursive: true, mode: 0o700 });
-    const startTime = startTimeOf(process.pid);
-    const mark = { pid: process.pid, ...given({ startTime }) };
-    // Made complete under another name and then renamed, so that it never exists without its worker's mark.
-    const fresh = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(state.runs, '.new-'));
-    try {
-        const { worker, heard, events, log } = runFolderAt(fresh);
-        (0,external_node_fs_namespaceObject.writeFileSync)(worker, recordText(mark), { mode: 0o600 });
-        for (const empty of [heard, events, log])
-            (0,external_node_fs_namespaceObject.writeFileSync)(empty, '', { mode: 0o600 });
-        (0,external_node_fs_namespaceObject.renameSync)(fresh, folder.path);
-        return { folder, told: 0 };
-    }
-    catch (error) {
-        remove(fresh);
-        if (!(0,external_node_fs_namespaceObject.existsSync)(folder.path))
-            throw error;
-    }
-    if (workerLives(folder))
-        return undefined;
-    const { told, ended } = sealedSoFar(folder.events, key);
-    if (ended)
-        return undefined;
-    writeAtomically(folder.worker, recordText(mark));
-    noteHeard(folder);
-    return { folder, told };
-}
-function workerLives(folder) {
-    const mark = readMark(folder.worker);
-    return mark !== undefined && isAlive(mark.pid, mark.startTime);
-}
-/** Notes that the action is still there. */
-function noteHeard(folder) {
-    const now = new Date();
-    try {
-        (0,external_node_fs_namespaceObject.utimesSync)(folder.heard, now, now);
-    }
-    catch {
-        // The run's folder was pruned meanwhile.
-    }
-}
-/** Milliseconds since the action was last there; both times are of this host's clock. */
-function silence(folder) {
-    return (0,external_node_fs_namespaceObject.existsSync)(folder.heard) ? Math.max(0, Date.now() - (0,external_node_fs_namespaceObject.statSync)(folder.heard).mtimeMs) : 0;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/owner.js
-
-
-
-/** Who owns what on the host, and what is to be done where another one does. */
-/** The name of a user by its id; `uid 1001` where the host knows none. */
-function userName(uid) {
-    return nameIn('/etc/passwd', uid) ?? `uid ${uid}`;
-}
-/** The same of a group: `gid 1001`. */
-function groupName(gid) {
-    return nameIn('/etc/group', gid) ?? `gid ${gid}`;
-}
-function nameIn(file, id) {
-    const line = (readText(file) ?? '').split('\n').find((each) => each.split(':')[2] === String(id));
-    return line?.split(':')[0] || undefined;
-}
-/** The one who deploys, as a word for a command line: also right where the host knows no name. */
-function ownWord() {
-    const name = userName(process.getuid());
-    return name.startsWith('uid ') ? name.slice('uid '.length) : name;
-}
-function ownerOf(path) {
-    return userName((0,external_node_fs_namespaceObject.statSync)(path).uid);
-}
-/** True for what the one who deploys owns, or root. Pure; `us`: the id of the one who deploys. */
-function isOurs(uid, us) {
-    return uid === us || uid === 0;
-}
-/** True where things in a folder may be made, moved and deleted. */
-function isWritable(folder) {
-    try {
-        (0,external_node_fs_namespaceObject.accessSync)(folder, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
-        return true;
-    }
-    catch {
-        return false;
-    }
-}
-/**
- * What to do where folders or files cannot be changed by the one who deploys. What root owns is handed over, and of it
- * only what root itself wrote; what anybody else wrote is never taken over: nobody knows what it is.
- */
-function howToOwn(...paths) {
-    const us = process.getuid();
-    const owned = (by) => paths.filter((path) => by((0,external_node_fs_namespaceObject.statSync)(path).uid));
-    const words = (some) => some.map(quote).join(' ');
-    const [shut, ofRoot] = [owned((uid) => uid === us), owned((uid) => uid === 0 && us !== 0)];
-    const others = owned((uid) => !isOurs(uid, us)).map(ownerOf);
-    return [
-        ...(others.length === 0 ? [] : [`Connect as ${[...new Set(others)].join(' or ')}.`]),
-        ...(shut.length === 0 ? [] : [`Run once on the server: chmod -R u+rwX ${words(shut)}`]),
-        ...(ofRoot.length === 0
-            ? []
-            : [`Run once on the server: sudo chown -R --from=root ${ownWord()}: ${words(ofRoot)}`]),
-    ].join(' ');
-}
-/**
- * What a web server of another user may read of the live version it may read of the next one: a login can have a
- * stricter umask than the one with which the live version was made.
- */
-function stayReadable(live) {
-    if (live !== undefined && ((0,external_node_fs_namespaceObject.statSync)(live).mode & 0o005) === 0o005)
-        process.umask(process.umask() & ~0o055);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/trust.js
-
-
-
-
-/** undefined where nothing has that name, or it may not be looked at. */
-function lyingAt(path) {
-    try {
-        const stats = (0,external_node_fs_namespaceObject.lstatSync)(path);
-        const kind = stats.isSymbolicLink()
-            ? 'link'
-            : stats.isDirectory()
-                ? 'folder'
-                : stats.isFile()
-                    ? 'file'
-                    : 'other';
-        return { path, kind, uid: stats.uid, mode: stats.mode & 0o7777 };
-    }
-    catch {
-        return undefined;
-    }
-}
-/** As many as the kernel follows. */
-const MOST_LINKS = 40;
-/** Every folder and symlink that leads to a path, as the kernel walks it, down to the path itself as far as it exists. */
-function wayTo(path) {
-    const way = [];
-    const names = path.split('/');
-    let at = '/';
-    for (let links = 0;;) {
-        const lying = lyingAt(at);
-        if (lying === undefined)
-            return way;
-        way.push(lying);
-        if (lying.kind === 'link') {
-            if (++links > MOST_LINKS)
-                return way;
-            const target = (0,external_node_fs_namespaceObject.readlinkSync)(at);
-            names.unshift(...target.split('/'));
-            at = (0,external_node_path_namespaceObject.isAbsolute)(target) ? '/' : (0,external_node_path_namespaceObject.dirname)(at);
-        }
-        let name = names.shift();
-        while (name === '' || name === '.')
-            name = names.shift();
-        if (name === undefined)
-            return way;
-        at = name === '..' ? (0,external_node_path_namespaceObject.dirname)(at) : (0,external_node_path_namespaceObject.join)(at, name);
-    }
-}
-/** Why somebody else could have another thing in the place of what lies behind this. Pure. `us`: our own id. */
-function distrustOnTheWay({ kind, uid, mode }, us) {
-    if (!isOurs(uid, us))
-        return 'stranger';
-    // With the sticky bit everybody may make something in it, and nobody may take away what is ours.
-    return kind !== 'link' && (mode & 0o002) !== 0 && (mode & 0o1000) === 0 ? 'open' : undefined;
-}
-/**
- * Why a thing of our own folder cannot be taken for what we wrote. Pure. That a file has a second name elsewhere is no
- * reason: who may write it is said by its owner and its mode, under whatever name.
- */
-function distrustInside({ kind, uid, mode }, us) {
-    if (kind === 'link')
-        return 'link';
-    if (!isOurs(uid, us))
-        return 'stranger';
-    if (kind === 'other')
-        return 'special';
-    return (mode & 0o002) === 0 ? undefined : 'open';
-}
-/** What lies in a folder, and in those below it that `depths` names, as deep as it says. */
-function everythingIn(folder, depths) {
-    return namesIn(folder).flatMap((name) => lyingBelow((0,external_node_path_namespaceObject.join)(folder, name), depths[name] ?? 0));
-}
-function lyingBelow(path, depth) {
-    const lying = lyingAt(path);
-    if (lying === undefined)
-        return [];
-    if (lying.kind !== 'folder' || depth === 0)
-        return [lying];
-    return [lying, ...namesIn(path).flatMap((name) => lyingBelow((0,external_node_path_namespaceObject.join)(path, name), depth - 1))];
-}
-function namesIn(folder) {
-    try {
-        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
-    }
-    catch {
-        // What may not be read by its owner is told where it is needed.
-        return [];
-    }
-}
-/** What is told of a thing that is not trusted. Whatever a stranger wrote is deleted, never taken over. */
-function distrustProblem({ path, uid }, why) {
-    const place = quote(path);
-    switch (why) {
-        case 'link':
-            return {
-                message: `${path} is a symlink of ${userName(uid)}: in the deploy's own folder none is followed.`,
-                next: `Look where it leads (ls -l ${place}), and delete it on the server: sudo rm -- ${place}`,
-            };
-        case 'stranger':
-            return {
-                message: `${path} belongs to ${userName(uid)}, and neither to root nor to the user who deploys: nothing of it is used.`,
-                next: `Look what it is, and delete it on the server: sudo rm -r -- ${place}`,
-            };
-        case 'special':
-            return {
-                message: `${path} is a pipe, a device or a socket, or a file where a folder must be.`,
-                next: `Look what it is (ls -l ${place}), and delete it on the server: sudo rm -- ${place}`,
-            };
-        case 'open':
-            return {
-                message: `${path} can be written by every user of the server.`,
-                next: `Look who wrote there (ls -la ${place}), delete what is not yours, then: ${uid === process.getuid() ? '' : 'sudo '}chmod o-w ${place}`,
-            };
-    }
-}
-/** The first thing on the way to a folder by which others could bring another one into its place. */
-function problemOnTheWay(folder) {
-    const us = process.getuid();
-    for (const lying of wayTo(folder)) {
-        const why = distrustOnTheWay(lying, us);
-        if (why === 'open')
-            return distrustProblem(lying, why);
-        if (why !== undefined)
-            return {
-                message: `${lying.path}, on the way to ${folder}, belongs to ${userName(lying.uid)}, who could put something else in its place.`,
-                next: `Connect as ${userName(lying.uid)}, or use an app-path below folders of root or of the user who deploys.`,
-            };
-    }
-    return undefined;
-}
-/** Symlinks that a stranger made, on the way to a path. */
-function strangeLinks(path) {
-    return wayTo(path)
-        .filter(({ kind, uid }) => kind === 'link' && !isOurs(uid, process.getuid()))
-        .map(({ path, uid }) => ({
-        message: `${path} is a symlink that ${userName(uid)} made, who can let it lead elsewhere at any time.`,
-        next: `Look where it leads (ls -l ${quote(path)}); delete it, and make it anew as root or as the user who deploys.`,
-    }));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/record/layout.js
-
-
-
-/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
-function currentLink(appPath) {
-    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
-    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
-}
-function layoutOf(appPath) {
-    if (isSymlink(currentLink(appPath)))
-        return 'releases';
-    if (!present(appPath))
-        return 'absent';
-    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
-}
-/** What `auto` means for a layout. */
-function strategyFor(layout, asked) {
-    if (asked === 'auto')
-        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
-    if (asked === 'adopt')
-        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
-    if (asked === 'in-place')
-        return layout === 'checkout' ? 'in-place' : undefined;
-    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
-}
-/** The folder that serves now, with symlinks resolved; undefined where there is none. */
-function liveFolder(appPath) {
-    const link = currentLink(appPath);
-    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
-}
-/** The checkout that app-path leads to as a symlink, where that is no release: nobody made it to be left behind. */
-function checkoutBehind(appPath) {
-    if (!isSymlink(appPath) || !isFolder(appPath))
-        return undefined;
-    const target = (0,external_node_fs_namespaceObject.realpathSync)(appPath);
-    // A release of ours has a file .git, one of other tools has none, and an adopted checkout lies among the releases.
-    return isFolder((0,external_node_path_namespaceObject.join)(target, '.git')) && (0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(target)) !== 'releases' ? target : undefined;
-}
-/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
-function releasesFolder(appPath, state) {
-    const link = currentLink(appPath);
-    if (!isSymlink(link))
-        return state.releases;
-    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
-    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
-    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/record/state.js
-
-
-
-
-
-
-
-
-
-
-/** The two places a state folder may be: beside the application, or in the home of who deploys. */
-function statePlaces(appPath, home) {
-    const name = (0,external_node_path_namespaceObject.basename)(appPath);
-    const mark = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(appPath).digest('hex').slice(0, 8);
-    return {
-        beside: (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(appPath), `.${name}.deploy`),
-        atHome: (0,external_node_path_namespaceObject.join)(home, '.muva-deploy', `${name}-${mark}`),
-    };
-}
-function stateFolderAt(path) {
-    return {
-        path,
-        lock: (0,external_node_path_namespaceObject.join)(path, 'lock'),
-        holder: (0,external_node_path_namespaceObject.join)(path, 'holder.json'),
-        state: (0,external_node_path_namespaceObject.join)(path, 'state.json'),
-        journal: (0,external_node_path_namespaceObject.join)(path, 'journal.jsonl'),
-        plan: (0,external_node_path_namespaceObject.join)(path, 'plan.json'),
-        runs: (0,external_node_path_namespaceObject.join)(path, 'runs'),
-        notes: (0,external_node_path_namespaceObject.join)(path, 'notes'),
-        requests: (0,external_node_path_namespaceObject.join)(path, 'requests.log'),
-        releases: (0,external_node_path_namespaceObject.join)(path, 'releases'),
-        shared: (0,external_node_path_namespaceObject.join)(path, 'shared'),
-        repository: (0,external_node_path_namespaceObject.join)(path, 'repository.git'),
-    };
-}
-/** Which place to use: beside where that can be written, else home, else neither. */
-function choosePlace(facts) {
-    if (facts.besideWritable && facts.besideSafe && facts.besideOnSameDevice)
-        return 'beside';
-    return facts.homeWritable && facts.homeSafe && facts.homeOnSameDevice ? 'at-home' : 'nowhere';
-}
-/**
- * Where the state folder is or would be made; a Failure with the command to run where it cannot be. Every command of
- * the worker asks here, so that a run is found again where it was begun, and that nothing is believed or executed which
- * others left there: what has the name of the folder is looked at before anything in it is read.
- */
-function locateStateFolder(appPath, home) {
-    const { beside, atHome } = statePlaces(appPath, home);
-    const found = [beside, atHome].find(present);
-    if (found !== undefined) {
-        refuseUnsafe(found, appPath);
-        return stateFolderAt(found);
-    }
-    const facts = {
-        besideWritable: isWritable((0,external_node_path_namespaceObject.dirname)(appPath)),
-        besideSafe: problemOnTheWay((0,external_node_path_namespaceObject.dirname)(beside)) === undefined,
-        // A symlink is turned where it lies; what it leads to is not moved.
-        besideOnSameDevice: isSymlink(appPath) || deviceOf((0,external_node_path_namespaceObject.dirname)(appPath)) === deviceOf(appPath),
-        homeWritable: isWritable(home),
-        homeSafe: problemOnTheWay((0,external_node_path_namespaceObject.dirname)(atHome)) === undefined,
-        homeOnSameDevice: deviceOf(home) === deviceOf(appPath),
-    };
-    const place = choosePlace(facts);
-    if (place === 'beside')
-        return stateFolderAt(beside);
-    if (place === 'at-home')
-        return stateFolderAt(atHome);
-    throw nowhere(appPath, facts, beside);
-}
-function nowhere(appPath, facts, beside) {
-    const fault = (writable, safe) => !writable
-        ? 'cannot be written by this user'
-        : safe
-            ? 'is on another file system (renames would not be atomic)'
-            : 'is not safe from other users';
-    const unsafe = problemOnTheWay((0,external_node_path_namespaceObject.dirname)(beside));
-    return new Failure({
-        message: `There is no place for the deploy's own folder: ${(0,external_node_path_namespaceObject.dirname)(appPath)} ${fault(facts.besideWritable, facts.besideSafe)}, and the home folder ${fault(facts.homeWritable, facts.homeSafe)}.${unsafe === undefined ? '' : ` ${unsafe.message}`}`,
-        next: unsafe !== undefined
-            ? unsafe.next
-            : facts.besideOnSameDevice
-                ? `Run once on the server: sudo install -d -o ${ownWord()} -m 0711 ${quote(beside)}`
-                : `${appPath} is a mount of its own: put the application into a folder inside it, and give that as app-path.`,
-    });
-}
-/**
- * How deep below the state folder everything must be our own: what is read as true there, or is run. Deeper lies what the
- * application and its builds made, and in `shared` what people put there: neither is asked who wrote it.
- */
-const OWN_DEPTH = {
-    runs: 2,
-    notes: 1,
-    stages: 1,
-    incoming: 1,
-    backups: 1,
-    releases: 1,
-    'repository.git': 1,
-};
-/** @throws a Failure that names everything by which another user could have a word in our deploys. */
-function refuseUnsafe(path, appPath) {
-    const onTheWay = problemOnTheWay((0,external_node_path_namespaceObject.dirname)(path));
-    if (onTheWay !== undefined)
-        throw new Failure(onTheWay);
-    refuseUnowned(lyingAt(path), appPath);
-    const us = process.getuid();
-    const problems = everythingIn(path, OWN_DEPTH).flatMap((lying) => {
-        const why = distrustInside(lying, us);
-        return why === undefined ? [] : [distrustProblem(lying, why)];
-    });
-    if (problems.length > 0)
-        throw new Failure(problems.slice(0, MOST_TOLD));
-}
-/** Problems of one folder that are told: whoever cleans up these sees the others then. */
-const MOST_TOLD = 10;
-/**
- * Two users with a folder each would not see each other's lock and history, and one in the folder of the other would
- * be stuck half-way.
- */
-function refuseUnowned(lying, appPath) {
-    const us = process.getuid();
-    const { path, uid, kind } = lying;
-    const why = kind === 'file' ? 'special' : distrustInside(lying, us);
-    if (why !== undefined && why !== 'stranger')
-        throw new Failure(distrustProblem(lying, why));
-    if (uid !== us) {
-        const owner = userName(uid);
-        const live = liveFolder(appPath)?.startsWith(`${path}/`) ?? false;
-        const away = uid === 0
-            ? `To begin anew without what it holds: sudo mv ${quote(path)} ${quote(`${path}.old`)}`
-            : `If that is not the user who deploys this application, delete it on the server: sudo rm -r -- ${quote(path)}`;
-        throw new Failure({
-            message: `The deploy's own folder ${path} belongs to ${owner}: nothing in it is used.`,
-            next: `Connect as ${owner}${live ? '; the live version lies in it.' : `. ${away}`}`,
-        });
-    }
-    if (!isWritable(path))
-        throw new Failure({
-            message: `The deploy's own folder ${path} cannot be written.`,
-            next: `Run once on the server: chmod u+rwx ${quote(path)}`,
-        });
-}
-/** Locates the folder and makes what is missing in it. */
-function openStateFolder(appPath, home) {
-    const folder = locateStateFolder(appPath, home);
-    makeFolder(folder.path, PASSED_THROUGH);
-    // Others may have been quicker where everybody may make something.
-    refuseUnsafe(folder.path, appPath);
-    for (const path of [folder.releases, folder.shared])
-        makeFolder(path, READABLE);
-    for (const path of [folder.runs, folder.notes])
-        makeFolder(path, PRIVATE);
-    return folder;
-}
-/** A web server that hands out static files itself reaches the releases; everything else is nobody's business. */
-const [PASSED_THROUGH, READABLE, PRIVATE] = [0o711, 0o755, 0o700];
-/**
- * Makes a folder of this mode, whatever the umask is. One that is there keeps its mode: people open it, and a private
- * application closes what is shared. Only the outermost, where it is closed to all others, was made by an upload before the
- * first deploy.
- */
-function makeFolder(path, mode) {
-    const isNew = !present(path);
-    (0,external_node_fs_namespaceObject.mkdirSync)(path, { recursive: true, mode });
-    const { kind, uid, mode: now } = lyingAt(path);
-    if (kind !== 'folder' || uid !== process.getuid())
-        return;
-    if (isNew || mode === PRIVATE || (mode === PASSED_THROUGH && (now & 0o077) === 0))
-        (0,external_node_fs_namespaceObject.chmodSync)(path, mode);
-}
-/** @throws a Failure where another version wrote it, and this one cannot read it. */
-function readState(folder) {
-    return readRecord(folder.state) ?? {};
-}
-function writeState(folder, state) {
-    writeRecord(folder.state, state);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/follow.js
-
-
-
-
-
-
-
-
-/** Milliseconds between two looks for new events, two heartbeats, and how long a run may take to appear. */
-const BETWEEN_LOOKS = 50;
-const BETWEEN_HEARTBEATS = 5_000;
-const UNTIL_IT_APPEARS = 20_000;
-/** Streams the events of a run from a byte offset until its worker is gone; `say` is given each line of the answer. */
-async function followRun(request, home, say) {
-    const folder = await appearing(request, home);
-    const ended = (message) => say(gone(message, isFull(request.app.appPath)));
-    if (!folder)
-        return ended('The run has not begun on the server: no worker has opened its folder.');
-    const events = eventLines(folder.events, request.offset);
-    let beat = performance.now();
-    for (;;) {
-        noteHeard(folder);
-        // Asked before reading, so that a last event written in between is not missed.
-        const alive = workerLives(folder);
-        const found = events.read();
-        if (found === undefined)
-            return say({ kind: 'cut-off' });
-        for (const { line, end } of found.lines)
-            say({ kind: 'event', offset: end, line });
-        if (!found.more && found.lines.length === 0 && !alive)
-            return ended('The worker on the server ended without a result.');
-        if (performance.now() - beat > BETWEEN_HEARTBEATS) {
-            beat = performance.now();
-            say({ kind: 'heartbeat' });
-        }
-        // Also where there is more: a reader that has gone away is noticed in between.
-        await pause(found.more ? 0 : BETWEEN_LOOKS);
-    }
-}
-function gone(message, full) {
-    const repairs = 'The next deploy or rollback repairs what it left half done, and says so.';
-    return {
-        kind: 'gone',
-        problem: full
-            ? {
-                message: `${message} The disk of the server is full.`,
-                next: `Free some space there (df -h; df -i). ${repairs}`,
-            }
-            : { message, next: `It was killed, or the server was restarted. ${repairs}` },
-    };
-}
-/** The run's folder, waited for a moment: the worker may just be starting. */
-async function appearing(request, home) {
-    const end = performance.now() + UNTIL_IT_APPEARS;
-    for (;;) {
-        const folder = findRun(request, request.task, home);
-        if (folder || performance.now() > end)
-            return folder;
-        await pause(BETWEEN_LOOKS);
-    }
-}
-function findRun(request, task, home) {
-    const folder = runFolderOf(locateStateFolder(request.app.appPath, home), request.run, task);
-    return (0,external_node_fs_namespaceObject.existsSync)(folder.worker) ? folder : undefined;
-}
-/**
- * Leaves the mark for which the worker looks; says whether it can still have an effect, as far as the events tell
- * without the key of their seals. What it did is told by the sealed events alone.
- */
-function signal(request, home) {
-    const folder = findRun(request, request.task ?? 'deploy', home);
-    const answer = (accepted, detail) => ({ kind: 'signalled', accepted, detail });
-    if (!folder)
-        return answer(false, 'the run is not known on the server');
-    if (!workerLives(folder))
-        return answer(false, 'the run has ended, or its worker is gone');
-    noteHeard(folder);
-    // Left in any case: after the cutover has begun it changes nothing, and a build could have made up that it has.
-    leaveMark(request.command === 'go' ? folder.go : folder.cancel, folder);
-    if (request.command === 'cancel' && saysPastCutover(folder))
-        return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
-    return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
-}
-/** On a full disk with the room that the run holds there: it would wait in vain for the word. */
-function leaveMark(file, { reserve }) {
-    const mark = () => (0,external_node_fs_namespaceObject.writeFileSync)(file, '', { mode: 0o600 });
-    try {
-        mark();
-    }
-    catch (error) {
-        if (!isDiskFull(error))
-            throw error;
-        remove(reserve);
-        mark();
-    }
-}
-/**
- * Leaves the mark that every worker of a session looks for before it changes anything; also for workers that are still
- * to be started. @throws the file system's error where it cannot be written.
- */
-function cancelSession({ app, run }, home) {
-    markCancelled(openStateFolder(app.appPath, home), run);
-    return { kind: 'signalled', accepted: true, detail: 'what has not cut over stops' };
-}
-const PAST_CUTOVER = /"event":\{"kind":"state","state":"(cutting-over|verifying|putting-back)"\}\}$/;
-function saysPastCutover(folder) {
-    const events = eventLines(folder.events, 0);
-    for (let found = events.read(); found !== undefined; found = found.more ? events.read() : undefined)
-        if (found.lines.some(({ line }) => PAST_CUTOVER.test(line)))
-            return true;
-    return false;
-}
-
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: ./compiled/src/base/cut-text.js
+;// CONCATENATED MODULE: ./compiled/src/lib/cut-text.js
 /** Parts of long texts for messages, cut between words: half a secret would not be found when the message is redacted. */
 /** The start of a text: at most `most` characters, whole words. */
-function beginningOf(text, most) {
+function textStart(text, most) {
     if (text.length <= most)
         return text;
     const cut = text.slice(0, most);
     return /\s/.test(text[most]) ? cut : cut.replace(/\S+$/, '').trimEnd();
 }
 /** The end of a text: at most `most` characters, whole words. */
-function endOf(text, most) {
+function textEnd(text, most) {
     if (text.length <= most)
         return text;
     const cut = text.slice(text.length - most);
     return /\s/.test(text[text.length - most - 1]) ? cut : cut.replace(/^\S+/, '').trimStart();
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/duration.js
+;// CONCATENATED MODULE: ./compiled/src/lib/duration.js
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 /** Milliseconds of `500ms`, `10s`, `5m`, `1h`; undefined for anything else (no bare numbers, no mixed units). */
 function parseDuration(text) {
@@ -1641,13 +425,30 @@ function formatDuration(milliseconds) {
         : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/whole-lines.js
+;// CONCATENATED MODULE: ./compiled/src/lib/when-aborted.js
+/**
+ * Calls `act` when the signal fires, and at once where it has fired already: a listener that is added then is never
+ * called. Returns a function that removes the listener. No other place adds one; a test holds that.
+ * `act` may be called before this returns, so it must not rely on what is returned.
+ */
+function whenAborted(signal, act) {
+    if (!signal)
+        return () => { };
+    if (signal.aborted) {
+        act();
+        return () => { };
+    }
+    signal.addEventListener('abort', act, { once: true });
+    return () => signal.removeEventListener('abort', act);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/whole-lines.js
 /** Characters: the end of a longer line is not waited for. */
 const LONGEST_LINE = 128_000;
 /** Characters: nothing longer is held back. No form of a secret is that long; blanks without end behind the beginning of one could be. */
 const LONGEST_WAIT = 1_000_000;
 /** Redacts nothing: for lines that the program reads itself and that are shown to nobody. */
-const AS_IT_IS = {
+const NO_REDACTION = {
     redact: (text) => text,
     settle: (text) => ({ shown: text, rest: '', before: '' }),
 };
@@ -1698,7 +499,7 @@ function wholeLines({ redact, settle }, tell) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host/program.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/run-program.js
 
 
 
@@ -1767,14 +568,14 @@ function runToEnd(words, options) {
     });
 }
 /** Listens to both pipes of a program. */
-function collectOutput(child, open = () => wholeLines(AS_IT_IS, () => { })) {
+function collectOutput(child, open = () => wholeLines(NO_REDACTION, () => { })) {
     let tail = '';
     const keep = (text) => {
-        tail = endOf(tail + text, TAIL);
+        tail = textEnd(tail + text, TAIL);
     };
     const pipes = [child.stdout, child.stderr].map((pipe) => {
         const told = open();
-        const kept = wholeLines(AS_IT_IS, keep);
+        const kept = wholeLines(NO_REDACTION, keep);
         pipe.setEncoding('utf8').on('data', (text) => {
             told.take(text);
             kept.take(text);
@@ -2310,133 +1111,7 @@ function firstFatal(said) {
     return (lines.find((line) => /^(fatal|error|ERROR):/.test(line)) ?? lines.find(Boolean) ?? 'git said nothing');
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/request-budget.js
-/**
- * How many requests we may send to one application, and at what pace: people limit them (express-rate-limit allows 100
- * in a quarter of an hour by default), and a good version must not be taken back because we asked too often. Pure but
- * for the ledger that is handed in.
- */
-const WINDOW = 15 * 60_000;
-/** What a deploy may ask of one application in all, and what may be asked of it in any quarter of an hour. */
-const MOST = { limit: 60, window: 90 };
-/** The part of it that the server has where the runner asks too; the rest is the runner's. */
-const SERVER_PART = (/* unused pure expression or super */ null && (3 / 4));
-/** The budget of a place. `alone`: nobody else asks the same application in this deploy. */
-function budgetOf(place, alone, run) {
-    const part = alone ? 1 : place === 'server' ? SERVER_PART : 1 - SERVER_PART;
-    return { run, limit: Math.floor(MOST.limit * part), window: Math.floor(MOST.window * part) };
-}
-/** Requests that may go out still. A clock that was set back leaves stamps in the future: they count as well. */
-function requestsLeft(sent, budget, now) {
-    const ofRun = sent.filter(({ run }) => run === budget.run).length;
-    const recent = sent.filter(({ at }) => at > now - WINDOW).length;
-    return Math.max(0, Math.min(budget.limit - ofRun, budget.window - recent));
-}
-/**
- * What one round of checks may use of the requests that are left: half of them, so that whatever comes of it the next
- * round, and the way back, can be proven too; but what it needs at least.
- */
-function allowanceOf(left, needed) {
-    return Math.min(left, Math.max(Math.ceil(left / 2), needed));
-}
-/** Milliseconds: between the first tries, and between later ones where there are requests enough. */
-const FIRST_WAIT = 100;
-const LATER_WAIT = 1_000;
-const SLOWEST_GROWTH = 1.5;
-/**
- * The pace at which an application is asked that answers, but not well yet: milliseconds until the next try, after
- * `elapsed` milliseconds of answers. At first tries follow each other closely, then ever more slowly, so that `trials`
- * of them last for all of `span`.
- */
-function waitWhileBad(elapsed, trials, span) {
-    const most = Math.max(1, trials);
-    const growth = Math.max(SLOWEST_GROWTH, (span / FIRST_WAIT) ** (2 / most));
-    const longest = Math.max(LATER_WAIT, (2 * span) / (most + 2));
-    return Math.round(Math.max(FIRST_WAIT, Math.min(elapsed * (growth - 1), longest)));
-}
-/** Milliseconds until a check that is good is asked again while others of `checks` are waited for. */
-function waitWhileGood(elapsed, checks) {
-    return Math.round(Math.max(LATER_WAIT, elapsed * checks));
-}
-/** Opens the counter for one round of checks that needs `needed` requests where all goes well. */
-function openRequests(ledger, budget, needed, now = Date.now) {
-    const unsent = () => requestsLeft(ledger.sent(), budget, now());
-    const allowance = allowanceOf(unsent(), needed);
-    let used = 0;
-    let underWay = 0;
-    const left = () => Math.min(allowance - used, unsent()) - underWay;
-    return {
-        allowance,
-        left,
-        begin(essential) {
-            if (!essential && left() < 1)
-                return false;
-            underWay += 1;
-            return true;
-        },
-        end(counted) {
-            underWay -= 1;
-            if (!counted)
-                return;
-            used += 1;
-            ledger.add({ at: now(), run: budget.run });
-        },
-    };
-}
-/** A ledger for as long as this process lives. */
-function memoryLedger() {
-    const sent = [];
-    const assets = new Map();
-    return {
-        sent: () => sent,
-        add: (one) => sent.push(one),
-        assets: (version) => assets.get(version) ?? new Set(),
-        addAsset(version, path) {
-            assets.set(version, (assets.get(version) ?? new Set()).add(path));
-        },
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/loopback.js
-/** The name under which a program of this machine is asked, whether it listens on IPv4 or IPv6. */
-const LOOPBACK = 'localhost';
-const ADDRESSES = [
-    { address: '127.0.0.1', family: 4 },
-    { address: '::1', family: 6 },
-];
-/**
- * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
- * alone. The hosts file of the machine is not asked.
- */
-const lookupLoopback = (_name, { all }, done) => {
-    if (all)
-        done(null, ADDRESSES);
-    else
-        done(null, ADDRESSES[0].address, ADDRESSES[0].family);
-};
-
-;// CONCATENATED MODULE: ./compiled/src/base/verified-tls.js
-/**
- * Options of every TLS connection of this program. They are given each time, because Node takes what is left out from the
- * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would accept any certificate.
- */
-const VERIFIED_TLS = { rejectUnauthorized: true, minVersion: 'TLSv1.2' };
-/**
- * Removes that variable from `env`, for the connections that a library makes; to be called before the first. Returns a
- * warning for a person who had set it.
- */
-function verifyAlways(env) {
-    const was = env.NODE_TLS_REJECT_UNAUTHORIZED;
-    delete env.NODE_TLS_REJECT_UNAUTHORIZED;
-    if (was !== '0')
-        return undefined;
-    return {
-        message: `NODE_TLS_REJECT_UNAUTHORIZED=0 is set in this job, and counts for nothing here: every certificate is verified`,
-        next: 'Take it out. An authority of your own is made known with NODE_EXTRA_CA_CERTS (the path of a PEM file) in the env of the job, the one of the database with database-ca-cert.',
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/loopback.js
+;// CONCATENATED MODULE: ./compiled/src/lib/loopback.js
 /** True for names and addresses of the machine itself, also bracketed as in a URL. */
 function isLoopback(host) {
     const name = host.replace(/^\[|\]$/g, '').toLowerCase();
@@ -2446,7 +1121,7 @@ function isLoopback(host) {
         /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/html.js
+;// CONCATENATED MODULE: ./compiled/src/http/html.js
 /** Elements whose content is text up to their own end tag, whatever it looks like. */
 const RAW_TEXT = new Set(['script', 'style', 'title', 'textarea', 'xmp', 'iframe', 'noembed', 'noframes']);
 const SPACE = new Set([' ', '\t', '\n', '\r', '\f']);
@@ -2561,7 +1236,7 @@ function isLetter(character) {
     return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/judge-body.js
+;// CONCATENATED MODULE: ./compiled/src/http/judge-answer.js
 /** Words of a status field that mean trouble; compared in lower case, dashes as blanks. docs/health.md lists them. */
 const UNHEALTHY = new Set(('error|errors|fail|failed|failing|failure|fatal|critical|unhealthy|not healthy|down|dead|offline|' +
     'unavailable|not available|outage|out of service|not ok|not ready|unready|' +
@@ -2708,7 +1383,7 @@ function isRecord(value) {
     return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/assets.js
+;// CONCATENATED MODULE: ./compiled/src/http/assets.js
 
 
 
@@ -2776,12 +1451,41 @@ function judgeAsset(answer) {
     return undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/check.js
+;// CONCATENATED MODULE: ./compiled/src/lib/bytes.js
+/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
+function formatBytes(bytes) {
+    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+    let unit = 0;
+    let size = bytes;
+    for (; size >= 1_024 && unit < units.length - 1; unit++)
+        size /= 1_024;
+    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/http/check.js
 /** The budget allows no more requests now. */
 class NoTurn extends Error {
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/request-words.js
+;// CONCATENATED MODULE: ./compiled/src/http/loopback-lookup.js
+/** The name under which a program of this machine is asked, whether it listens on IPv4 or IPv6. */
+const LOOPBACK = 'localhost';
+const ADDRESSES = [
+    { address: '127.0.0.1', family: 4 },
+    { address: '::1', family: 6 },
+];
+/**
+ * Both addresses of `LOOPBACK`, for a connection that tries one after the other: an application may listen on either
+ * alone. The hosts file of the machine is not asked.
+ */
+const lookupLoopback = (_name, { all }, done) => {
+    if (all)
+        done(null, ADDRESSES);
+    else
+        done(null, ADDRESSES[0].address, ADDRESSES[0].family);
+};
+
+;// CONCATENATED MODULE: ./compiled/src/http/request-messages.js
 
 /** Why a certificate is not accepted; an expired one says since when, whatever else is wrong with it. */
 function certificateWords(code, days) {
@@ -2829,7 +1533,7 @@ function connectionWords(code, part) {
         : { fault: 'cut', words: `the connection was closed without an answer${told}` };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/request.js
+;// CONCATENATED MODULE: ./compiled/src/http/request.js
 
 
 
@@ -2902,7 +1606,10 @@ async function get(url, options) {
     const listenNoMore = whenAborted(options.signal, () => stop(new Cancelled()));
     try {
         const certificateDays = await Promise.race([stopped, connected(socket, url, journey)]);
-        const response = await Promise.race([stopped, ask(protocols, socket, url, options.headers ?? {})]);
+        const response = await Promise.race([
+            stopped,
+            sendRequest(protocols, socket, url, options.headers ?? {}),
+        ]);
         journey.reached('first-byte');
         const read = await Promise.race([stopped, readBody(response, options.bodyLimit)]);
         const { body, whole } = unpack(protocols, read, response.headers['content-encoding'], options.bodyLimit);
@@ -2913,7 +1620,7 @@ async function get(url, options) {
             body,
             whole,
             timings: journey.timings,
-            ...given({ certificateDays }),
+            ...definedOnly({ certificateDays }),
         };
     }
     catch (error) {
@@ -2986,7 +1693,7 @@ function certificateError(socket, days, journey) {
         days,
     });
 }
-function ask({ http }, socket, url, headers) {
+function sendRequest({ http }, socket, url, headers) {
     return new Promise((resolve, reject) => {
         const request = http.request({
             method: 'GET',
@@ -3073,7 +1780,7 @@ function tenths(milliseconds) {
     return Math.round(milliseconds * 10) / 10;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/ask-assets.js
+;// CONCATENATED MODULE: ./compiled/src/http/ask-assets.js
 
 
 
@@ -3089,7 +1796,7 @@ const ASSETS_A_ROUND = 8;
  */
 async function askAssets(all, target, headers, assets, ask) {
     const known = assets.known();
-    const fresh = all.filter((url) => !known.has(ask_assets_pathOf(url)));
+    const fresh = all.filter((url) => !known.has(urlPath(url)));
     const chosen = spread(fresh, Math.min(MOST_ASSETS, Math.max(0, assets.left())));
     const bad = [];
     let next = 0;
@@ -3103,7 +1810,7 @@ async function askAssets(all, target, headers, assets, ask) {
             }
             const asked = await askAsset(url, target, headers, ask);
             if (asked === 'good')
-                assets.add(ask_assets_pathOf(url));
+                assets.add(urlPath(url));
             else if (asked === 'no-turn')
                 outOfTurn += 1;
             else if ('limited' in asked)
@@ -3116,11 +1823,11 @@ async function askAssets(all, target, headers, assets, ask) {
     return {
         bad: bad.sort((a, b) => all.indexOf(a.url) - all.indexOf(b.url)),
         unasked: fresh.length - chosen.length + outOfTurn,
-        ...given({ limited }),
+        ...definedOnly({ limited }),
     };
 }
 /** What a script or style is remembered by. */
-function ask_assets_pathOf(url) {
+function urlPath(url) {
     return url.pathname + url.search;
 }
 /** At most `most` of them, from the first to the last. */
@@ -3163,61 +1870,7 @@ function withoutBase(url, basePath) {
     return bare;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/bytes.js
-/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
-function formatBytes(bytes) {
-    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-    let unit = 0;
-    let size = bytes;
-    for (; size >= 1_024 && unit < units.length - 1; unit++)
-        size /= 1_024;
-    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/looking.js
-
-
-/** Milliseconds that are waited after a 429 at least, whatever the server says. */
-const SHORTEST_RETRY = 1_000;
-/** An answer of 429, with how long it asks to wait: seconds, or a date, which the server's own clock is needed for. */
-function limitedLook({ headers }) {
-    const asked = headers['retry-after'];
-    const seconds = asked !== undefined && /^\d{1,7}$/.test(asked.trim()) ? Number(asked) * 1_000 : undefined;
-    const until = Date.parse(asked ?? '') - Date.parse(headers.date ?? '');
-    const after = seconds ?? (Number.isNaN(until) ? undefined : until);
-    return {
-        ok: false,
-        status: 429,
-        fault: 'status',
-        detail: 'answers 429 (too many requests)',
-        limited: after === undefined ? {} : { after: Math.max(SHORTEST_RETRY, after) },
-    };
-}
-/** Runs one try; where no answer came, what was found says why. @throws every error but NoAnswer. */
-async function looking(work) {
-    try {
-        return await work();
-    }
-    catch (error) {
-        if (!(error instanceof NoAnswer))
-            throw error;
-        return {
-            ok: false,
-            status: null,
-            fault: error.fault,
-            detail: error.message,
-            timings: error.timings,
-            ...(isLasting(error) ? { lasting: 'likely' } : {}),
-            ...given({ certificateDays: error.certificateDays }),
-        };
-    }
-}
-/** True for what waiting does not cure: a certificate that is refused, no way there, a name that does not exist. */
-function isLasting({ certificateDays, fault, code }) {
-    return certificateDays !== undefined || fault === 'route' || code === 'ENOTFOUND';
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/redirects.js
+;// CONCATENATED MODULE: ./compiled/src/http/redirects.js
 
 /** Redirects of the root page that are followed at most. */
 const MOST_REDIRECTS = 3;
@@ -3287,7 +1940,7 @@ function withoutFragment(url) {
     return url.origin + url.pathname + url.search;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/page.js
+;// CONCATENATED MODULE: ./compiled/src/http/find-page.js
 
 
 /** Bytes of a page or health answer that are read. */
@@ -3311,7 +1964,7 @@ function pageFinder(target) {
             if (!isElsewhere(page, endpoint)) {
                 if (page.answer.status !== 429)
                     known.way = way;
-                if (isGood(page))
+                if (isGoodPage(page))
                     known.end = page;
                 return page;
             }
@@ -3331,7 +1984,7 @@ function pageFinder(target) {
             const { url, behindProxy } = known.end;
             const page = { url, behindProxy, answer: await request(url, behindProxy, ask) };
             // The next try begins at the path itself again.
-            if (!isGood(page) && page.answer.status !== 429)
+            if (!isGoodPage(page) && page.answer.status !== 429)
                 delete known.end;
             return page;
         },
@@ -3344,7 +1997,7 @@ function waysOf({ from, basePath, publicOrigin }) {
         return plain;
     return [...plain, ...places.map((below) => ({ below, as: new URL(publicOrigin) }))];
 }
-function isGood({ answer: { status }, refused }) {
+function isGoodPage({ answer: { status }, refused }) {
     return refused === undefined && status >= 200 && status <= 299;
 }
 /**
@@ -3398,7 +2051,50 @@ function proxyHeaders(origin) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/asset-check.js
+;// CONCATENATED MODULE: ./compiled/src/http/looking.js
+
+
+/** Milliseconds that are waited after a 429 at least, whatever the server says. */
+const SHORTEST_RETRY = 1_000;
+/** An answer of 429, with how long it asks to wait: seconds, or a date, which the server's own clock is needed for. */
+function limitedLook({ headers }) {
+    const asked = headers['retry-after'];
+    const seconds = asked !== undefined && /^\d{1,7}$/.test(asked.trim()) ? Number(asked) * 1_000 : undefined;
+    const until = Date.parse(asked ?? '') - Date.parse(headers.date ?? '');
+    const after = seconds ?? (Number.isNaN(until) ? undefined : until);
+    return {
+        ok: false,
+        status: 429,
+        fault: 'status',
+        detail: 'answers 429 (too many requests)',
+        limited: after === undefined ? {} : { after: Math.max(SHORTEST_RETRY, after) },
+    };
+}
+/** Runs one try; where no answer came, what was found says why. @throws every error but NoAnswer. */
+async function looking(work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        if (!(error instanceof NoAnswer))
+            throw error;
+        return {
+            ok: false,
+            status: null,
+            fault: error.fault,
+            detail: error.message,
+            timings: error.timings,
+            ...(isLasting(error) ? { lasting: 'likely' } : {}),
+            ...definedOnly({ certificateDays: error.certificateDays }),
+        };
+    }
+}
+/** True for what waiting does not cure: a certificate that is refused, no way there, a name that does not exist. */
+function isLasting({ certificateDays, fault, code }) {
+    return certificateDays !== undefined || fault === 'route' || code === 'ENOTFOUND';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/http/asset-check.js
 
 
 
@@ -3420,7 +2116,7 @@ function assetsCheck({ target, path, finder, shown, assets }) {
         askPageAgain = false;
         if (page?.answer.status === 429)
             return limitedLook(page.answer);
-        if (page === undefined || !isGoodPage(page)) {
+        if (page === undefined || !asset_check_isGoodPage(page)) {
             const detail = `${name} did not answer 200`;
             return { ok: false, status: null, fault: 'assets', detail, awaitsOther: true };
         }
@@ -3458,14 +2154,59 @@ function lookAt(bad, all, unasked, cut) {
  */
 function stillBad(seen, all, good) {
     return all
-        .filter((url) => !good.has(ask_assets_pathOf(url)))
-        .flatMap((url) => seen.find((each) => ask_assets_pathOf(each.url) === ask_assets_pathOf(url)) ?? []);
+        .filter((url) => !good.has(urlPath(url)))
+        .flatMap((url) => seen.find((each) => urlPath(each.url) === urlPath(url)) ?? []);
 }
-function isGoodPage({ refused, answer }) {
+function asset_check_isGoodPage({ refused, answer }) {
     return refused === undefined && answer.status >= 200 && answer.status <= 299;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/newest-page.js
+;// CONCATENATED MODULE: ./compiled/src/lib/retry.js
+
+
+/** Waits `milliseconds`. @throws Cancelled as soon as the signal fires. */
+function pause(milliseconds, signal) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+            listenNoMore();
+            resolve();
+        }, milliseconds);
+        const listenNoMore = whenAborted(signal, () => {
+            clearTimeout(timer);
+            reject(new Cancelled());
+        });
+    });
+}
+/**
+ * Milliseconds before try number `attempt` (from 1): `first` doubled each time, at most `longest`,
+ * with up to a quarter of jitter so that parallel runs do not stay in step.
+ */
+function backoff(attempt, first, longest, random = Math.random) {
+    const base = Math.min(longest, first * 2 ** (attempt - 1));
+    return Math.round(base * (0.75 + random() / 4));
+}
+/**
+ * Calls `work` until it succeeds, an error is not worthwhile to retry, or tries or time run out.
+ * @throws the last error of `work`; Cancelled when the signal fires during a wait.
+ */
+async function retry(options, work) {
+    const started = performance.now();
+    for (let attempt = 1;; attempt++) {
+        try {
+            return await work(attempt);
+        }
+        catch (error) {
+            const wait = backoff(attempt, options.first, options.longest);
+            const late = performance.now() - started + wait > options.deadline;
+            if (attempt >= options.tries || late || options.signal?.aborted || !options.worthwhile(error))
+                throw error;
+            options.onRetry?.(error, attempt, wait);
+            await pause(wait, options.signal);
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/http/newest-page.js
 
 
 
@@ -3498,7 +2239,7 @@ function newestPage() {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/checks.js
+;// CONCATENATED MODULE: ./compiled/src/http/checks.js
 
 
 
@@ -3539,7 +2280,7 @@ async function askPath(finder, path, health, ask, show) {
         });
         show(page);
         const { status, timings, certificateDays } = page.answer;
-        return { ...judgePage(page, path, health), status, timings, ...given({ certificateDays }) };
+        return { ...judgePage(page, path, health), status, timings, ...definedOnly({ certificateDays }) };
     });
 }
 /** Whether what a path answered is healthy, and what to do where it is not. Pure. */
@@ -3552,7 +2293,7 @@ function judgePage({ answer, refused }, path, health) {
             ok: false,
             fault: 'redirect',
             detail: `answers ${answer.status} and ${refuse}`,
-            ...given({ next }),
+            ...definedOnly({ next }),
         };
     }
     const judged = judgeAnswer(answer, { ...health, path, last: isLast(path, health) });
@@ -3564,9 +2305,191 @@ function judgePage({ answer, refused }, path, health) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/http/answered-version.js
+
+
+
+
+const NOTHING = { texts: [], assets: [] };
+/**
+ * Asks the last health path and the page with the scripts, once each; what does not answer shows nothing. `requests`
+ * counts them, but does not limit them. @throws Cancelled when the signal fires.
+ */
+async function askAnsweredVersion(target, health, signal, requests) {
+    const pages = pageFinder(target);
+    const ask = {
+        timeout: () => health.timeout,
+        signal,
+        async get(url, rest) {
+            requests?.begin(true);
+            try {
+                return await get(url, { ...rest, timeout: health.timeout, signal });
+            }
+            finally {
+                requests?.end(true);
+            }
+        },
+    };
+    const last = health.paths[health.paths.length - 1];
+    const page = assetsPage(health);
+    const look = async (path, show) => {
+        if (path === undefined)
+            return NOTHING;
+        try {
+            const found = await pages.find(path, path !== page, ask);
+            const { refused, answer } = found;
+            return refused === undefined && answer.status >= 200 && answer.status < 300 ? show(found) : NOTHING;
+        }
+        catch (error) {
+            if (error instanceof NoAnswer)
+                return NOTHING;
+            throw error;
+        }
+    };
+    const [told, seen] = await Promise.all([look(last, answerWords), look(page, pageOf)]);
+    return { texts: [...told.texts, ...seen.texts], assets: seen.assets };
+}
+function answerWords({ answer }) {
+    const headers = Object.values(answer.headers).flatMap((value) => value ?? []);
+    return { texts: [answer.body.toString('utf8'), ...headers], assets: [] };
+}
+function pageOf(found) {
+    const { url, behindProxy } = found;
+    const { texts } = answerWords(found);
+    const assets = assetUrls(texts[0], url, behindProxy?.origin).map(({ pathname }) => pathname);
+    return { texts, assets };
+}
+/** True where an answer shows one of the marks. Pure. */
+function shows({ texts, assets }, { commit, texts: wanted, files }) {
+    return (texts.some((text) => wanted.some((each) => text.includes(each)) || namesCommit(text, commit)) ||
+        assets.some((path) => files.has(pathEnds(path)[0])));
+}
+function namesCommit(text, commit) {
+    if (commit === undefined)
+        return false;
+    const words = text.match(/(?<![0-9a-z])[0-9a-f]{7,64}(?![0-9a-z])/gi) ?? [];
+    return words.some((word) => commit.startsWith(word.toLowerCase()));
+}
+/**
+ * By what a path is found again under another root (`dist/assets/app-1.js` is served as `/assets/app-1.js`): its last two
+ * names, and its last alone, which a path of the root is known by.
+ */
+function pathEnds(path) {
+    const names = path.split('/').filter(Boolean);
+    return [names.slice(-2).join('/'), names.slice(-1).join('/')];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/request-budget.js
+/**
+ * How many requests we may send to one application, and at what pace: people limit them (express-rate-limit allows 100
+ * in a quarter of an hour by default), and a good version must not be taken back because we asked too often. Pure but
+ * for the ledger that is handed in.
+ */
+const WINDOW = 15 * 60_000;
+/** What a deploy may ask of one application in all, and what may be asked of it in any quarter of an hour. */
+const MOST = { limit: 60, window: 90 };
+/** The part of it that the server has where the runner asks too; the rest is the runner's. */
+const SERVER_PART = (/* unused pure expression or super */ null && (3 / 4));
+/** The budget of a place. `alone`: nobody else asks the same application in this deploy. */
+function budgetOf(place, alone, run) {
+    const part = alone ? 1 : place === 'server' ? SERVER_PART : 1 - SERVER_PART;
+    return { run, limit: Math.floor(MOST.limit * part), window: Math.floor(MOST.window * part) };
+}
+/** Requests that may go out still. A clock that was set back leaves stamps in the future: they count as well. */
+function requestsLeft(sent, budget, now) {
+    const ofRun = sent.filter(({ run }) => run === budget.run).length;
+    const recent = sent.filter(({ at }) => at > now - WINDOW).length;
+    return Math.max(0, Math.min(budget.limit - ofRun, budget.window - recent));
+}
+/**
+ * What one round of checks may use of the requests that are left: half of them, so that whatever comes of it the next
+ * round, and the way back, can be proven too; but what it needs at least.
+ */
+function allowanceOf(left, needed) {
+    return Math.min(left, Math.max(Math.ceil(left / 2), needed));
+}
+/** Milliseconds: between the first tries, and between later ones where there are requests enough. */
+const FIRST_WAIT = 100;
+const LATER_WAIT = 1_000;
+const SLOWEST_GROWTH = 1.5;
+/**
+ * The pace at which an application is asked that answers, but not well yet: milliseconds until the next try, after
+ * `elapsed` milliseconds of answers. At first tries follow each other closely, then ever more slowly, so that `trials`
+ * of them last for all of `span`.
+ */
+function waitWhileBad(elapsed, trials, span) {
+    const most = Math.max(1, trials);
+    const growth = Math.max(SLOWEST_GROWTH, (span / FIRST_WAIT) ** (2 / most));
+    const longest = Math.max(LATER_WAIT, (2 * span) / (most + 2));
+    return Math.round(Math.max(FIRST_WAIT, Math.min(elapsed * (growth - 1), longest)));
+}
+/** Milliseconds until a check that is good is asked again while others of `checks` are waited for. */
+function waitWhileGood(elapsed, checks) {
+    return Math.round(Math.max(LATER_WAIT, elapsed * checks));
+}
+/** Opens the counter for one round of checks that needs `needed` requests where all goes well. */
+function openRequests(ledger, budget, needed, now = Date.now) {
+    const unsent = () => requestsLeft(ledger.sent(), budget, now());
+    const allowance = allowanceOf(unsent(), needed);
+    let used = 0;
+    let underWay = 0;
+    const left = () => Math.min(allowance - used, unsent()) - underWay;
+    return {
+        allowance,
+        left,
+        begin(essential) {
+            if (!essential && left() < 1)
+                return false;
+            underWay += 1;
+            return true;
+        },
+        end(counted) {
+            underWay -= 1;
+            if (!counted)
+                return;
+            used += 1;
+            ledger.add({ at: now(), run: budget.run });
+        },
+    };
+}
+/** A ledger for as long as this process lives. */
+function memoryLedger() {
+    const sent = [];
+    const assets = new Map();
+    return {
+        sent: () => sent,
+        add: (one) => sent.push(one),
+        assets: (version) => assets.get(version) ?? new Set(),
+        addAsset(version, path) {
+            assets.set(version, (assets.get(version) ?? new Set()).add(path));
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/verified-tls.js
+/**
+ * Options of every TLS connection of this program. They are given each time, because Node takes what is left out from the
+ * environment of the job, where NODE_TLS_REJECT_UNAUTHORIZED=0 would accept any certificate.
+ */
+const VERIFIED_TLS = { rejectUnauthorized: true, minVersion: 'TLSv1.2' };
+/**
+ * Removes that variable from `env`, for the connections that a library makes; to be called before the first. Returns a
+ * warning for a person who had set it.
+ */
+function verifyAlways(env) {
+    const was = env.NODE_TLS_REJECT_UNAUTHORIZED;
+    delete env.NODE_TLS_REJECT_UNAUTHORIZED;
+    if (was !== '0')
+        return undefined;
+    return {
+        message: `NODE_TLS_REJECT_UNAUTHORIZED=0 is set in this job, and counts for nothing here: every certificate is verified`,
+        next: 'Take it out. An authority of your own is made known with NODE_EXTRA_CA_CERTS (the path of a PEM file) in the env of the job, the one of the database with database-ca-cert.',
+    };
+}
+
 ;// CONCATENATED MODULE: external "node:events"
 const external_node_events_namespaceObject = require("node:events");
-;// CONCATENATED MODULE: ./compiled/src/web/check-state.js
+;// CONCATENATED MODULE: ./compiled/src/http/check-state.js
 /** A check that was not asked yet. */
 function newCheckState(name) {
     return {
@@ -3645,7 +2568,7 @@ function findingOf(state, successes) {
     return { ...finding, look: { ...finding.look, fault: look.fault ?? 'timeout', detail } };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/poll-pace.js
+;// CONCATENATED MODULE: ./compiled/src/http/poll-pace.js
 
 
 /** Milliseconds: the first wait for a port that is closed, the longest, and between good answers. */
@@ -3691,46 +2614,7 @@ function failingPause({ checks, successes, answering }, deadline, allowance) {
     return waitWhileBad(answering, trials, deadline);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/try-check.js
-
-
-/** Tries a check once; undefined where the budget allows no request. @throws Cancelled when the signal fires. */
-async function tryCheck(check, options) {
-    const { timeout, signal, requests, essential } = options;
-    const made = { seen: 0, refused: 0 };
-    const ask = {
-        timeout,
-        signal,
-        async get(url, rest) {
-            if (requests?.begin(essential()) === false)
-                throw new NoTurn();
-            let refused = false;
-            try {
-                return await get(url, { ...rest, timeout: timeout(), signal });
-            }
-            catch (error) {
-                refused = error instanceof NoAnswer && error.code === 'ECONNREFUSED';
-                throw error;
-            }
-            finally {
-                requests?.end(!refused);
-                made[refused ? 'refused' : 'seen'] += 1;
-            }
-        },
-    };
-    try {
-        const look = await check.ask(ask);
-        // A check that asks a database makes no request of its own here.
-        return { look, reached: made.seen > 0 || (made.refused === 0 && look.awaitsOther === undefined) };
-    }
-    catch (error) {
-        if (error instanceof NoTurn)
-            return undefined;
-        throw error;
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/turns.js
+;// CONCATENATED MODULE: ./compiled/src/http/spaced-turns.js
 
 
 
@@ -3738,7 +2622,7 @@ async function tryCheck(check, options) {
  * A queue: `turn` resolves for one caller after the other, each `wait()` milliseconds after the one before; `all` lets
  * everybody go at once. @throws Cancelled (from `turn`) when the signal fires.
  */
-function takeTurns(wait, signal) {
+function spacedTurns(wait, signal) {
     let waiting = [];
     let timer;
     const start = () => {
@@ -3784,7 +2668,46 @@ function forever(signal) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/poll.js
+;// CONCATENATED MODULE: ./compiled/src/http/try-check.js
+
+
+/** Tries a check once; undefined where the budget allows no request. @throws Cancelled when the signal fires. */
+async function tryCheck(check, options) {
+    const { timeout, signal, requests, essential } = options;
+    const made = { seen: 0, refused: 0 };
+    const ask = {
+        timeout,
+        signal,
+        async get(url, rest) {
+            if (requests?.begin(essential()) === false)
+                throw new NoTurn();
+            let refused = false;
+            try {
+                return await get(url, { ...rest, timeout: timeout(), signal });
+            }
+            catch (error) {
+                refused = error instanceof NoAnswer && error.code === 'ECONNREFUSED';
+                throw error;
+            }
+            finally {
+                requests?.end(!refused);
+                made[refused ? 'refused' : 'seen'] += 1;
+            }
+        },
+    };
+    try {
+        const look = await check.ask(ask);
+        // A check that asks a database makes no request of its own here.
+        return { look, reached: made.seen > 0 || (made.refused === 0 && look.awaitsOther === undefined) };
+    }
+    catch (error) {
+        if (error instanceof NoTurn)
+            return undefined;
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/http/poll.js
 
 
 
@@ -3820,7 +2743,7 @@ async function poll(checks, options) {
         answering: answeringSince === undefined ? 0 : elapsed() - answeringSince,
     });
     const pauseOfFailing = () => failingPause(standing(), deadline, requests?.allowance);
-    const turns = takeTurns(pauseOfFailing, signal);
+    const turns = spacedTurns(pauseOfFailing, signal);
     const sleepers = sleeping(signal);
     const endWhenDecided = () => {
         if (states.every((state) => isDecided(state, successes)))
@@ -3922,7 +2845,7 @@ function followingController(signal) {
     return controller;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/probe.js
+;// CONCATENATED MODULE: ./compiled/src/http/check-health.js
 
 
 
@@ -3943,9 +2866,9 @@ async function checkHealth(target, health, options = {}) {
         timeout: health.timeout,
         deadline: health.deadline,
         successes: health.successes,
-        ...given({ requests, once: health.once, signal: options.signal, onAttempt: options.onAttempt }),
+        ...definedOnly({ requests, once: health.once, signal: options.signal, onAttempt: options.onAttempt }),
     });
-    return factsOf(target, findings);
+    return checkFacts(target, findings);
 }
 /** `needed`: requests that are kept for the paths. */
 function assetsOf(counted, requests, needed) {
@@ -3987,8 +2910,8 @@ async function answers(url, timeout) {
         request.end();
     });
 }
-function factsOf(target, findings) {
-    const facts = findings.map((finding) => factOf(target.from, finding));
+function checkFacts(target, findings) {
+    const facts = findings.map((finding) => checkFact(target.from, finding));
     const seen = findings.find(({ look }) => look.certificateDays !== undefined);
     if (seen === undefined || !target.baseUrl.startsWith('https:'))
         return facts;
@@ -4010,7 +2933,7 @@ function factsOf(target, findings) {
     ];
 }
 /** One check's outcome as a fact of the report. */
-function factOf(from, { name, ok, attempts, look }) {
+function checkFact(from, { name, ok, attempts, look }) {
     return {
         name,
         from,
@@ -4018,87 +2941,13 @@ function factOf(from, { name, ok, attempts, look }) {
         status: look.status,
         'latency-ms': (!ok && look.status === null) || look.timings === undefined ? null : Math.round(look.timings.total),
         attempts,
-        ...given({ detail: look.detail, timings: look.timings }),
+        ...definedOnly({ detail: look.detail, timings: look.timings }),
         ...(ok || look.fault === undefined ? {} : { fault: look.fault }),
         ...(ok || look.next === undefined ? {} : { next: look.next }),
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/web/version.js
-
-
-
-
-const NOTHING = { texts: [], assets: [] };
-/**
- * Asks the last health path and the page with the scripts, once each; what does not answer shows nothing. `requests`
- * counts them, but does not limit them. @throws Cancelled when the signal fires.
- */
-async function askVersion(target, health, signal, requests) {
-    const pages = pageFinder(target);
-    const ask = {
-        timeout: () => health.timeout,
-        signal,
-        async get(url, rest) {
-            requests?.begin(true);
-            try {
-                return await get(url, { ...rest, timeout: health.timeout, signal });
-            }
-            finally {
-                requests?.end(true);
-            }
-        },
-    };
-    const last = health.paths[health.paths.length - 1];
-    const page = assetsPage(health);
-    const look = async (path, show) => {
-        if (path === undefined)
-            return NOTHING;
-        try {
-            const found = await pages.find(path, path !== page, ask);
-            const { refused, answer } = found;
-            return refused === undefined && answer.status >= 200 && answer.status < 300 ? show(found) : NOTHING;
-        }
-        catch (error) {
-            if (error instanceof NoAnswer)
-                return NOTHING;
-            throw error;
-        }
-    };
-    const [told, seen] = await Promise.all([look(last, wordsOf), look(page, pageOf)]);
-    return { texts: [...told.texts, ...seen.texts], assets: seen.assets };
-}
-function wordsOf({ answer }) {
-    const headers = Object.values(answer.headers).flatMap((value) => value ?? []);
-    return { texts: [answer.body.toString('utf8'), ...headers], assets: [] };
-}
-function pageOf(found) {
-    const { url, behindProxy } = found;
-    const { texts } = wordsOf(found);
-    const assets = assetUrls(texts[0], url, behindProxy?.origin).map(({ pathname }) => pathname);
-    return { texts, assets };
-}
-/** True where an answer shows one of the marks. Pure. */
-function shows({ texts, assets }, { commit, texts: wanted, files }) {
-    return (texts.some((text) => wanted.some((each) => text.includes(each)) || namesCommit(text, commit)) ||
-        assets.some((path) => files.has(pathEnds(path)[0])));
-}
-function namesCommit(text, commit) {
-    if (commit === undefined)
-        return false;
-    const words = text.match(/(?<![0-9a-z])[0-9a-f]{7,64}(?![0-9a-z])/gi) ?? [];
-    return words.some((word) => commit.startsWith(word.toLowerCase()));
-}
-/**
- * By what a path is found again under another root (`dist/assets/app-1.js` is served as `/assets/app-1.js`): its last two
- * names, and its last alone, which a path of the root is known by.
- */
-function pathEnds(path) {
-    const names = path.split('/').filter(Boolean);
-    return [names.slice(-2).join('/'), names.slice(-1).join('/')];
-}
-
-;// CONCATENATED MODULE: ./compiled/src/web/waiting.js
+;// CONCATENATED MODULE: ./compiled/src/http/waiting-progress.js
 
 /** Milliseconds between two messages about what is still being waited for. */
 const EVERY = 10_000;
@@ -4177,7 +3026,7 @@ function shorten(file) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host/health.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/loopback-health.js
 
 
 
@@ -4192,10 +3041,10 @@ const VERSION_REQUESTS = 2;
 function askLoopbackVersion(port, health, signal) {
     const { budget } = health;
     const requests = budget && openRequests(ledgerOf(budget), budget, VERSION_REQUESTS);
-    return askVersion(loopback(port, health), health, signal, requests);
+    return askAnsweredVersion(loopback(port, health), health, signal, requests);
 }
 function loopback(port, { basePath, publicOrigin }) {
-    return { baseUrl: `http://${LOOPBACK}:${port}`, from: 'vps', ...given({ basePath, publicOrigin }) };
+    return { baseUrl: `http://${LOOPBACK}:${port}`, from: 'vps', ...definedOnly({ basePath, publicOrigin }) };
 }
 /** Asks the application on loopback until every check is good, or the deadline is over. */
 async function askLoopback(check) {
@@ -4207,8 +3056,8 @@ async function askLoopback(check) {
         const facts = await checkHealth(loopback(check.port, check.health), {
             ...health,
             ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
-            ...given({ expectSha: check.sha }),
-        }, { signal: check.signal, onAttempt: waiting.note, ...given({ counted }) });
+            ...definedOnly({ expectSha: check.sha }),
+        }, { signal: check.signal, onAttempt: waiting.note, ...definedOnly({ counted }) });
         return { facts, healthy: facts.every(({ ok }) => ok) };
     }
     finally {
@@ -4233,353 +3082,482 @@ function unhealthy(what, facts, next) {
     return new Failure({ message: `${what}: ${why}.`, next: sick?.next ?? next });
 }
 
-// EXTERNAL MODULE: external "node:net"
-var external_node_net_ = __nccwpck_require__(30);
-;// CONCATENATED MODULE: ./compiled/src/worker/host/port.js
-
-
-/** True where a port of this host takes a connection within `timeout` milliseconds; it is closed again at once. */
-function connects(port, timeout) {
-    return new Promise((resolve) => {
-        const socket = (0,external_node_net_.connect)({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
-        const done = (open) => {
-            clearTimeout(timer);
-            socket.destroy();
-            resolve(open);
-        };
-        const timer = setTimeout(() => done(false), timeout);
-        socket.once('connect', () => done(true)).once('error', () => done(false));
-    });
+;// CONCATENATED MODULE: ./compiled/src/lib/empty-connection.js
+/** What is said of a connection input that is empty although something points to its part: it is not skipped silently. */
+const EMPTY_CONNECTION = 'is empty: secret not set, or not available to forks';
+/** A connection that is empty although what earlier deploys left behind points to its part. */
+function emptyConnection(input, next) {
+    return { message: `${input}: ${EMPTY_CONNECTION}`, next };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/entry.js
-/** The port of an entry: PORT in its environment, or -p / --port in its arguments. */
-function portOf(entry) {
-    const fromArguments = portInArguments(entry.args);
-    const text = fromArguments ?? entry.env.PORT;
-    const port = Number(text);
-    return text !== undefined && Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
-}
-function portInArguments(args) {
-    for (const [index, word] of args.entries()) {
-        const joined = /^(?:--port=|-p=?)(\d+)$/.exec(word);
-        if (joined)
-            return joined[1];
-        if (word === '-p' || word === '--port')
-            return args[index + 1];
-    }
-    return undefined;
-}
-/** The arguments with the port replaced wherever it is given. */
-function withPort(args, port) {
-    return args.map((word, index) => {
-        const joined = /^(--port=|-p=?)\d+$/.exec(word);
-        if (joined)
-            return `${joined[1]}${port}`;
-        const before = args[index - 1];
-        return (before === '-p' || before === '--port') && /^\d+$/.test(word) ? String(port) : word;
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/build/rehearse.js
-
-
-
-
-
-
-
-
-
-/** Why a new version is not rehearsed; undefined where it is. */
-function rehearsalObstacle(rehearse, supervisor, entry) {
-    return rehearse ? supervisor.rehearsalObstacle(entry) : 'rehearse is false';
-}
+;// CONCATENATED MODULE: ./compiled/src/lib/shell.js
 /**
- * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
- * spare one.
+ * Quotes one word for a POSIX shell, whatever it holds.
+ * @throws Error on a NUL byte, which cannot be passed in an argument.
  */
-function rehearsalCommand(entry, from) {
-    const args = withPort(entry.args, from.port);
-    const place = (text) => {
-        for (const live of from.live)
-            if (text === live || text.startsWith(`${live}/`))
-                return from.stage + text.slice(live.length);
-        return text;
-    };
-    const script = place(entry.script);
-    const interpreter = entry.interpreter === 'none' ? [] : entry.interpreter === 'node' ? [from.node] : [entry.interpreter];
+function quote(word) {
+    if (word.includes('\0'))
+        throw new Error('a NUL byte cannot be part of a shell word');
+    if (/^[A-Za-z0-9_/:=.,@%+-]+$/.test(word) && !word.startsWith('-') && !word.startsWith('='))
+        return word;
+    return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+/** A command line from its words, each quoted. @throws Error on a NUL byte. */
+function commandLine(...words) {
+    return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
+}
+
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./compiled/src/worker/host/free-space.js
+
+
+
+
+/** A deploy needs room for a second copy of everything. */
+const LEAST_FREE_BYTES = 512 * 1_048_576;
+const LEAST_FREE_INODES = 20_000;
+const LITTLE_MEMORY = 512 * 1_048_576;
+/** What is free on the disk of the application, and of the memory. */
+function freeSpace(appPath) {
+    let at = appPath;
+    while (!isFolder(at))
+        at = (0,external_node_path_namespaceObject.dirname)(at);
+    const disk = (0,external_node_fs_namespaceObject.statfsSync)(at);
     return {
-        words: [...interpreter, ...(interpreter.length === 0 ? [] : entry.nodeArgs), script, ...args.map(place)],
-        cwd: place(entry.cwd),
-        env: { ...entry.env, PORT: String(from.port), REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
+        freeBytes: disk.bavail * disk.bsize,
+        // File systems without a fixed number of inodes (btrfs) say 0 of 0.
+        ...(disk.files === 0 ? {} : { freeInodes: disk.ffree }),
+        memoryBytes: availableMemory(),
     };
 }
-/** A port on which nobody listens now, on any address of the host. */
-function sparePort() {
-    return new Promise((resolve, reject) => {
-        const server = (0,external_node_net_.createServer)();
-        server.once('error', reject);
-        server.listen(0, () => {
-            const address = server.address();
-            server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-        });
-    });
-}
-/** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
-async function rehearse(options) {
-    const { command, port, sha, health, signal } = options;
-    const child = (0,external_node_child_process_namespaceObject.spawn)(command.words[0], command.words.slice(1), {
-        cwd: command.cwd,
-        env: { ...options.tools.env, ...command.env },
-        stdio: ['ignore', 'pipe', 'pipe'],
-        detached: true,
-    });
-    const heard = collectOutput(child, options.log);
-    const said = () => lastLines(heard.tail(), 12);
-    const stopAsking = new AbortController();
-    const listening = listensAfter(port, stopAsking.signal);
-    const listenNoMore = whenAborted(signal, () => stopAsking.abort());
-    let ended;
-    const exited = new Promise((resolve) => {
-        const note = (why) => {
-            ended ??= why;
-            stopAsking.abort();
-            resolve();
-        };
-        child.once('error', (error) => note(`could not be started: ${error.message}`));
-        whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
-    });
+/** Less than what a file of a few lines may take counts as nothing. */
+const AS_GOOD_AS_NOTHING = 64 * 1_024;
+/** True where next to nothing can be written any more at a place, or nothing is there. */
+function isFull(place) {
     try {
-        const asked = await askLoopback({
-            port,
-            health,
-            sha,
-            expectVersion: true,
-            signal: stopAsking.signal,
-            tell: options.tell,
-        });
-        if (!asked.healthy)
-            throw unhealthyRehearsal(asked.facts, said());
-        return { facts: asked.facts, bootMs: await listening };
-    }
-    catch (error) {
-        if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
-            throw new Failure({
-                message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
-                next: `The live version was not touched. ${secondPort(said()) ?? 'Start the build on your machine with the same environment.'}`,
-            });
-        throw error;
-    }
-    finally {
-        listenNoMore();
-        stopAsking.abort();
-        if (child.pid !== undefined && ended === undefined) {
-            await endGroup(child.pid, 3_000, 'SIGINT');
-            await exited;
-        }
-        heard.end();
-    }
-}
-/** Milliseconds between two looks whether the port is open, and that one may take. */
-const rehearse_BETWEEN_LOOKS = 50;
-const LONGEST_LOOK = 1_000;
-/** Milliseconds from now until a port is open, or until nobody wants to know any more. */
-async function listensAfter(port, signal) {
-    const started = performance.now();
-    while (!signal.aborted && !(await connects(port, LONGEST_LOOK)))
-        await pause(rehearse_BETWEEN_LOOKS);
-    return Math.round(performance.now() - started);
-}
-/** What to do where the new version wants a port besides its own, which the live version has. */
-function secondPort(said) {
-    if (!/EADDRINUSE|address already in use/i.test(said))
-        return undefined;
-    return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
-}
-function unhealthyRehearsal(facts, said) {
-    const failure = unhealthy('The new version is not healthy on its spare port', facts, secondPort(said) ?? 'See the output of the rehearsal.');
-    const [problem] = failure.problems;
-    return new Failure({
-        ...problem,
-        message: said === '' ? problem.message : `${problem.message}\n${said}`,
-        next: `The live version was not touched. ${problem.next}`,
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/record/release-name.js
-
-/**
- * `20260102030405-89abcdef-0123456789ab`: sorts by time, and says the commit. What lies between is made up: the live
- * version and its next one may be of one commit and be named in one second, and must never share a folder.
- */
-function newReleaseName(sha, now = new Date()) {
-    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
-    return `${time}-${(0,external_node_crypto_namespaceObject.randomBytes)(4).toString('hex')}-${sha.slice(0, 12)}`;
-}
-/** The name of a commit that people brought live by hand: the same in each look, and never one of a new release. */
-function handMadeName(sha) {
-    return `00000000000000-${sha.slice(0, 12)}`;
-}
-/** True for both of them. */
-function isReleaseName(name) {
-    return /^\d{14}(-[0-9a-f]{8})?-[0-9a-f]{12}$/.test(name);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/record/journal.js
-
-
-
-
-
-/** @throws a Failure where another version wrote what this one cannot read. */
-function readJournal(folder) {
-    return parseJournal(readText(folder.journal) ?? '', folder.journal);
-}
-/**
- * The entries of a journal. Each line says its own format, because lines of several versions follow one another. One that a
- * power cut tore is left out: what it would have said did not finish. @throws a Failure.
- */
-function parseJournal(text, file) {
-    return text.split('\n').flatMap((line, index) => {
-        if (isTorn(line))
-            return [];
-        return [parseRecord(line, file, `Line ${index + 1} of ${file}`)];
-    });
-}
-function isTorn(line) {
-    try {
-        JSON.parse(line);
-        return false;
+        const { freeBytes, freeInodes } = freeSpace(place);
+        return freeBytes < AS_GOOD_AS_NOTHING || freeInodes === 0;
     }
     catch {
-        return true;
+        return false;
     }
 }
-/** @throws where the line cannot be written, also not with the room of the reserve; nothing of it is there then. */
-function writeJournal(folder, run, entry) {
-    const { id, attempt, url } = run;
-    // A line torn by a power cut must not swallow the next one.
-    const torn = (readText(folder.journal) ?? '\n').endsWith('\n') ? '' : '\n';
-    const line = {
-        ...entry,
-        at: Date.now(),
-        run: { id, attempt, ...given({ url }) },
-    };
-    withReserve(() => appendLine(folder.journal, torn + recordText(line)));
+function availableMemory() {
+    const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText('/proc/meminfo') ?? '')?.[1];
+    return kilobytes === undefined ? (0,external_node_os_namespaceObject.freemem)() : Number(kilobytes) * 1_024;
 }
-/** A commit that people brought live by hand. What it leaves must not go under the name of another one. */
-function handMade(sha) {
-    return { release: handMadeName(sha), sha };
-}
-/**
- * The history with what is really live: a commit that our deploys did not bring came by hand, after all that the journal
- * knows.
- */
-function historyAsFound(history, liveSha) {
-    if (liveSha === undefined || history.live === undefined || history.live.sha === liveSha)
-        return history;
-    const live = handMade(liveSha);
-    return {
-        ...history,
-        live,
-        liveVerified: false,
-        arrivals: [...history.arrivals, { release: live.release }],
-    };
-}
-const isSame = (a, b) => a?.release === b?.release;
-/** Reads the journal from its beginning; order of lines alone decides, never the clock. */
-function historyOf(entries) {
-    const history = {
-        liveVerified: false,
-        verified: [],
-        badShas: new Set(),
-        badReleases: new Set(),
-        pruned: new Set(),
-        deploys: [],
-        arrivals: [],
-        putBack: new Set(),
-        restarted: new Set(),
-        restartedBefore: new Set(),
-    };
-    for (const entry of entries)
-        note(history, entry);
-    return history;
-}
-function note(history, entry) {
-    const ref = { release: entry.release, sha: entry.sha };
-    switch (entry.event) {
-        case 'cutover':
-            history.arrivals.push({ release: ref.release, runId: entry.run.id });
-            history.restartedBefore = history.restarted;
-            if (history.live?.sha !== ref.sha)
-                history.restarted = new Set();
-            history.live = ref;
-            history.liveVerified = false;
-            return;
-        case 'pruned':
-            history.pruned.add(ref.release);
-            return;
-        case 'broken':
-            history.live = ref;
-            history.liveVerified = false;
-            return;
-        case 'put-back':
-            history.putBack.add(entry.run.id);
-            if (entry.from?.release !== ref.release)
-                break;
-            // A first deploy failed: there was nothing to go back to, and nothing is live.
-            delete history.live;
-            history.liveVerified = false;
-            return;
-        case 'rolled-back':
-            markBad(history, ref, entry.from);
-            break;
-        case 'adopted':
-        case 'verified':
-            if (entry.event === 'adopted')
-                history.arrivals.push({ release: ref.release });
-            if (entry.event === 'verified')
-                history.deploys.push({
-                    runId: entry.run.id,
-                    to: ref,
-                    ...given({ from: entry.from }),
-                });
-            if (!history.verified.some((known) => isSame(known, ref)))
-                history.verified.push(ref);
-            break;
-        default:
-            break;
-    }
-    noteRestart(history, entry);
-    history.badShas.delete(ref.sha);
-    history.badReleases.delete(ref.release);
-    history.live = ref;
-    history.liveVerified = history.verified.some((known) => isSame(known, ref));
-}
-/** Whoever was restarted runs what lies on the disk; another commit there leaves the others with what they had. */
-function noteRestart(history, { event, sha, app }) {
-    const undone = event === 'put-back' || event === 'repaired';
-    const kept = undone ? history.restartedBefore : history.live?.sha === sha ? history.restarted : [];
-    history.restarted = new Set([...kept, app]);
-}
-/** True where an application was restarted for the commit that lies on the disk, as far as the journal says. */
-function runsLive({ restarted }, app) {
-    return restarted.size === 0 || restarted.has(app) || restarted.has(undefined);
-}
-/** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */
-function markBad(history, to, from) {
-    if (!from || isSame(from, to))
-        return;
-    const index = (ref) => history.verified.findIndex((known) => isSame(known, ref));
-    if (index(from) >= 0 && index(from) < index(to))
-        return;
-    history.badReleases.add(from.release);
-    if (from.sha !== to.sha)
-        history.badShas.add(from.sha);
+/** Room that is too little for a second copy, or for a build. Pure over the facts. */
+function judgeFreeSpace(facts, appPath) {
+    const megabytes = (bytes) => `${Math.floor(bytes / 1_048_576)} MB`;
+    if (facts.freeBytes < LEAST_FREE_BYTES)
+        facts.deployRefusals.push({
+            message: `Only ${megabytes(facts.freeBytes)} are free on the disk of ${appPath}; a deploy needs ${megabytes(LEAST_FREE_BYTES)}.`,
+            next: 'Free some space (old logs, docker images, pnpm store prune), or lower keep-releases.',
+        });
+    if (facts.freeInodes !== undefined && facts.freeInodes < LEAST_FREE_INODES)
+        facts.deployRefusals.push({
+            message: `Only ${facts.freeInodes} inodes are free on the disk of ${appPath}; a deploy needs ${LEAST_FREE_INODES}.`,
+            next: 'Delete folders with many small files (old node_modules, caches), or lower keep-releases.',
+        });
+    if (facts.memoryBytes < LITTLE_MEMORY)
+        facts.warnings.push({
+            message: `Only ${megabytes(facts.memoryBytes)} of memory are available; a build may be killed.`,
+            next: 'Add swap, or build in the job with build-on: runner.',
+        });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/output-names.js
+;// CONCATENATED MODULE: ./compiled/src/lib/catch-problem.js
+
+/** Does work on which nothing else depends. Never throws: returns why it failed, where it did. */
+function catchProblem(work) {
+    try {
+        work();
+        return undefined;
+    }
+    catch (error) {
+        return problemOf(error);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/processes.js
+
+/** What Linux tells about running programs, from /proc; everything undefined where it cannot be read. */
+/** Identifies a program across the re-use of its id: start time in clock ticks since the host's start. */
+function startTimeOf(pid) {
+    return statFields(pid)?.[19];
+}
+/** Clock ticks a second in /proc, on every architecture that Linux servers run on. */
+const TICKS = 100;
+/** Milliseconds since a program was started; both times count from the host's start, so no clock is asked. */
+function ageOf(pid) {
+    const started = Number(startTimeOf(pid) ?? Number.NaN);
+    try {
+        const up = Number((0,external_node_fs_namespaceObject.readFileSync)('/proc/uptime', 'utf8').split(' ')[0]);
+        const age = Math.round((up - started / TICKS) * 1_000);
+        return Number.isFinite(age) ? age : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+/** The id of the program that started this one. */
+function parentOf(pid) {
+    const parent = Number(statFields(pid)?.[1]);
+    return Number.isInteger(parent) ? parent : undefined;
+}
+/** The fields of /proc/<pid>/stat after the name, which may itself hold spaces and brackets. */
+function statFields(pid) {
+    try {
+        const text = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
+        return text.slice(text.lastIndexOf(')') + 2).split(' ');
+    }
+    catch {
+        return undefined;
+    }
+}
+/** True while the program with this id and start time runs (a zombie does not). */
+function isAlive(pid, startTime) {
+    const fields = statFields(pid);
+    return fields !== undefined && fields[0] !== 'Z' && (startTime === undefined || fields[19] === startTime);
+}
+function processEnvironment(pid) {
+    try {
+        const entries = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'utf8').split('\0').filter(Boolean);
+        return Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]));
+    }
+    catch {
+        return undefined;
+    }
+}
+/** The name of its program file, at most 15 characters. */
+function processName(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/comm`, 'utf8').trimEnd();
+    }
+    catch {
+        return undefined;
+    }
+}
+/** The folder in which a program works, symlinks resolved. */
+function cwdOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** True where a program has the file open, as far as may be looked into it. */
+function holdsOpen(pid, file) {
+    return openedBy(pid).includes(file);
+}
+function commandOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+    }
+    catch {
+        return undefined;
+    }
+}
+/** Ids of all programs, newest last. */
+function allProcesses() {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
+    }
+    catch {
+        return [];
+    }
+}
+/** Ids of the programs that work in a folder or below it. */
+function programsIn(folder) {
+    return allProcesses().filter((pid) => {
+        const cwd = cwdOf(pid);
+        return cwd === folder || cwd?.startsWith(`${folder}/`);
+    });
+}
+/** Ids of the programs that listen on a TCP port and may be looked into; empty where none is found. */
+function listenersOn(port) {
+    return holdersOf(socketsOn(port)).map(({ pid }) => pid);
+}
+/** The sockets that listen on a port, as open descriptors name them. */
+function socketsOn(port) {
+    const sockets = new Set();
+    for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+        try {
+            for (const inode of listeningInodes((0,external_node_fs_namespaceObject.readFileSync)(table, 'utf8'), port))
+                sockets.add(`socket:[${inode}]`);
+        }
+        catch {
+            // No such table on this host.
+        }
+    }
+    return sockets;
+}
+function holdersOf(sockets) {
+    if (sockets.size === 0)
+        return [];
+    return allProcesses()
+        .map((pid) => ({ pid, holds: openedBy(pid).filter((link) => sockets.has(link)) }))
+        .filter(({ holds }) => holds.length > 0);
+}
+/**
+ * The programs behind a TCP port: those that listen, and all that they have started; each as `pid:start time`, which no
+ * other ever is. undefined where nobody listens, or one who does may not be looked into. systemd, which only holds a
+ * socket for its services, is not among them: it has started everything.
+ */
+function programsBehind(port) {
+    const sockets = socketsOn(port);
+    const holders = holdersOf(sockets);
+    const seen = new Set(holders.flatMap(({ holds }) => holds));
+    const listeners = new Set(holders.map(({ pid }) => pid).filter((pid) => pid !== 1 && processName(pid) !== 'systemd'));
+    if (listeners.size === 0 || seen.size < sockets.size)
+        return undefined;
+    return new Set(allProcesses()
+        .filter((pid) => descendsFrom(pid, listeners))
+        .flatMap((pid) => {
+        const started = startTimeOf(pid);
+        return started === undefined ? [] : [`${pid}:${started}`];
+    }));
+}
+/** Inodes of the sockets that listen (state 0A) on a port, out of the text of /proc/net/tcp. */
+function listeningInodes(table, port) {
+    const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+    return table
+        .split('\n')
+        .slice(1)
+        .map((line) => line.trim().split(/\s+/))
+        .filter((fields) => fields[1]?.endsWith(wanted) && fields[3] === '0A')
+        .map((fields) => fields[9])
+        .filter((inode) => inode !== undefined);
+}
+/** What the open descriptors of a program lead to; empty where that may not be seen. */
+function openedBy(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).map((fd) => {
+            try {
+                return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/fd/${fd}`);
+            }
+            catch {
+                return '';
+            }
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** True where `pid` is one of `ancestors` or was started by one, at any distance. */
+function descendsFrom(pid, ancestors) {
+    for (let at = pid; at !== undefined && at > 1; at = parentOf(at))
+        if (ancestors.has(at))
+            return true;
+    return false;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/record-format.js
+/** Of the files in the state folder on a server. */
+const SERVER_FORMATS = { oldest: 1, newest: 1 };
+/** Of our four tables in a database. */
+const DATABASE_FORMATS = { oldest: 1, newest: 1 };
+/** Whether what was written in a format can be read. Pure. `written` comes from outside and may be anything. */
+function judgeFormat(written, { oldest, newest }) {
+    if (typeof written !== 'number' || !Number.isSafeInteger(written) || written < 1)
+        return 'unmarked';
+    if (written > newest)
+        return 'newer';
+    return written < oldest ? 'older' : 'read';
+}
+/** What is told where it cannot be read; undefined where it can. `begin`: how to go on without what was written. */
+function formatProblem(what, written, known, begin) {
+    switch (judgeFormat(written, known)) {
+        case 'read':
+            return undefined;
+        case 'newer':
+            return {
+                message: `${what} was written by a newer version of this action: in format ${written}, and this one reads up to ${known.newest}. Nothing was changed.`,
+                next: 'Use that version here too: it stands behind "uses:" in the workflow of the last deploy.',
+            };
+        case 'older':
+            return {
+                message: `${what} was written by a version of this action that is too old: in format ${written}, and this one reads from ${known.oldest} on. Nothing was changed.`,
+                next: `Deploy once with a version between the two; the change log says which. ${begin}`,
+            };
+        case 'unmarked':
+            return {
+                message: `${what} does not say in which format it was written: no released version of this action wrote it like this. Nothing was changed.`,
+                next: begin,
+            };
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/records.js
+
+
+
+
+/** JSON that a later run reads again, perhaps one of another version: each says its format. */
+/** One record as text, on one line. */
+function recordText(value) {
+    return JSON.stringify({ format: SERVER_FORMATS.newest, ...value });
+}
+function writeRecord(file, value) {
+    writeAtomically(file, `${recordText(value)}\n`);
+}
+/** What a record holds, without its format. `what`: what it is, for the message. @throws a Failure where it cannot be read. */
+function parseRecord(text, file, what = file) {
+    const begin = `Look what it is; to go on without it, move it away: mv ${quote(file)} ${quote(`${file}.old`)}`;
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch {
+        throw new Failure({ message: `${what} is torn: it is no JSON. Nothing was changed.`, next: begin });
+    }
+    const problem = formatProblem(what, value?.format, SERVER_FORMATS, begin);
+    if (problem !== undefined)
+        throw new Failure(problem);
+    const { format: _, ...rest } = value;
+    return rest;
+}
+/** What the file holds; undefined where there is none. @throws a Failure where it cannot be read. */
+function readRecord(file) {
+    const text = readText(file);
+    return text === undefined ? undefined : parseRecord(text, file);
+}
+/**
+ * The same for what only tells who is at work: nothing is decided by it that a kernel's lock does not decide. undefined
+ * also where it cannot be read.
+ */
+function readMark(file) {
+    try {
+        return readRecord(file);
+    }
+    catch (error) {
+        if (error instanceof Failure)
+            return undefined;
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/lock.js
+
+
+
+
+
+
+
+
+
+
+/** Milliseconds between two tries for the lock. */
+const BETWEEN_TRIES = 250;
+/** Holds the application's lock while `work` runs, and says in a file who holds it. */
+async function withLock(folder, run, options, work) {
+    const busy = {
+        onWaiting: () => options.onWaiting(currentHolder(folder)),
+        tooLate: () => lockedOut(currentHolder(folder), options.wait),
+    };
+    return withFileLock(folder.lock, options, busy, async () => {
+        const startTime = startTimeOf(process.pid);
+        const holder = {
+            runId: run.id,
+            attempt: run.attempt,
+            ...definedOnly({ session: run.session, url: run.url, actor: run.actor }),
+            since: Date.now(),
+            pid: process.pid,
+            ...definedOnly({ startTime }),
+        };
+        writeRecord(folder.holder, holder);
+        try {
+            return await work();
+        }
+        finally {
+            // It is only read: the lock itself goes with this program.
+            catchProblem(() => (0,external_node_fs_namespaceObject.rmSync)(folder.holder, { force: true }));
+        }
+    });
+}
+/**
+ * Holds the turn at PM2 while `work` runs: one application of this user at a time is switched. PM2 refuses a second
+ * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
+ */
+async function holdPm2Lock({ file, ...waiting }, onWaiting, work) {
+    const tooLate = () => new Failure({
+        message: `Another application is being switched on this server; waited ${formatDuration(waiting.wait)} for it. Nothing was changed.`,
+        next: 'Start this run again when the other has ended, or raise lock-wait.',
+    });
+    return withFileLock(file, waiting, { onWaiting, tooLate }, work);
+}
+/**
+ * Holds a kernel lock on an open file while `work` runs. Node has no flock, so the program `flock` takes it on our
+ * descriptor, and it stays ours for as long as we keep that open. Descriptors of Node are closed in programs it
+ * starts, so neither PM2 nor the application can keep the lock; a worker that is killed, and a restart of the host,
+ * free it at once. Nothing is ever unlocked by hand.
+ */
+async function withFileLock(file, { wait, signal }, busy, work) {
+    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'a', 0o600);
+    try {
+        const end = performance.now() + wait;
+        for (let tries = 1; !(await tryFlock(fd)); tries++) {
+            if (tries === 1)
+                busy.onWaiting();
+            if (performance.now() > end)
+                throw busy.tooLate();
+            await pause(BETWEEN_TRIES, signal);
+        }
+        return await work();
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+function lockedOut(holder, waited) {
+    return new Failure({
+        message: `Another run deploys this application: ${holderWords(holder)}. Waited ${formatDuration(waited)} for it.`,
+        next: 'Wait until that run has ended and start this one again, or raise lock-wait. There is nothing to unlock by hand.',
+    });
+}
+/** `run 123 by ana (https://…)`: who holds the lock, as far as it is known. */
+function holderWords(holder) {
+    if (!holder)
+        return 'a run that has not said its name yet';
+    const by = holder.actor === undefined ? '' : ` by ${holder.actor}`;
+    const url = holder.url === undefined ? '' : ` (${holder.url})`;
+    return `run ${holder.runId}${by}${url}`;
+}
+/** The holder as written, if that program still runs, and it is of a version that we can read. */
+function currentHolder(folder) {
+    const holder = readMark(folder.holder);
+    return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
+}
+/** Exit code of `flock -n` where somebody else has the lock. */
+const HELD = 1;
+/** True where the lock was free and is now held through `fd`. */
+function tryFlock(fd) {
+    return new Promise((resolve, reject) => {
+        const child = (0,external_node_child_process_namespaceObject.spawn)('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
+        let said = '';
+        child.stderr.setEncoding('utf8').on('data', (text) => {
+            said += text;
+        });
+        child.once('error', () => reject(new Failure({
+            message: 'The program flock is missing on the server; it keeps two deploys apart.',
+            next: 'Install it: apt-get install util-linux (Debian, Ubuntu) or the same package of your system.',
+        })));
+        child.once('close', (code, signal) => {
+            if (code === 0 || code === HELD)
+                return resolve(code === 0);
+            reject(new Failure({
+                message: `The server could not lock its deploy folder: flock ${explainEnd({ code, signal })}. ${lastLines(said, 2)}`,
+                next: 'Look at the file system of that folder: some network file systems know no locks.',
+            }));
+        });
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/build-output-names.js
 
 /** All names of output that anything here knows. */
 const NAMES = {
@@ -4655,632 +3633,117 @@ function isLitter(path) {
     return LITTER.test((0,external_node_path_namespaceObject.basename)(path));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/record/releases.js
-
-
-
-
-
-
-
-function releaseFolder(releases, release) {
-    return (0,external_node_path_namespaceObject.join)(releases, release);
-}
-/** The releases of our own that lie in a folder, oldest first. */
-function releaseNames(releases) {
-    if (!isFolder(releases))
-        return [];
-    return (0,external_node_fs_namespaceObject.readdirSync)(releases).filter(isReleaseName).sort();
-}
-function noteFile(state, release) {
-    return (0,external_node_path_namespaceObject.join)(state.notes, `${release}.json`);
-}
-/** The releases of which something is noted. */
-function notedReleases(state) {
-    if (!isFolder(state.notes))
-        return [];
-    return (0,external_node_fs_namespaceObject.readdirSync)(state.notes)
-        .filter((name) => name.endsWith('.json'))
-        .map((name) => name.slice(0, -'.json'.length))
-        .sort();
-}
-/** @throws a Failure where another version wrote it, and this one cannot read it. */
-function readNote(state, release) {
-    return readRecord(noteFile(state, release));
-}
-function writeNote(state, release, note) {
-    writeRecord(noteFile(state, release), note);
-}
-function dropNote(state, release) {
-    remove(noteFile(state, release));
-}
+;// CONCATENATED MODULE: ./compiled/src/lib/env-text.js
 /**
- * Whether a release that is not live can be put in place without a build: what was built for it must lie in its folder,
- * and not be lost to a build that somebody made by hand in the live checkout. Among releases the folder must hold all
- * of it: what an in-place deploy kept of a version it did not make itself is its output alone.
+ * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
+ * A file that was only half written must not be built into an application. Names no value of it.
  */
-function availability({ state, releases, strategy, live, }) {
-    return (release) => {
-        const folder = releaseFolder(releases, release);
-        // Whatever its name says: what is live is no way back.
-        if (live !== undefined && isFolder(folder) && (0,external_node_fs_namespaceObject.realpathSync)(folder) === live)
-            return false;
-        const note = readNote(state, release);
-        if (note === undefined || !isFolder(folder))
-            return false;
-        const built = strategy === 'in-place' ? note.paths : note.paths.filter(isUsualOutput);
-        if (!(note.kept ?? built).every((path) => present((0,external_node_path_namespaceObject.join)(folder, path))))
-            return false;
-        return strategy === 'in-place' || present((0,external_node_path_namespaceObject.join)(folder, 'REVISION')) || present((0,external_node_path_namespaceObject.join)(folder, '.git'));
-    };
-}
-/** The release that a rollback without a name goes to: verified, not bad, and live before the present one. */
-function previousVerified(history, isAvailable) {
-    const at = history.verified.findIndex(({ release }) => release === history.live?.release);
-    const older = at < 0 ? history.verified : history.verified.slice(0, at);
-    return [...older]
-        .reverse()
-        .find(({ release, sha }) => !history.badReleases.has(release) && !history.badShas.has(sha) && isAvailable(release));
-}
-/** Releases that may be deleted: all but the newest `keep`, the live one, the one before it and the only good one. */
-function prunable(releases, history, keep, isAvailable) {
-    const spared = new Set();
-    const live = history.live?.release;
-    if (live !== undefined)
-        spared.add(live);
-    const previous = previousVerified(history, isAvailable);
-    if (previous)
-        spared.add(previous.release);
-    const verifiedNewestFirst = [...history.verified]
-        .reverse()
-        .filter(({ release }) => releases.includes(release));
-    for (const { release } of verifiedNewestFirst)
-        if (spared.size < keep)
-            spared.add(release);
-    return releases.filter((release) => !spared.has(release));
-}
-/** Deletes a release's folder and what git knows of it as a work tree. */
-async function dropRelease(repository, folder) {
-    if (present(folder))
-        remove(folder);
-    await gitSays(repository, 'worktree', 'prune');
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/decide.js
-
-
-
-/** Whether a commit may be deployed now, from what is live and what the journal remembers. */
-function decideDeploy(question) {
-    const { sha, explicit, attempt, liveSha, liveVerified, history } = question;
-    if (sha === liveSha)
-        return { kind: liveVerified && !mustRepeat(question) ? 'unchanged' : 'go' };
-    if (explicit)
-        return { kind: 'go' };
-    if (history.badShas.has(sha))
-        return {
-            kind: 'refuse',
-            problem: {
-                message: `The commit ${sha} was rolled back on this server and is marked bad.`,
-                next: 'Push a commit that cures it. To deploy this one all the same, name it with ref.',
-            },
-        };
-    if (question.olderThanLive === 'unknown')
-        return {
-            kind: 'refuse',
-            problem: {
-                message: `Whether the commit ${sha} is older than the live commit ${liveSha} cannot be told: the server does not have their history, and its remote did not give it.`,
-                next: 'Run once in the checkout on the server: git fetch --unshallow. To deploy this commit all the same, name it with ref.',
-            },
-        };
-    if (question.olderThanLive === 'no')
-        return { kind: 'go' };
-    const wasLive = history.verified.some((release) => release.sha === sha);
-    if (attempt === 1 && !wasLive)
-        return { kind: 'newer-is-live' };
-    return {
-        kind: 'refuse',
-        problem: {
-            message: `The commit ${sha} is older than the live commit ${liveSha}: this would be a downgrade.`,
-            next: 'To go back use mode: rollback. To deploy this commit all the same, name it with ref.',
-        },
-    };
-}
-/** Why the live commit is deployed once more. */
-function mustRepeat({ history, appName, runId, envChanges, explicit }) {
-    if (envChanges || !runsLive(history, appName))
-        return true;
-    // A person who names a commit wants it deployed; the same run started again has done so.
-    return (explicit && history.deploys.findLast(({ to }) => to.release === history.live?.release)?.runId !== runId);
-}
-/** Where a rollback goes; a Failure where what was asked for is not there. */
-function chooseRollback(question) {
-    const { history, isAvailable, to, appName } = question;
-    // Another application of the same checkout went back before: this one is still to be restarted there.
-    const behind = history.live !== undefined && history.liveVerified && !runsLive(history, appName);
-    if (to !== undefined && to !== 'previous')
-        return namedTarget(to, history, isAvailable, behind);
-    if (to === undefined && question.undoRun !== undefined)
-        return undoTarget(question.undoRun, history, isAvailable, behind);
-    if (behind)
-        return { kind: 'go', to: history.live };
-    const previous = previousVerified(history, isAvailable);
-    if (!previous)
-        throw new Failure({
-            message: 'There is no verified release before the live one that could be put back.',
-            next: 'Deploy a good commit by naming it with ref.',
-        });
-    return { kind: 'go', to: previous };
-}
-function namedTarget(to, history, isAvailable, behind) {
-    const matches = history.verified.filter(({ release, sha }) => release === to || (to.length >= 7 && sha.startsWith(to)));
-    const live = history.live;
-    if (live && matches.some(({ release }) => release === live.release))
-        return behind ? { kind: 'go', to: live } : { kind: 'nothing', why: `${to} is live already` };
-    const kept = [...matches].reverse().find(({ release }) => isAvailable(release));
-    if (kept)
-        return { kind: 'go', to: kept };
-    throw new Failure({
-        message: matches.length === 0
-            ? `${to} was never live and verified on this server.`
-            : `The release of ${to} has been pruned, so it cannot be put back without a build.`,
-        next: 'Deploy that commit by naming it with ref.',
-    });
-}
-/** Undoes all deploys of a run that are live now, down to what was live before the first of them. */
-function undoTarget(runId, history, isAvailable, behind) {
-    const made = history.deploys.filter((deploy) => deploy.runId === runId);
-    const { live } = history;
-    if (made.length === 0)
-        return {
-            kind: 'nothing',
-            why: history.putBack.has(runId)
-                ? `the server has put back what run ${runId} changed already`
-                : `run ${runId} did not change the live version here`,
-        };
-    const ownReleases = new Set(made.map(({ to }) => to.release));
-    if (live === undefined || !ownReleases.has(live.release)) {
-        const own = Math.max(...made.map(({ to }) => arrivalOf(history, to.release)));
-        if (live !== undefined && arrivalOf(history, live.release) > own)
-            return {
-                kind: 'nothing',
-                why: `${live.sha.slice(0, 7)} came after what run ${runId} deployed, and is live`,
-                overtakenBy: live.sha,
-            };
-        if (behind && live !== undefined)
-            return { kind: 'go', to: live };
-        return { kind: 'nothing', why: `what run ${runId} deployed is undone already` };
-    }
-    let from = made.find(({ to }) => to.release === live.release)?.from;
-    while (from && ownReleases.has(from.release)) {
-        const release = from.release;
-        from = made.find(({ to }) => to.release === release)?.from;
-    }
-    if (from &&
-        isAvailable(from.release) &&
-        !history.badReleases.has(from.release) &&
-        history.verified.some(({ release }) => release === from.release))
-        return { kind: 'go', to: from };
-    const before = previousVerified(history, isAvailable);
-    if (before)
-        return { kind: 'go', to: before };
-    throw new Failure({
-        message: `Run ${runId} deployed here, but there is no verified release before it that could be put back.`,
-        next: 'Deploy a good commit by naming it with ref.',
-    });
-}
-/** When a release came last, as a position among all arrivals; -1 where it never did. */
-function arrivalOf({ arrivals }, release) {
-    return arrivals.findLastIndex((arrival) => arrival.release === release);
-}
-/** The runs whose releases came after this one: what they changed elsewhere is ahead of it. */
-function runsSince(history, release) {
-    const since = history.arrivals.slice(arrivalOf(history, release) + 1);
-    return [...new Set(since.flatMap(({ runId }) => runId ?? []))];
-}
-/** What a rollback would do on this host, and which runs it would take back; decided as the rollback itself decides. */
-function wayBack(question) {
-    const { history, undoRun, to: named } = question;
-    const own = named === undefined && undoRun !== undefined ? [undoRun] : undefined;
-    try {
-        const decision = chooseRollback(question);
-        const { live } = history;
-        if (decision.kind === 'nothing')
-            return { ...decision, runs: own ?? (live ? runsSince(history, live.release) : []) };
-        const { to } = decision;
-        const forward = live !== undefined && arrivalOf(history, to.release) > arrivalOf(history, live.release);
-        return { kind: 'go', to, forward, runs: own ?? runsSince(history, to.release) };
-    }
-    catch (error) {
-        return { kind: 'refused', problem: problemsOf(error)[0] };
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/scratch.js
-
-
-
-
-
-/**
- * A new folder that only this user can enter, for what is deleted again at once. @throws a Failure where other users
- * could put one of theirs in its place, and with it what our git would read.
- */
-function scratchFolder(name) {
-    const place = (0,external_node_os_namespaceObject.tmpdir)();
-    if (((0,external_node_fs_namespaceObject.statSync)(place).mode & 0o1002) === 0o002)
-        throw new Failure({
-            message: `${place} can be written by every user of the server and has no sticky bit.`,
-            next: `Run once on the server: sudo chmod +t ${quote(place)}`,
-        });
-    return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(place, `muva-${name}-`));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/ancestry.js
-
-
-
-
-/**
- * Says whether a commit is older than the live one. What a repository knows of history is true, but a shallow clone
- * knows only a part of it: then the commits that are missing are fetched into a scratch repository, which leaves the
- * clone as it is.
- */
-async function isOlder(question) {
-    const { repository, sha, liveSha } = question;
-    if (liveSha === undefined || liveSha === sha)
-        return 'no';
-    if (repository !== undefined) {
-        const [knowsLive, knowsSha] = [await hasCommit(repository, liveSha), await hasCommit(repository, sha)];
-        if (knowsLive && knowsSha) {
-            if (await isAncestor(repository, sha, liveSha))
-                return 'yes';
-            if (await isAncestor(repository, liveSha, sha))
-                return 'no';
+function checkEnvText(text) {
+    if (text.trim() === '')
+        return 'is empty';
+    if (text.includes('\0'))
+        return 'holds a NUL byte';
+    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+    for (let index = 0; index < lines.length; index++) {
+        const line = lines[index].trim();
+        if (line === '' || line.startsWith('#'))
+            continue;
+        const match = /^(?:export\s+)?[\w.-]+(?:\s*=\s*|:\s+)(.*)$/.exec(line);
+        if (!match)
+            return `line ${index + 1} is not NAME=value`;
+        const opened = index + 1;
+        const quote = /^["'`]/.exec(match[1])?.[0];
+        if (quote === undefined)
+            continue;
+        let rest = match[1].slice(1);
+        while (!endsQuote(rest, quote)) {
+            index++;
+            if (index >= lines.length)
+                return `the quote that line ${opened} opens is never closed`;
+            rest = lines[index];
         }
-        if (knowsLive && !(await isShallow(repository)))
-            return 'no';
     }
-    return askHistory(question, liveSha);
+    return undefined;
 }
-/** Milliseconds for the history alone: commits without files, of which a second brings tens of thousands. */
-const LONGEST = 60_000;
-async function askHistory(question, liveSha) {
-    const { tools, repository, sha, request, signal } = question;
-    const from = repository ?? { tools, folder: tools.home };
-    const folder = scratchFolder('history');
-    const scratch = { tools, folder };
-    const inTime = AbortSignal.any([signal, AbortSignal.timeout(LONGEST)]);
+function endsQuote(text, quote) {
+    for (let index = 0; index < text.length; index++) {
+        if (text[index] === '\\' && quote === '"')
+            index++;
+        else if (text[index] === quote)
+            return true;
+    }
+    return false;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/owner.js
+
+
+
+/** Who owns what on the host, and what is to be done where another one does. */
+/** The name of a user by its id; `uid 1001` where the host knows none. */
+function userName(uid) {
+    return nameIn('/etc/passwd', uid) ?? `uid ${uid}`;
+}
+/** The same of a group: `gid 1001`. */
+function groupName(gid) {
+    return nameIn('/etc/group', gid) ?? `gid ${gid}`;
+}
+function nameIn(file, id) {
+    const line = (readText(file) ?? '').split('\n').find((each) => each.split(':')[2] === String(id));
+    return line?.split(':')[0] || undefined;
+}
+/** The one who deploys, as a word for a command line: also right where the host knows no name. */
+function ownWord() {
+    const name = userName(process.getuid());
+    return name.startsWith('uid ') ? name.slice('uid '.length) : name;
+}
+function ownerOf(path) {
+    return userName((0,external_node_fs_namespaceObject.statSync)(path).uid);
+}
+/** True for what the one who deploys owns, or root. Pure; `us`: the id of the one who deploys. */
+function isOurs(uid, us) {
+    return uid === us || uid === 0;
+}
+/** True where things in a folder may be made, moved and deleted. */
+function isWritable(folder) {
     try {
-        const sources = await fetchSources(from, request);
-        await git(scratch, 'init', '-q', '--bare');
-        await reachRemoteLike(scratch, from);
-        for (const commit of [liveSha, sha])
-            await fetchCommit(scratch, commit, sources, inTime, 'its history');
-        return (await isAncestor(scratch, sha, liveSha)) ? 'yes' : 'no';
-    }
-    catch (error) {
-        if (error instanceof TokenNeeded || (error instanceof Cancelled && signal.aborted))
-            throw error;
-        return 'unknown';
-    }
-    finally {
-        remove(folder);
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/some-of.js
-/** Names in a message: all of them where they are few, else the first ones and how many more there are. */
-function someOf(names, most = 5) {
-    const more = names.length > most ? ` and ${names.length - most} more` : '';
-    return `${names.slice(0, most).join(', ')}${more}`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/sameness.js
-
-
-
-/** Whether what lies on the disk is what lay there before, or what lies somewhere else. Nothing here follows a symlink. */
-/** Bytes that are compared at a time: databases and uploads may be larger than the memory. */
-const CHUNK = 1_048_576;
-/** SQLite keeps what was written last beside its file: the file alone may look untouched. */
-const JOURNALS = ['-wal', '-journal'];
-function look(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.lstatSync)(path);
+        (0,external_node_fs_namespaceObject.accessSync)(folder, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
+        return true;
     }
     catch {
-        return undefined;
-    }
-}
-/** True for two files with the same bytes, and for two symlinks with the same target; never for folders. */
-function sameContent(one, other) {
-    const [a, b] = [look(one), look(other)];
-    if (a?.isSymbolicLink() && b?.isSymbolicLink())
-        return (0,external_node_fs_namespaceObject.readlinkSync)(one) === (0,external_node_fs_namespaceObject.readlinkSync)(other);
-    if (!a?.isFile() || !b?.isFile() || a.size !== b.size)
         return false;
-    const files = [(0,external_node_fs_namespaceObject.openSync)(one, 'r'), (0,external_node_fs_namespaceObject.openSync)(other, 'r')];
-    try {
-        const buffers = [Buffer.alloc(CHUNK), Buffer.alloc(CHUNK)];
-        for (;;) {
-            const read = files.map((fd, index) => (0,external_node_fs_namespaceObject.readSync)(fd, buffers[index], 0, CHUNK, null));
-            if (read[0] !== read[1] || buffers[0].compare(buffers[1], 0, read[1], 0, read[0]) !== 0)
-                return false;
-            if (read[0] === 0)
-                return true;
-        }
-    }
-    finally {
-        files.forEach(external_node_fs_namespaceObject.closeSync);
     }
 }
 /**
- * A mark of a file or of a whole folder: the same as long as nobody writes there, also after a move to another place.
- * Made of names, sizes and times, so that a large folder costs no reading.
+ * What to do where folders or files cannot be changed by the one who deploys. What root owns is handed over, and of it
+ * only what root itself wrote; what anybody else wrote is never taken over: nobody knows what it is.
  */
-function stampOf(path) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    for (const line of linesOf(path, ''))
-        hash.update(line).update('\0');
-    for (const suffix of JOURNALS)
-        for (const line of linesOf(path + suffix, suffix))
-            hash.update(line);
-    return hash.digest('hex').slice(0, 24);
-}
-function linesOf(path, name) {
-    const stats = look(path);
-    if (stats === undefined)
-        return [];
-    if (stats.isSymbolicLink())
-        return [`${name}\0${(0,external_node_fs_namespaceObject.readlinkSync)(path)}`];
-    if (!stats.isDirectory())
-        return [`${name}\0${stats.size}\0${stats.mtimeMs}`];
+function howToOwn(...paths) {
+    const us = process.getuid();
+    const owned = (by) => paths.filter((path) => by((0,external_node_fs_namespaceObject.statSync)(path).uid));
+    const words = (some) => some.map(quote).join(' ');
+    const [shut, ofRoot] = [owned((uid) => uid === us), owned((uid) => uid === 0 && us !== 0)];
+    const others = owned((uid) => !isOurs(uid, us)).map(ownerOf);
     return [
-        `${name}/`,
-        ...(0,external_node_fs_namespaceObject.readdirSync)(path)
-            .sort()
-            .flatMap((item) => linesOf((0,external_node_path_namespaceObject.join)(path, item), `${name}/${item}`)),
-    ];
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/as-left.js
-
-
-
-/** Looks at a folder by the note of the release that is live in it. `made`: where that was built. */
-function asLeftIn(folder, note, made) {
-    const stampIn = (path) => note?.stamps[path];
-    return {
-        stamped: (path) => stampIn(path) !== undefined && stampIn(path) === stampOf((0,external_node_path_namespaceObject.join)(folder, path)),
-        written: (path) => {
-            const [here, stamp] = [(0,external_node_path_namespaceObject.join)(folder, path), stampIn(path)];
-            return stamp !== undefined && present(here) && stamp !== stampOf(here);
-        },
-        sameAsMade: (path) => made !== undefined && made !== folder && sameContent((0,external_node_path_namespaceObject.join)(made, path), (0,external_node_path_namespaceObject.join)(folder, path)),
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/paths.js
-
-/** `./a//b/` as `a/b`: the form in which paths are compared; empty for the folder that they start from. */
-function tidyPath(path) {
-    const tidy = external_node_path_namespaceObject.posix.normalize(path).replace(/\/+$/, '');
-    return tidy === '.' ? '' : tidy;
-}
-/** True where `path` is `folder` or lies in it, both in one spelling. */
-function isInside(path, folder) {
-    return path === folder || path.startsWith(`${folder}/`);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/paths.js
-
-
-/** Paths inside the application: relative, in one spelling, without a slash at the end. */
-/** True where `path` lies in one of the folders, or is one of them. */
-function isWithinAny(path, folders) {
-    return folders.some((folder) => isInside(path, folder));
-}
-/** True where one of the paths lies below the folder. */
-function holdsAny(folder, paths) {
-    return paths.some((path) => path !== folder && isInside(path, folder));
-}
-/** The folders above a path, outermost first: `a`, `a/b` of `a/b/c`. */
-function foldersAbove(path) {
-    const parts = path.split('/');
-    return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
-}
-/** The one spelling of a path that was given. @throws a Failure where it is no path inside the application. */
-function pathInside(input, path) {
-    const tidy = tidyPath(path.trim());
-    const outside = tidy === '' || isInside(tidy, '..') || tidy.startsWith('/');
-    if (!outside && !isInside(tidy, '.git'))
-        return tidy;
-    throw new Failure({
-        message: `${input}: ${JSON.stringify(path)} ${outside ? 'is not inside the application' : "is git's own folder"}.`,
-        next: 'Use a path from the root of the application, such as public/uploads.',
-    });
-}
-/** Each path once, and none that lies inside another one: it comes with that. */
-function outermost(paths) {
-    const once = [...new Set(paths)];
-    return once.filter((path) => !once.some((other) => other !== path && isInside(path, other)));
-}
-/** The same request with its paths in one spelling. @throws a Failure for a path that may not be given. */
-function withTidyPaths(request) {
-    const { sharedPaths = [], buildOutput = [], envFilePath = '.env.local' } = request;
-    return {
-        ...request,
-        sharedPaths: outermost(sharedPaths.map((path) => pathInside('shared-paths', path))),
-        buildOutput: outermost(buildOutput.map((path) => pathInside('build-output', path))),
-        envFilePath: pathInside('env-file-path', envFilePath),
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/classify.js
-
-
-
-
-/** What SQLite keeps beside a database while a program has it open: it has to go with it. */
-const COMPANIONS = ['-wal', '-shm', '-journal'];
-/** Whose a path is. The first that fits: what is the commit's, then what the request names, then what names tell. Pure. */
-function classifyPath(path, found) {
-    const { tracked, changed, sharedPaths = [], envFiles = [], buildOutput = [], isAsMade } = found;
-    if (path === 'REVISION')
-        return 'deploy';
-    if (tracked?.has(path) && !changed?.has(path))
-        return 'tracked';
-    if (tracked?.has(path))
-        return isAsMade?.(path) ? 'made' : 'people';
-    if (isWithinAny(path, sharedPaths))
-        return 'shared';
-    if (isWithinAny(path, envFiles))
-        return 'env';
-    if (isWithinAny(path, buildOutput))
-        return 'named';
-    if (isUsualOutput(path))
-        return 'usual';
-    if (isEnvFile((0,external_node_path_namespaceObject.basename)(path)))
-        return 'env-like';
-    if (isCompanion(path, [...sharedPaths, ...buildOutput]))
-        return 'companion';
-    if (isLitter(path))
-        return 'litter';
-    return isAsMade?.(path) ? 'made' : 'people';
-}
-function isCompanion(path, owned) {
-    return COMPANIONS.some((suffix) => path.endsWith(suffix) && isWithinAny(path.slice(0, -suffix.length), owned));
-}
-/** True for what stays the server's own whatever version is live, by what it is told of the server. */
-function isOfHost(owner) {
-    return owner === 'shared' || owner === 'env';
-}
-/** True for what every build makes again, by what names it. */
-function isOutput(owner) {
-    return owner === 'named' || owner === 'usual';
+        ...(others.length === 0 ? [] : [`Connect as ${[...new Set(others)].join(' or ')}.`]),
+        ...(shut.length === 0 ? [] : [`Run once on the server: chmod -R u+rwX ${words(shut)}`]),
+        ...(ofRoot.length === 0
+            ? []
+            : [`Run once on the server: sudo chown -R --from=root ${ownWord()}: ${words(ofRoot)}`]),
+    ].join(' ');
 }
 /**
- * True for a shared path that every build makes anew, as a whole: to share it would let a build write into the live
- * version. `made`: what the last deploy made. Pure.
+ * What a web server of another user may read of the live version it may read of the next one: a login can have a
+ * stricter umask than the one with which the live version was made.
  */
-function isSharedOutput(path, { buildOutput, made }) {
-    return (/(^|\/)(node_modules|\.next)$/.test(path) ||
-        (USUAL_OUTPUT.includes((0,external_node_path_namespaceObject.basename)(path)) && made.includes(path)) ||
-        buildOutput.some((named) => isInside(named, path)));
-}
-/**
- * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
- * copies that somebody set aside.
- */
-function isEnvFile(name) {
-    return (/^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
-        !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/foreign.js
-
-
-
-
-
-
-
-
-
-
-/**
- * What only this folder has: it is in no commit, was made by no build, and is not shared. Data, mostly, which a new
- * version would not have. A folder of which all is foreign is named as a whole.
- */
-function foreignAmong(untracked, known, list) {
-    const foreign = (path, isFolder) => {
-        if (classifyPath(path, known) !== 'people')
-            return [];
-        if (!isFolder)
-            return [path];
-        const items = list(path).map(({ name, isFolder }) => ({ path: `${path}/${name}`, isFolder }));
-        const inside = items.flatMap((item) => foreign(item.path, item.isFolder));
-        return items.length > 0 && items.every((item) => inside.includes(item.path)) ? [path] : inside;
-    };
-    return untracked.flatMap((path) => foreign(path.replace(/\/$/, ''), path.endsWith('/')));
-}
-/** What only the live folder has; nothing where git does not know the folder. */
-async function foreignInLive(found, asked) {
-    const { live, history, facts, state, releases, tools } = found;
-    if (live === undefined || facts.git === undefined)
-        return [];
-    const release = history.live?.sha === facts.liveSha ? history.live?.release : undefined;
-    const note = release === undefined ? undefined : readNote(state, release);
-    return foreignIn({ tools, folder: live }, asked, note, release && releaseFolder(releases, release));
-}
-/** What only a folder has, by the note of the release that is in it. `made`: where that was built. */
-async function foreignIn(repository, asked, note, made) {
-    const { folder } = repository;
-    if (!(await isWorkTree(repository)))
-        return [];
-    const left = asLeftIn(folder, note, made);
-    const isAsMade = (path) => left.stamped(path) || left.sameAsMade(path);
-    const envFiles = [asked.envFilePath, ...(note?.envFiles ?? [])];
-    const known = { ...asked, envFiles, isAsMade };
-    return foreignAmong(await untrackedPaths(repository), known, (path) => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(folder, path), { withFileTypes: true }).map((item) => ({
-        name: item.name,
-        isFolder: item.isDirectory(),
-    })));
-}
-/** Why the live folder cannot be left behind yet. In-place it is not left. */
-async function foreignProblems(found, asked) {
-    if (found.strategy === 'in-place')
-        return [];
-    const foreign = await foreignInLive(found, asked);
-    if (foreign.length === 0)
-        return [];
-    return [
-        {
-            message: `The new version would not have what lies in the live folder only: ${someOf(foreign)}.`,
-            next: 'Name in shared-paths what the application needs, and in build-output what a build makes; what may go, delete on the server.',
-        },
-    ];
-}
-/**
- * Moves what only a release has out of it before the release is deleted: it appeared there while it was live, or is the
- * environment file that people wrote before a deploy brought another one. Returns the folder where it is then; undefined
- * where there was nothing.
- */
-async function rescue(found, release, asked) {
-    const folder = releaseFolder(found.releases, release);
-    if (!present(folder))
-        return undefined;
-    const note = readNote(found.state, release);
-    // In-place all that people and the application write stays in the checkout.
-    const foreign = found.strategy === 'in-place'
-        ? []
-        : await foreignIn({ tools: found.tools, folder }, asked, note, undefined);
-    const live = liveFolder(found.app.appPath);
-    const envFiles = (note?.found ? note.envFiles : []).filter((path) => present((0,external_node_path_namespaceObject.join)(folder, path)) && !(live && sameContent((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(live, path))));
-    const kept = foreign.filter((path) => !isSymlink((0,external_node_path_namespaceObject.join)(folder, path)));
-    if (kept.length + envFiles.length === 0)
-        return undefined;
-    const place = `${folder}.left-behind`;
-    for (const path of [...kept, ...envFiles]) {
-        const target = (0,external_node_path_namespaceObject.join)(place, path);
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o700 });
-        if (!present(target))
-            (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(folder, path), target);
-    }
-    return place;
-}
-/** What a person is told of what was moved out of a release. */
-function rescuedWords(release, place) {
-    return {
-        message: `The release ${release} was deleted; what only it had, and no build made, is kept in ${place}.`,
-        next: 'Move what the application needs into its shared path and name that in shared-paths; delete the rest.',
-    };
+function stayReadable(live) {
+    if (live !== undefined && ((0,external_node_fs_namespaceObject.statSync)(live).mode & 0o005) === 0o005)
+        process.umask(process.umask() & ~0o055);
 }
 
 ;// CONCATENATED MODULE: external "node:stream/promises"
 const promises_namespaceObject = require("node:stream/promises");
-;// CONCATENATED MODULE: ./compiled/src/worker/host/rights.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/permissions.js
 
 
 
@@ -5390,7 +3853,7 @@ async function takeAccessList(tools, like, to) {
  */
 async function copyWithRights(tools, from, to) {
     const next = `${to}.${process.pid}.next`;
-    remove(next);
+    removePath(next);
     await (0,promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(from), (0,external_node_fs_namespaceObject.createWriteStream)(next, { flags: 'wx', mode: 0o600 }));
     const lost = await giveRights(tools, from, next);
     (0,external_node_fs_namespaceObject.renameSync)(next, to);
@@ -5403,7 +3866,7 @@ async function copyAsItIs(tools, from, to) {
         return;
     }
     const next = `${to}.${process.pid}.next`;
-    remove(next);
+    removePath(next);
     (0,external_node_fs_namespaceObject.symlinkSync)((0,external_node_fs_namespaceObject.readlinkSync)(from), next);
     (0,external_node_fs_namespaceObject.renameSync)(next, to);
 }
@@ -5411,7 +3874,7 @@ async function copyAsItIs(tools, from, to) {
 async function makeFoldersLike(tools, like, root, path) {
     if (!present(root))
         (0,external_node_fs_namespaceObject.mkdirSync)(root, { recursive: true, mode: 0o700 });
-    for (const folder of rights_foldersAbove(path)) {
+    for (const folder of folderNamesAbove(path)) {
         const made = (0,external_node_path_namespaceObject.join)(root, folder);
         if (present(made))
             continue;
@@ -5424,15 +3887,15 @@ async function makeFoldersLike(tools, like, root, path) {
 /** Closes the folders above `path` in `root`, which others may have made, to those whom `like` keeps out. */
 async function closeFoldersLike(tools, like, root, path) {
     await makeFoldersLike(tools, like, root, path);
-    for (const folder of rights_foldersAbove(path)) {
+    for (const folder of folderNamesAbove(path)) {
         const [model, there] = [(0,external_node_path_namespaceObject.join)(like, folder), (0,external_node_path_namespaceObject.join)(root, folder)];
         if (isFolder(model) && !isSymlink(there))
             await giveRights(tools, model, there);
     }
 }
-function rights_foldersAbove(path) {
+function folderNamesAbove(path) {
     const folder = (0,external_node_path_namespaceObject.dirname)(path);
-    return folder === '.' || folder === '/' ? [] : [...rights_foldersAbove(folder), folder];
+    return folder === '.' || folder === '/' ? [] : [...folderNamesAbove(folder), folder];
 }
 /** Lets into a folder whom the folder of the live version lets in, and nobody who cannot even come to that one. */
 async function openLike(tools, live, folder) {
@@ -5459,705 +3922,124 @@ function pathsAbove(path) {
     return folder === path ? [] : [...pathsAbove(folder), folder];
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/shared-paths.js
+;// CONCATENATED MODULE: ./compiled/src/lib/paths.js
 
-
-
-
-
-
-
-
-
-
-/**
- * The shared paths that lie outside of every version, with a symlink in each. Among releases all of them. In-place they
- * stay where they are, in the checkout; only what lies inside of a folder that changes place (`.next/cache`) cannot.
- */
-function linkedPaths({ strategy }, { sharedPaths, buildOutput }) {
-    if (strategy !== 'in-place')
-        return [...sharedPaths];
-    return sharedPaths.filter((path) => foldersAbove(path).some((above) => isOutput(classifyPath(above, { buildOutput }))));
+/** `./a//b/` as `a/b`: the form in which paths are compared; empty for the folder that they start from. */
+function tidyPath(path) {
+    const tidy = external_node_path_namespaceObject.posix.normalize(path).replace(/\/+$/, '');
+    return tidy === '.' ? '' : tidy;
 }
-/** What stands against the shared paths as they lie on this host. */
-function sharedProblems(found, request) {
-    const { sharedPaths, buildOutput, envFilePath, envFile } = request;
-    const { state, history } = found;
-    const problems = [];
-    const note = history.live ? readNote(state, history.live.release) : undefined;
-    const made = note?.paths ?? [];
-    const output = sharedPaths.filter((path) => isSharedOutput(path, { buildOutput, made }));
-    if (output.length > 0)
-        problems.push({
-            message: `shared-paths holds ${output.join(', ')}, which is built anew with every version: a build would write into the live one.`,
-            next: 'Leave it out of shared-paths, or share only what lies inside of it, such as .next/cache.',
-        });
-    const around = envFile === undefined ? undefined : sharedPaths.find((path) => isInside(envFilePath, path));
-    if (around !== undefined)
-        problems.push({
-            message: `env-file-path ${envFilePath} lies in the shared path ${around}: no version could have its own.`,
-            next: 'Use another env-file-path.',
-        });
-    for (const path of linkedPaths(found, request))
-        problems.push(...placeProblems(found, path));
-    return problems;
+/** True where `path` is `folder` or lies in it, both in one spelling. */
+function isInside(path, folder) {
+    return path === folder || path.startsWith(`${folder}/`);
 }
-/** A shared path moves to its home by a rename, which a file system of its own would refuse in the middle of a cutover. */
-function placeProblems({ live, state }, path) {
-    const inLive = live === undefined ? undefined : (0,external_node_path_namespaceObject.join)(live, path);
-    if (inLive === undefined || !present(inLive))
-        return [];
-    const home = homeOf(state, path);
-    if (isSymlink(inLive)) {
-        if (!present(home) || isSymlink(home) || sameTarget(inLive, home))
-            return [];
-        return [
-            {
-                message: `The shared path ${path} is a symlink on the server, and ${home} holds something else.`,
-                next: `Bring both together in ${home} and remove the symlink.`,
-            },
-        ];
-    }
-    if ((0,external_node_fs_namespaceObject.statSync)(inLive).dev === deviceOf(state.shared) &&
-        (0,external_node_fs_namespaceObject.statSync)((0,external_node_path_namespaceObject.dirname)(inLive)).dev === (0,external_node_fs_namespaceObject.statSync)(inLive).dev)
-        return [];
-    return [
-        {
-            message: `The shared path ${path} is on a file system of its own, so it cannot move to ${home}.`,
-            next: `Mount it elsewhere, and once: mkdir -p ${quote((0,external_node_path_namespaceObject.dirname)(home))} && ln -s <that place> ${quote(home)}`,
-        },
-    ];
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/paths.js
+
+
+/** Paths inside the application: relative, in one spelling, without a slash at the end. */
+/** True where `path` lies in one of the folders, or is one of them. */
+function isWithinAny(path, folders) {
+    return folders.some((folder) => isInside(path, folder));
 }
-function homeOf(state, path) {
-    return (0,external_node_path_namespaceObject.join)(state.shared, path);
+/** True where one of the paths lies below the folder. */
+function holdsAny(folder, paths) {
+    return paths.some((path) => path !== folder && isInside(path, folder));
 }
-function sameTarget(one, other) {
-    try {
-        return (0,external_node_fs_namespaceObject.realpathSync)(one) === (0,external_node_fs_namespaceObject.realpathSync)(other);
-    }
-    catch {
-        return isSymlink(one) && (0,external_node_fs_namespaceObject.readlinkSync)(one) === other;
-    }
+/** The folders above a path, outermost first: `a`, `a/b` of `a/b/c`. */
+function foldersAbove(path) {
+    const parts = path.split('/');
+    return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
 }
-/**
- * Lets the stage see the files that all versions share: before the build, and again after it, because an install or a
- * build may begin with an empty folder. What still lies in the live version is reached through a symlink until the
- * cutover moves it. Returns the homes where nothing is yet, and which an application has to make as a file.
- */
-function linkShared(found, request, folder) {
-    const linked = linkedPaths(found, request);
-    const missing = [];
-    for (const path of request.sharedPaths) {
-        const link = (0,external_node_path_namespaceObject.join)(folder, path);
-        const inLive = found.live === undefined ? undefined : (0,external_node_path_namespaceObject.join)(found.live, path);
-        refuseDetour(folder, path, 'shared-paths');
-        if (!linked.includes(path)) {
-            if (!present(link) && present(inLive))
-                putLink(inLive, link);
-            continue;
-        }
-        const home = homeOf(found.state, path);
-        makeHome(home, inLive);
-        if (!present(home))
-            missing.push(home);
-        if (isSymlink(link) && (0,external_node_fs_namespaceObject.readlinkSync)(link) === home)
-            continue;
-        remove(link);
-        putLink(home, link);
-    }
-    return missing;
-}
-/**
- * Makes the folders around the homes of shared paths. What lies in an application that keeps others out moves there, so
- * they keep them out too; how open the outermost is, people may change once something is in it.
- */
-async function makeSharedFolders(found, request) {
-    const { live, state, tools } = found;
-    const linked = linkedPaths(found, request);
-    if (live === undefined || linked.length === 0)
-        return;
-    if ((0,external_node_fs_namespaceObject.readdirSync)(state.shared).length === 0)
-        await openLike(tools, live, state.shared);
-    for (const path of linked)
-        await makeFoldersLike(tools, live, state.shared, path);
-}
-/** Through a symlink of the commit, what is written or linked in the stage would be so elsewhere. */
-function refuseDetour(folder, path, input) {
-    const through = foldersAbove(path).find((above) => isSymlink((0,external_node_path_namespaceObject.join)(folder, above)));
-    if (through === undefined)
-        return;
+/** The one spelling of a path that was given. @throws a Failure where it is no path inside the application. */
+function pathInside(input, path) {
+    const tidy = tidyPath(path.trim());
+    const outside = tidy === '' || isInside(tidy, '..') || tidy.startsWith('/');
+    if (!outside && !isInside(tidy, '.git'))
+        return tidy;
     throw new Failure({
-        message: `${input}: ${path} lies behind ${through}, which is a symlink in the commit.`,
-        next: `Name the folder that ${through} leads to.`,
+        message: `${input}: ${JSON.stringify(path)} ${outside ? 'is not inside the application' : "is git's own folder"}.`,
+        next: 'Use a path from the root of the application, such as public/uploads.',
     });
 }
-function putLink(target, link) {
-    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(link), { recursive: true });
-    (0,external_node_fs_namespaceObject.symlinkSync)(target, link);
+/** Each path once, and none that lies inside another one: it comes with that. */
+function outermost(paths) {
+    const once = [...new Set(paths)];
+    return once.filter((path) => !once.some((other) => other !== path && isInside(path, other)));
 }
-/**
- * Makes the home of a shared path: a symlink to what the live version has; where that has nothing an empty folder, or
- * nothing at all for a name with an extension: the application makes a file itself, in its home, when it first writes.
- */
-function makeHome(home, inLive) {
-    const has = inLive !== undefined && present(inLive) && !(isSymlink(inLive) && sameTarget(inLive, home));
-    // Of an earlier try: it may lead to a version that is not live any more.
-    if (has && isSymlink(home))
-        remove(home);
-    if (present(home))
-        return;
-    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
-    if (has)
-        (0,external_node_fs_namespaceObject.symlinkSync)(isSymlink(inLive) ? shared_paths_endOf(inLive) : inLive, home);
-    else if ((0,external_node_path_namespaceObject.extname)(home) === '')
-        (0,external_node_fs_namespaceObject.mkdirSync)(home);
-}
-/** Where a symlink of the host leads, as an absolute path: it is to work from another folder too. */
-function shared_paths_endOf(link) {
-    try {
-        return (0,external_node_fs_namespaceObject.realpathSync)(link);
-    }
-    catch {
-        const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
-        return (0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target);
-    }
-}
-/**
- * Shared paths that lie in the live version and move to their home at the cutover. Where the home holds something of
- * its own, the live one replaced its symlink (many programs write a new file and rename it): it is the newer one, and
- * the other is kept beside it.
- */
-function sharesOf(found, request, version, release) {
-    return linkedPaths(found, request)
-        .flatMap((path) => [path, ...COMPANIONS.map((suffix) => path + suffix)])
-        .filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)) && !isSymlink((0,external_node_path_namespaceObject.join)(found.live, path)))
-        .map((path) => ({ live: (0,external_node_path_namespaceObject.join)(version, path), home: homeOf(found.state, path) }))
-        .map(({ live, home }) => ({
-        live,
-        home,
-        ...(present(home) && !isSymlink(home) ? { aside: `${home}.before-${release}` } : {}),
-    }));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/host-problems.js
-
-
-
-
-/**
- * Why the files of the host would not come through a deploy: looked at by a plan, before a build, and again right before
- * the cutover, because people and the application go on writing.
- */
-async function hostProblems(found, request) {
-    try {
-        const tidy = withTidyPaths(request);
-        return [...sharedProblems(found, tidy), ...(await foreignProblems(found, tidy))];
-    }
-    catch (error) {
-        return problemsOf(error);
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/rebuilt.js
-
-
-
-
-
-
-/**
- * Tracked files that a build changes: a service worker, an output that was committed by mistake. The new version was
- * rehearsed with them as they are after its build, so it goes live with them; git would bring the committed ones.
- */
-/**
- * Which files that are in a stage after its build. Folders are other repositories, and stay as committed; shared paths
- * are the server's.
- */
-async function rebuiltFiles(stage, sharedPaths) {
-    const changed = await changedFiles(stage);
-    const isFile = (path) => isSymlink((0,external_node_path_namespaceObject.join)(stage.folder, path)) || !isFolder((0,external_node_path_namespaceObject.join)(stage.folder, path));
-    return changed.filter((path) => {
-        const owner = classifyPath(path, { sharedPaths });
-        return owner !== 'deploy' && owner !== 'shared' && isFile(path);
-    });
-}
-/** Brings files of a release into the checkout as they are there; what it does not have is removed. */
-function layOver(release, checkout, paths) {
-    for (const path of paths) {
-        const [made, live] = [(0,external_node_path_namespaceObject.join)(release, path), (0,external_node_path_namespaceObject.join)(checkout, path)];
-        if (!present(made))
-            remove(live);
-        else if (!sameContent(made, live))
-            copyAtomically(made, live);
-    }
-}
-/** True where a file of the checkout is as the release has it. */
-function isAsRebuilt(release, checkout, path) {
-    const [made, live] = [(0,external_node_path_namespaceObject.join)(release, path), (0,external_node_path_namespaceObject.join)(checkout, path)];
-    return present(made) ? sameContent(made, live) : !present(live);
-}
-/** Copies a file or symlink so that a reader sees the old content or the new, never a part. */
-function copyAtomically(from, to) {
-    const next = `${to}.${process.pid}.next`;
-    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(to), { recursive: true });
-    remove(next);
-    if (isSymlink(from))
-        (0,external_node_fs_namespaceObject.symlinkSync)((0,external_node_fs_namespaceObject.readlinkSync)(from), next);
-    else {
-        (0,external_node_fs_namespaceObject.copyFileSync)(from, next);
-        (0,external_node_fs_namespaceObject.chmodSync)(next, (0,external_node_fs_namespaceObject.lstatSync)(from).mode & 0o7777);
-    }
-    (0,external_node_fs_namespaceObject.renameSync)(next, to);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/tracking.js
-
-
-
-
-
-/** What of a checkout belongs to the host on one side of a change of commits, and to git on the other. */
-function judgeTracking(question) {
-    const { removed, added, lies, ignored, shared, swapped } = question;
-    const moves = (path) => isWithinAny(path, swapped);
-    const ofHost = (path) => {
-        const lying = lies(path);
-        if (lying?.path !== path || !lying.isFile)
-            return false;
-        const owner = classifyPath(path, { sharedPaths: shared });
-        return owner !== 'deploy' && (ignored(path) || owner === 'shared' || owner === 'env-like');
-    };
-    // Where a commit makes a folder of what was a file, the file is its own.
-    const gone = new Set(removed);
-    const arriving = added.filter((path) => path !== 'REVISION' && !moves(path) && !foldersAbove(path).some((above) => gone.has(above)));
-    const hostTo = arriving.filter(ofHost);
-    const kept = removed.filter(ofHost);
+/** The same request with its paths in one spelling. @throws a Failure for a path that may not be given. */
+function withTidyPaths(request) {
+    const { sharedPaths = [], buildOutput = [], envFilePath = '.env.local' } = request;
     return {
-        untrack: [...new Set([...kept, ...removed.filter(moves), ...hostTo])],
-        hostFrom: kept.filter((path) => !moves(path)),
-        hostTo,
-        inTheWay: [
-            ...new Set(arriving.filter((path) => !hostTo.includes(path)).flatMap((path) => lies(path)?.path ?? [])),
-        ],
-    };
-}
-/** What lies in a checkout, without following a symlink: git replaces one that is in the place of a folder. */
-function lyingIn(folder) {
-    const look = (path) => {
-        try {
-            return (0,external_node_fs_namespaceObject.lstatSync)((0,external_node_path_namespaceObject.join)(folder, path));
-        }
-        catch {
-            return undefined;
-        }
-    };
-    return (path) => {
-        for (const above of foldersAbove(path)) {
-            const stats = look(above);
-            if (stats === undefined)
-                return undefined;
-            if (!stats.isDirectory())
-                return { path: above, isFile: true };
-        }
-        const stats = look(path);
-        return stats && { path, isFile: !stats.isDirectory() };
-    };
-}
-/** Looks at a live checkout that is to be turned to another commit. */
-async function lookAtTracking(checkout, turn) {
-    const { from, to, shared, swapped, rules } = turn;
-    const removed = await changedPaths(checkout, 'D', from, to);
-    const added = await changedPaths(checkout, 'A', from, to);
-    const lies = lyingIn(checkout.folder);
-    const isThere = (path) => lies(path)?.path === path;
-    const ignored = new Set([
-        ...(await ignoredPaths(rules ?? checkout, removed.filter(isThere))),
-        ...(await ignoredPaths(checkout, added.filter(isThere))),
-    ]);
-    return judgeTracking({
-        removed,
-        added,
-        lies,
-        ignored: (path) => ignored.has(path),
-        shared,
-        swapped,
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/local-changes.js
-
-
-
-
-
-
-
-
-
-
-
-
-/** Tracked files that were changed on the server, where they are not to be taken away. */
-function dirtyRefusals(dirty, policy) {
-    if (dirty.length === 0 || policy === 'stash')
-        return [];
-    return [
-        {
-            message: `Tracked files were changed on the server: ${someOf(dirty)}.`,
-            next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
-        },
-    ];
-}
-/** The same where a deploy keeps them as a patch: they will no longer be live. */
-function dirtyWarnings(dirty, policy) {
-    if (dirty.length === 0 || policy !== 'stash')
-        return [];
-    return [
-        {
-            message: `Tracked files were changed on the server: ${someOf(dirty)}. A deploy takes these changes away and keeps them as a patch.`,
-        },
-    ];
-}
-/** Tracked files of the live checkout that people changed: those that its own build changed are as they should be. */
-async function changedByPeople({ checkout, state, releases, history, facts, }) {
-    if (checkout === undefined)
-        return [];
-    const dirty = await dirtyFiles(checkout);
-    const { live } = history;
-    if (live === undefined || live.sha !== facts.liveSha)
-        return dirty;
-    const rebuilt = new Set(readNote(state, live.release)?.rebuilt);
-    const folder = releaseFolder(releases, live.release);
-    const isAsMade = (path) => rebuilt.has(path) && isAsRebuilt(folder, checkout.folder, path);
-    const found = { tracked: new Set(dirty), changed: new Set(dirty), isAsMade };
-    return dirty.filter((path) => classifyPath(path, found) === 'people');
-}
-/** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */
-const PATCH = 'local-changes.patch';
-const COPIES = 'local-changes';
-/**
- * Keeps tracked files that were changed on the server before git takes the changes away: as a patch beside the run's
- * log, which is proven to hold them, and as they are, because filters of git may leave things out of what it compares.
- * undefined where there are none. @throws a Failure where they cannot be kept; nothing was changed.
- */
-async function keepLocalChanges(checkout, paths, { path: folder }) {
-    if (paths.length === 0)
-        return undefined;
-    refuseStandIns(checkout, paths);
-    const only = ['--', ...paths.map(literal)];
-    const patch = (0,external_node_path_namespaceObject.join)(folder, PATCH);
-    await writePatch(checkout, patch, only);
-    if (!(await gitSays(checkout, 'apply', '--check', '-R', '--whitespace=nowarn', '-p1', patch)))
-        throw new Failure({
-            message: `The local changes on the server (${someOf(paths)}) cannot be kept as a patch: it does not fit what lies there.`,
-            next: 'Commit what is wanted, or undo it there with "git checkout -- <file>".',
-        });
-    const copies = (0,external_node_path_namespaceObject.join)(folder, COPIES);
-    remove(copies);
-    for (const path of paths.filter((path) => present((0,external_node_path_namespaceObject.join)(checkout.folder, path)))) {
-        await makeFoldersLike(checkout.tools, checkout.folder, copies, path);
-        await copyAsItIs(checkout.tools, (0,external_node_path_namespaceObject.join)(checkout.folder, path), (0,external_node_path_namespaceObject.join)(copies, path));
-        if (!isSymlink((0,external_node_path_namespaceObject.join)(copies, path)))
-            syncFile((0,external_node_path_namespaceObject.join)(copies, path));
-    }
-    const added = await git(checkout, 'diff', '--name-only', '--no-renames', '--diff-filter=A', '-z', 'HEAD', ...only);
-    return { patch, copies, paths: [...paths], added: added.split('\0').filter(Boolean) };
-}
-/** A folder in the place of a tracked file, or a symlink in that of its folder: git would take it away, with all in it. */
-function refuseStandIns({ folder }, paths) {
-    const lies = lyingIn(folder);
-    const standIns = paths
-        .map(lies)
-        .filter((lying, index) => lying !== undefined && (lying.path !== paths[index] || !lying.isFile));
-    if (standIns.length === 0)
-        return;
-    throw new Failure({
-        message: `In the place of tracked files lies something else on the server: ${someOf(standIns.map((lying) => lying.path))}.`,
-        next: 'Move it away there, or take the files out of git.',
-    });
-}
-/** Whatever settings the host has for diffs: a patch that git applies, byte by byte. */
-async function writePatch(checkout, patch, only) {
-    const plain = ['--binary', '-U3', '--no-ext-diff', '--no-textconv', '--no-color', '--no-renames'];
-    const next = `${patch}.next`;
-    const options = [...plain, '--src-prefix=a/', '--dst-prefix=b/', `--output=${next}`];
-    await git(checkout, 'diff', ...options, 'HEAD', ...only);
-    (0,external_node_fs_namespaceObject.chmodSync)(next, 0o600);
-    syncFile(next);
-    (0,external_node_fs_namespaceObject.renameSync)(next, patch);
-    syncFolder((0,external_node_path_namespaceObject.dirname)(patch));
-}
-const literal = (path) => `:(literal)${path}`;
-/** Brings local changes back into a checkout that is at their commit. */
-async function bringBackChanges(checkout, changes) {
-    const { copies, paths, added } = changes;
-    if (!changesAreThere(changes))
-        return;
-    const { tools, folder } = checkout;
-    for (const path of paths) {
-        const [kept, live] = [(0,external_node_path_namespaceObject.join)(copies, path), (0,external_node_path_namespaceObject.join)(folder, path)];
-        if (!present(kept)) {
-            remove(live);
-            continue;
-        }
-        await makeFoldersLike(tools, copies, folder, path);
-        await copyAsItIs(tools, kept, live);
-    }
-    // Only what git knows it takes away again with the version.
-    if (added.length > 0)
-        await git(checkout, 'add', '-f', '--', ...added.map(literal));
-}
-/** False where somebody has deleted or moved what was kept. */
-function changesAreThere({ patch }) {
-    return present(patch);
-}
-/** What a person is told of changes that are taken away. */
-function keptWords({ patch, paths: { length: count } }) {
-    return {
-        message: `${count} tracked ${count === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
-        next: `To have them back: git apply ${quote(patch)}`,
+        ...request,
+        sharedPaths: outermost(sharedPaths.map((path) => pathInside('shared-paths', path))),
+        buildOutput: outermost(buildOutput.map((path) => pathInside('build-output', path))),
+        envFilePath: pathInside('env-file-path', envFilePath),
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/survey/lfs.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/classify.js
 
 
 
 
-/**
- * Git LFS keeps the content of large files elsewhere; where its filter is not set up, git checks out a few lines that
- * point to it, and every image and font of the version would be such a text.
- */
-const POINTER = 'version https://git-lfs.github.com/spec/';
-const NOT_SET_UP = {
-    message: 'The commit keeps files in Git LFS, and git-lfs is not set up on the server',
-    next: 'Once on the server, as the user who deploys: install git-lfs (apt-get install git-lfs), then git lfs install.',
-};
-/**
- * What stands against a commit of which it is known (`commit`), or expected from what is live, that it has files in Git
- * LFS. `from`: the live checkout, or any folder, whose settings of git hold for the stage too.
- */
-async function judgeLfs(from, live, commit) {
-    const uses = commit ?? (live !== undefined && (await lfsFiles(live)).length > 0);
-    return uses && !(await isSetUp(from)) ? [NOT_SET_UP] : [];
+/** What SQLite keeps beside a database while a program has it open: it has to go with it. */
+const COMPANIONS = ['-wal', '-shm', '-journal'];
+/** Whose a path is. The first that fits: what is the commit's, then what the request names, then what names tell. Pure. */
+function classifyPath(path, found) {
+    const { tracked, changed, sharedPaths = [], envFiles = [], buildOutput = [], isAsMade } = found;
+    if (path === 'REVISION')
+        return 'deploy';
+    if (tracked?.has(path) && !changed?.has(path))
+        return 'tracked';
+    if (tracked?.has(path))
+        return isAsMade?.(path) ? 'made' : 'people';
+    if (isWithinAny(path, sharedPaths))
+        return 'shared';
+    if (isWithinAny(path, envFiles))
+        return 'env';
+    if (isWithinAny(path, buildOutput))
+        return 'named';
+    if (isUsualOutput(path))
+        return 'usual';
+    if (isEnvFile((0,external_node_path_namespaceObject.basename)(path)))
+        return 'env-like';
+    if (isCompanion(path, [...sharedPaths, ...buildOutput]))
+        return 'companion';
+    if (isLitter(path))
+        return 'litter';
+    return isAsMade?.(path) ? 'made' : 'people';
 }
-/** What of a stage are pointers in place of files: no version must go live so. */
-async function pointersIn(stage) {
-    const pointers = (await lfsFiles(stage)).filter((path) => isPointer((0,external_node_path_namespaceObject.join)(stage.folder, path)));
-    if (pointers.length === 0)
-        return undefined;
-    if (!(await isSetUp(stage)))
-        return { ...NOT_SET_UP, message: `${NOT_SET_UP.message}: ${someOf(pointers)}.` };
-    return {
-        message: `git-lfs left pointers in place of files: ${someOf(pointers)}.`,
-        next: 'Look on the server whether GIT_LFS_SKIP_SMUDGE or lfs.fetchexclude leaves them out: git lfs env.',
-    };
+function isCompanion(path, owned) {
+    return COMPANIONS.some((suffix) => path.endsWith(suffix) && isWithinAny(path.slice(0, -suffix.length), owned));
 }
-/** The tracked files that a checkout has in Git LFS. */
-async function lfsFiles(checkout) {
-    return (await git(checkout, 'ls-files', '-z', '--', ':(attr:filter=lfs)')).split('\0').filter(Boolean);
+/** True for what stays the server's own whatever version is live, by what it is told of the server. */
+function isOfHost(owner) {
+    return owner === 'shared' || owner === 'env';
 }
-async function isSetUp(from) {
-    return (((await setting(from, 'filter.lfs.process')) ?? (await setting(from, 'filter.lfs.smudge'))) !== undefined);
-}
-function isPointer(path) {
-    const start = Buffer.alloc(POINTER.length);
-    try {
-        const file = (0,external_node_fs_namespaceObject.openSync)(path, 'r');
-        try {
-            return (0,external_node_fs_namespaceObject.readSync)(file, start, 0, start.length, 0) === start.length && start.toString() === POINTER;
-        }
-        finally {
-            (0,external_node_fs_namespaceObject.closeSync)(file);
-        }
-    }
-    catch {
-        // Not checked out, as in a sparse checkout: then it is no pointer either.
-        return false;
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/empty-connection.js
-/** What is said of a connection input that is empty although something points to its part: it is not skipped silently. */
-const EMPTY_CONNECTION = 'is empty: secret not set, or not available to forks';
-/** A connection that is empty although what earlier deploys left behind points to its part. */
-function emptyConnection(input, next) {
-    return { message: `${input}: ${EMPTY_CONNECTION}`, next };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/base/tried.js
-
-/** Does work on which nothing else depends. Never throws: returns why it failed, where it did. */
-function tried(work) {
-    try {
-        work();
-        return undefined;
-    }
-    catch (error) {
-        return problemOf(error);
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/lock.js
-
-
-
-
-
-
-
-
-
-
-/** Milliseconds between two tries for the lock. */
-const BETWEEN_TRIES = 250;
-/** Holds the application's lock while `work` runs, and says in a file who holds it. */
-async function withLock(folder, run, options, work) {
-    const busy = {
-        onWaiting: () => options.onWaiting(currentHolder(folder)),
-        tooLate: () => lockedOut(currentHolder(folder), options.wait),
-    };
-    return withFileLock(folder.lock, options, busy, async () => {
-        const startTime = startTimeOf(process.pid);
-        const holder = {
-            runId: run.id,
-            attempt: run.attempt,
-            ...given({ session: run.session, url: run.url, actor: run.actor }),
-            since: Date.now(),
-            pid: process.pid,
-            ...given({ startTime }),
-        };
-        writeRecord(folder.holder, holder);
-        try {
-            return await work();
-        }
-        finally {
-            // It is only read: the lock itself goes with this program.
-            tried(() => (0,external_node_fs_namespaceObject.rmSync)(folder.holder, { force: true }));
-        }
-    });
+/** True for what every build makes again, by what names it. */
+function isOutput(owner) {
+    return owner === 'named' || owner === 'usual';
 }
 /**
- * Holds the turn at PM2 while `work` runs: one application of this user at a time is switched. PM2 refuses a second
- * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
+ * True for a shared path that every build makes anew, as a whole: to share it would let a build write into the live
+ * version. `made`: what the last deploy made. Pure.
  */
-async function withTurn({ file, ...waiting }, onWaiting, work) {
-    const tooLate = () => new Failure({
-        message: `Another application is being switched on this server; waited ${formatDuration(waiting.wait)} for it. Nothing was changed.`,
-        next: 'Start this run again when the other has ended, or raise lock-wait.',
-    });
-    return withFileLock(file, waiting, { onWaiting, tooLate }, work);
+function isSharedOutput(path, { buildOutput, made }) {
+    return (/(^|\/)(node_modules|\.next)$/.test(path) ||
+        (USUAL_OUTPUT.includes((0,external_node_path_namespaceObject.basename)(path)) && made.includes(path)) ||
+        buildOutput.some((named) => isInside(named, path)));
 }
 /**
- * Holds a kernel lock on an open file while `work` runs. Node has no flock, so the program `flock` takes it on our
- * descriptor, and it stays ours for as long as we keep that open. Descriptors of Node are closed in programs it
- * starts, so neither PM2 nor the application can keep the lock; a worker that is killed, and a restart of the host,
- * free it at once. Nothing is ever unlocked by hand.
+ * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
+ * copies that somebody set aside.
  */
-async function withFileLock(file, { wait, signal }, busy, work) {
-    const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'a', 0o600);
-    try {
-        const end = performance.now() + wait;
-        for (let tries = 1; !(await tryFlock(fd)); tries++) {
-            if (tries === 1)
-                busy.onWaiting();
-            if (performance.now() > end)
-                throw busy.tooLate();
-            await pause(BETWEEN_TRIES, signal);
-        }
-        return await work();
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(fd);
-    }
-}
-function lockedOut(holder, waited) {
-    return new Failure({
-        message: `Another run deploys this application: ${holderWords(holder)}. Waited ${formatDuration(waited)} for it.`,
-        next: 'Wait until that run has ended and start this one again, or raise lock-wait. There is nothing to unlock by hand.',
-    });
-}
-/** `run 123 by ana (https://…)`: who holds the lock, as far as it is known. */
-function holderWords(holder) {
-    if (!holder)
-        return 'a run that has not said its name yet';
-    const by = holder.actor === undefined ? '' : ` by ${holder.actor}`;
-    const url = holder.url === undefined ? '' : ` (${holder.url})`;
-    return `run ${holder.runId}${by}${url}`;
-}
-/** The holder as written, if that program still runs, and it is of a version that we can read. */
-function currentHolder(folder) {
-    const holder = readMark(folder.holder);
-    return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
-}
-/** Exit code of `flock -n` where somebody else has the lock. */
-const HELD = 1;
-/** True where the lock was free and is now held through `fd`. */
-function tryFlock(fd) {
-    return new Promise((resolve, reject) => {
-        const child = (0,external_node_child_process_namespaceObject.spawn)('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
-        let said = '';
-        child.stderr.setEncoding('utf8').on('data', (text) => {
-            said += text;
-        });
-        child.once('error', () => reject(new Failure({
-            message: 'The program flock is missing on the server; it keeps two deploys apart.',
-            next: 'Install it: apt-get install util-linux (Debian, Ubuntu) or the same package of your system.',
-        })));
-        child.once('close', (code, signal) => {
-            if (code === 0 || code === HELD)
-                return resolve(code === 0);
-            reject(new Failure({
-                message: `The server could not lock its deploy folder: flock ${explainEnd({ code, signal })}. ${lastLines(said, 2)}`,
-                next: 'Look at the file system of that folder: some network file systems know no locks.',
-            }));
-        });
-    });
+function isEnvFile(name) {
+    return (/^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
+        !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/env-text.js
-/**
- * Why a text cannot be a whole environment file: a quote that does not end, a line without `=`, a NUL byte.
- * A file that was only half written must not be built into an application. Names no value of it.
- */
-function judgeEnvText(text) {
-    if (text.trim() === '')
-        return 'is empty';
-    if (text.includes('\0'))
-        return 'holds a NUL byte';
-    const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
-    for (let index = 0; index < lines.length; index++) {
-        const line = lines[index].trim();
-        if (line === '' || line.startsWith('#'))
-            continue;
-        const match = /^(?:export\s+)?[\w.-]+(?:\s*=\s*|:\s+)(.*)$/.exec(line);
-        if (!match)
-            return `line ${index + 1} is not NAME=value`;
-        const opened = index + 1;
-        const quote = /^["'`]/.exec(match[1])?.[0];
-        if (quote === undefined)
-            continue;
-        let rest = match[1].slice(1);
-        while (!endsQuote(rest, quote)) {
-            index++;
-            if (index >= lines.length)
-                return `the quote that line ${opened} opens is never closed`;
-            rest = lines[index];
-        }
-    }
-    return undefined;
-}
-function endsQuote(text, quote) {
-    for (let index = 0; index < text.length; index++) {
-        if (text[index] === '\\' && quote === '"')
-            index++;
-        else if (text[index] === quote)
-            return true;
-    }
-    return false;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/env-files.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/env-files.js
 
 
 
@@ -6223,7 +4105,7 @@ function judgeHostEnvFiles(root, found, known, run) {
             });
             continue;
         }
-        const why = judgeEnvText(text);
+        const why = checkEnvText(text);
         if (why !== undefined && why !== 'is empty')
             problems.push({
                 message: `${path} on the server looks half written: ${why}.`,
@@ -6263,7 +4145,741 @@ function lessOpenWords({ path, lost }) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/record/plan.js
+;// CONCATENATED MODULE: ./compiled/src/lib/shorten-list.js
+/** Names in a message: all of them where they are few, else the first ones and how many more there are. */
+function shortenList(names, most = 5) {
+    const more = names.length > most ? ` and ${names.length - most} more` : '';
+    return `${names.slice(0, most).join(', ')}${more}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/state/release-name.js
+
+/**
+ * `20260102030405-89abcdef-0123456789ab`: sorts by time, and says the commit. What lies between is made up: the live
+ * version and its next one may be of one commit and be named in one second, and must never share a folder.
+ */
+function newReleaseName(sha, now = new Date()) {
+    const time = now.toISOString().replace(/[-:T]/g, '').slice(0, 14);
+    return `${time}-${(0,external_node_crypto_namespaceObject.randomBytes)(4).toString('hex')}-${sha.slice(0, 12)}`;
+}
+/** The name of a commit that people brought live by hand: the same in each look, and never one of a new release. */
+function handMadeName(sha) {
+    return `00000000000000-${sha.slice(0, 12)}`;
+}
+/** True for both of them. */
+function isReleaseName(name) {
+    return /^\d{14}(-[0-9a-f]{8})?-[0-9a-f]{12}$/.test(name);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/state/releases.js
+
+
+
+
+
+
+
+function releaseFolder(releases, release) {
+    return (0,external_node_path_namespaceObject.join)(releases, release);
+}
+/** The releases of our own that lie in a folder, oldest first. */
+function releaseNames(releases) {
+    if (!isFolder(releases))
+        return [];
+    return (0,external_node_fs_namespaceObject.readdirSync)(releases).filter(isReleaseName).sort();
+}
+function noteFile(state, release) {
+    return (0,external_node_path_namespaceObject.join)(state.notes, `${release}.json`);
+}
+/** The releases of which something is noted. */
+function notedReleases(state) {
+    if (!isFolder(state.notes))
+        return [];
+    return (0,external_node_fs_namespaceObject.readdirSync)(state.notes)
+        .filter((name) => name.endsWith('.json'))
+        .map((name) => name.slice(0, -'.json'.length))
+        .sort();
+}
+/** @throws a Failure where another version wrote it, and this one cannot read it. */
+function readNote(state, release) {
+    return readRecord(noteFile(state, release));
+}
+function writeNote(state, release, note) {
+    writeRecord(noteFile(state, release), note);
+}
+function dropNote(state, release) {
+    removePath(noteFile(state, release));
+}
+/**
+ * Whether a release that is not live can be put in place without a build: what was built for it must lie in its folder,
+ * and not be lost to a build that somebody made by hand in the live checkout. Among releases the folder must hold all
+ * of it: what an in-place deploy kept of a version it did not make itself is its output alone.
+ */
+function availability({ state, releases, strategy, live, }) {
+    return (release) => {
+        const folder = releaseFolder(releases, release);
+        // Whatever its name says: what is live is no rollback target.
+        if (live !== undefined && isFolder(folder) && (0,external_node_fs_namespaceObject.realpathSync)(folder) === live)
+            return false;
+        const note = readNote(state, release);
+        if (note === undefined || !isFolder(folder))
+            return false;
+        const built = strategy === 'in-place' ? note.paths : note.paths.filter(isUsualOutput);
+        if (!(note.kept ?? built).every((path) => present((0,external_node_path_namespaceObject.join)(folder, path))))
+            return false;
+        return strategy === 'in-place' || present((0,external_node_path_namespaceObject.join)(folder, 'REVISION')) || present((0,external_node_path_namespaceObject.join)(folder, '.git'));
+    };
+}
+/** The release that a rollback without a name goes to: verified, not bad, and live before the present one. */
+function previousVerified(history, isAvailable) {
+    const at = history.verified.findIndex(({ release }) => release === history.live?.release);
+    const older = at < 0 ? history.verified : history.verified.slice(0, at);
+    return [...older]
+        .reverse()
+        .find(({ release, sha }) => !history.badReleases.has(release) && !history.badShas.has(sha) && isAvailable(release));
+}
+/** Releases that may be deleted: all but the newest `keep`, the live one, the one before it and the only good one. */
+function prunable(releases, history, keep, isAvailable) {
+    const spared = new Set();
+    const live = history.live?.release;
+    if (live !== undefined)
+        spared.add(live);
+    const previous = previousVerified(history, isAvailable);
+    if (previous)
+        spared.add(previous.release);
+    const verifiedNewestFirst = [...history.verified]
+        .reverse()
+        .filter(({ release }) => releases.includes(release));
+    for (const { release } of verifiedNewestFirst)
+        if (spared.size < keep)
+            spared.add(release);
+    return releases.filter((release) => !spared.has(release));
+}
+/** Deletes a release's folder and what git knows of it as a work tree. */
+async function dropRelease(repository, folder) {
+    if (present(folder))
+        removePath(folder);
+    await gitSays(repository, 'worktree', 'prune');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/compare-files.js
+
+
+
+/** Whether what lies on the disk is what lay there before, or what lies somewhere else. Nothing here follows a symlink. */
+/** Bytes that are compared at a time: databases and uploads may be larger than the memory. */
+const CHUNK = 1_048_576;
+/** SQLite keeps what was written last beside its file: the file alone may look untouched. */
+const JOURNALS = ['-wal', '-journal'];
+function statOf(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.lstatSync)(path);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** True for two files with the same bytes, and for two symlinks with the same target; never for folders. */
+function sameContent(one, other) {
+    const [a, b] = [statOf(one), statOf(other)];
+    if (a?.isSymbolicLink() && b?.isSymbolicLink())
+        return (0,external_node_fs_namespaceObject.readlinkSync)(one) === (0,external_node_fs_namespaceObject.readlinkSync)(other);
+    if (!a?.isFile() || !b?.isFile() || a.size !== b.size)
+        return false;
+    const files = [(0,external_node_fs_namespaceObject.openSync)(one, 'r'), (0,external_node_fs_namespaceObject.openSync)(other, 'r')];
+    try {
+        const buffers = [Buffer.alloc(CHUNK), Buffer.alloc(CHUNK)];
+        for (;;) {
+            const read = files.map((fd, index) => (0,external_node_fs_namespaceObject.readSync)(fd, buffers[index], 0, CHUNK, null));
+            if (read[0] !== read[1] || buffers[0].compare(buffers[1], 0, read[1], 0, read[0]) !== 0)
+                return false;
+            if (read[0] === 0)
+                return true;
+        }
+    }
+    finally {
+        files.forEach(external_node_fs_namespaceObject.closeSync);
+    }
+}
+/**
+ * A mark of a file or of a whole folder: the same as long as nobody writes there, also after a move to another place.
+ * Made of names, sizes and times, so that a large folder costs no reading.
+ */
+function stampOf(path) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    for (const line of stampLines(path, ''))
+        hash.update(line).update('\0');
+    for (const suffix of JOURNALS)
+        for (const line of stampLines(path + suffix, suffix))
+            hash.update(line);
+    return hash.digest('hex').slice(0, 24);
+}
+function stampLines(path, name) {
+    const stats = statOf(path);
+    if (stats === undefined)
+        return [];
+    if (stats.isSymbolicLink())
+        return [`${name}\0${(0,external_node_fs_namespaceObject.readlinkSync)(path)}`];
+    if (!stats.isDirectory())
+        return [`${name}\0${stats.size}\0${stats.mtimeMs}`];
+    return [
+        `${name}/`,
+        ...(0,external_node_fs_namespaceObject.readdirSync)(path)
+            .sort()
+            .flatMap((item) => stampLines((0,external_node_path_namespaceObject.join)(path, item), `${name}/${item}`)),
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/rebuilt-files.js
+
+
+
+
+
+
+/**
+ * Tracked files that a build changes: a service worker, an output that was committed by mistake. The new version was
+ * rehearsed with them as they are after its build, so it goes live with them; git would bring the committed ones.
+ */
+/**
+ * Which files that are in a stage after its build. Folders are other repositories, and stay as committed; shared paths
+ * are the server's.
+ */
+async function rebuiltFiles(stage, sharedPaths) {
+    const changed = await changedFiles(stage);
+    const isFile = (path) => isSymlink((0,external_node_path_namespaceObject.join)(stage.folder, path)) || !isFolder((0,external_node_path_namespaceObject.join)(stage.folder, path));
+    return changed.filter((path) => {
+        const owner = classifyPath(path, { sharedPaths });
+        return owner !== 'deploy' && owner !== 'shared' && isFile(path);
+    });
+}
+/** Brings files of a release into the checkout as they are there; what it does not have is removed. */
+function layOver(release, checkout, paths) {
+    for (const path of paths) {
+        const [made, live] = [(0,external_node_path_namespaceObject.join)(release, path), (0,external_node_path_namespaceObject.join)(checkout, path)];
+        if (!present(made))
+            removePath(live);
+        else if (!sameContent(made, live))
+            copyAtomically(made, live);
+    }
+}
+/** True where a file of the checkout is as the release has it. */
+function isAsRebuilt(release, checkout, path) {
+    const [made, live] = [(0,external_node_path_namespaceObject.join)(release, path), (0,external_node_path_namespaceObject.join)(checkout, path)];
+    return present(made) ? sameContent(made, live) : !present(live);
+}
+/** Copies a file or symlink so that a reader sees the old content or the new, never a part. */
+function copyAtomically(from, to) {
+    const next = `${to}.${process.pid}.next`;
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(to), { recursive: true });
+    removePath(next);
+    if (isSymlink(from))
+        (0,external_node_fs_namespaceObject.symlinkSync)((0,external_node_fs_namespaceObject.readlinkSync)(from), next);
+    else {
+        (0,external_node_fs_namespaceObject.copyFileSync)(from, next);
+        (0,external_node_fs_namespaceObject.chmodSync)(next, (0,external_node_fs_namespaceObject.lstatSync)(from).mode & 0o7777);
+    }
+    (0,external_node_fs_namespaceObject.renameSync)(next, to);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/tracking.js
+
+
+
+
+
+/** What of a checkout belongs to the host on one side of a change of commits, and to git on the other. */
+function judgeTracking(question) {
+    const { removed, added, lies, ignored, shared, swapped } = question;
+    const moves = (path) => isWithinAny(path, swapped);
+    const ofHost = (path) => {
+        const lying = lies(path);
+        if (lying?.path !== path || !lying.isFile)
+            return false;
+        const owner = classifyPath(path, { sharedPaths: shared });
+        return owner !== 'deploy' && (ignored(path) || owner === 'shared' || owner === 'env-like');
+    };
+    // Where a commit makes a folder of what was a file, the file is its own.
+    const gone = new Set(removed);
+    const arriving = added.filter((path) => path !== 'REVISION' && !moves(path) && !foldersAbove(path).some((above) => gone.has(above)));
+    const hostTo = arriving.filter(ofHost);
+    const kept = removed.filter(ofHost);
+    return {
+        untrack: [...new Set([...kept, ...removed.filter(moves), ...hostTo])],
+        hostFrom: kept.filter((path) => !moves(path)),
+        hostTo,
+        inTheWay: [
+            ...new Set(arriving.filter((path) => !hostTo.includes(path)).flatMap((path) => lies(path)?.path ?? [])),
+        ],
+    };
+}
+/** What lies in a checkout, without following a symlink: git replaces one that is in the place of a folder. */
+function pathsInCheckout(folder) {
+    const look = (path) => {
+        try {
+            return (0,external_node_fs_namespaceObject.lstatSync)((0,external_node_path_namespaceObject.join)(folder, path));
+        }
+        catch {
+            return undefined;
+        }
+    };
+    return (path) => {
+        for (const above of foldersAbove(path)) {
+            const stats = look(above);
+            if (stats === undefined)
+                return undefined;
+            if (!stats.isDirectory())
+                return { path: above, isFile: true };
+        }
+        const stats = look(path);
+        return stats && { path, isFile: !stats.isDirectory() };
+    };
+}
+/** Looks at a live checkout that is to be turned to another commit. */
+async function lookAtTracking(checkout, turn) {
+    const { from, to, shared, swapped, rules } = turn;
+    const removed = await changedPaths(checkout, 'D', from, to);
+    const added = await changedPaths(checkout, 'A', from, to);
+    const lies = pathsInCheckout(checkout.folder);
+    const isThere = (path) => lies(path)?.path === path;
+    const ignored = new Set([
+        ...(await ignoredPaths(rules ?? checkout, removed.filter(isThere))),
+        ...(await ignoredPaths(checkout, added.filter(isThere))),
+    ]);
+    return judgeTracking({
+        removed,
+        added,
+        lies,
+        ignored: (path) => ignored.has(path),
+        shared,
+        swapped,
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/local-changes.js
+
+
+
+
+
+
+
+
+
+
+
+
+/** Tracked files that were changed on the server, where they are not to be taken away. */
+function dirtyRefusals(dirty, policy) {
+    if (dirty.length === 0 || policy === 'stash')
+        return [];
+    return [
+        {
+            message: `Tracked files were changed on the server: ${shortenList(dirty)}.`,
+            next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
+        },
+    ];
+}
+/** The same where a deploy keeps them as a patch: they will no longer be live. */
+function dirtyWarnings(dirty, policy) {
+    if (dirty.length === 0 || policy !== 'stash')
+        return [];
+    return [
+        {
+            message: `Tracked files were changed on the server: ${shortenList(dirty)}. A deploy takes these changes away and keeps them as a patch.`,
+        },
+    ];
+}
+/** Tracked files of the live checkout that people changed: those that its own build changed are as they should be. */
+async function changedByPeople({ checkout, state, releases, history, facts, }) {
+    if (checkout === undefined)
+        return [];
+    const dirty = await dirtyFiles(checkout);
+    const { live } = history;
+    if (live === undefined || live.sha !== facts.liveSha)
+        return dirty;
+    const rebuilt = new Set(readNote(state, live.release)?.rebuilt);
+    const folder = releaseFolder(releases, live.release);
+    const isAsMade = (path) => rebuilt.has(path) && isAsRebuilt(folder, checkout.folder, path);
+    const found = { tracked: new Set(dirty), changed: new Set(dirty), isAsMade };
+    return dirty.filter((path) => classifyPath(path, found) === 'people');
+}
+/** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */
+const PATCH = 'local-changes.patch';
+const COPIES = 'local-changes';
+/**
+ * Keeps tracked files that were changed on the server before git takes the changes away: as a patch beside the run's
+ * log, which is proven to hold them, and as they are, because filters of git may leave things out of what it compares.
+ * undefined where there are none. @throws a Failure where they cannot be kept; nothing was changed.
+ */
+async function keepLocalChanges(checkout, paths, { path: folder }) {
+    if (paths.length === 0)
+        return undefined;
+    refuseStandIns(checkout, paths);
+    const only = ['--', ...paths.map(literalPath)];
+    const patch = (0,external_node_path_namespaceObject.join)(folder, PATCH);
+    await writePatch(checkout, patch, only);
+    if (!(await gitSays(checkout, 'apply', '--check', '-R', '--whitespace=nowarn', '-p1', patch)))
+        throw new Failure({
+            message: `The local changes on the server (${shortenList(paths)}) cannot be kept as a patch: it does not fit what lies there.`,
+            next: 'Commit what is wanted, or undo it there with "git checkout -- <file>".',
+        });
+    const copies = (0,external_node_path_namespaceObject.join)(folder, COPIES);
+    removePath(copies);
+    for (const path of paths.filter((path) => present((0,external_node_path_namespaceObject.join)(checkout.folder, path)))) {
+        await makeFoldersLike(checkout.tools, checkout.folder, copies, path);
+        await copyAsItIs(checkout.tools, (0,external_node_path_namespaceObject.join)(checkout.folder, path), (0,external_node_path_namespaceObject.join)(copies, path));
+        if (!isSymlink((0,external_node_path_namespaceObject.join)(copies, path)))
+            syncFile((0,external_node_path_namespaceObject.join)(copies, path));
+    }
+    const added = await git(checkout, 'diff', '--name-only', '--no-renames', '--diff-filter=A', '-z', 'HEAD', ...only);
+    return { patch, copies, paths: [...paths], added: added.split('\0').filter(Boolean) };
+}
+/** A folder in the place of a tracked file, or a symlink in that of its folder: git would take it away, with all in it. */
+function refuseStandIns({ folder }, paths) {
+    const lies = pathsInCheckout(folder);
+    const standIns = paths
+        .map(lies)
+        .filter((lying, index) => lying !== undefined && (lying.path !== paths[index] || !lying.isFile));
+    if (standIns.length === 0)
+        return;
+    throw new Failure({
+        message: `In the place of tracked files lies something else on the server: ${shortenList(standIns.map((lying) => lying.path))}.`,
+        next: 'Move it away there, or take the files out of git.',
+    });
+}
+/** Whatever settings the host has for diffs: a patch that git applies, byte by byte. */
+async function writePatch(checkout, patch, only) {
+    const plain = ['--binary', '-U3', '--no-ext-diff', '--no-textconv', '--no-color', '--no-renames'];
+    const next = `${patch}.next`;
+    const options = [...plain, '--src-prefix=a/', '--dst-prefix=b/', `--output=${next}`];
+    await git(checkout, 'diff', ...options, 'HEAD', ...only);
+    (0,external_node_fs_namespaceObject.chmodSync)(next, 0o600);
+    syncFile(next);
+    (0,external_node_fs_namespaceObject.renameSync)(next, patch);
+    syncFolder((0,external_node_path_namespaceObject.dirname)(patch));
+}
+const literalPath = (path) => `:(literal)${path}`;
+/** Brings local changes back into a checkout that is at their commit. */
+async function bringBackChanges(checkout, changes) {
+    const { copies, paths, added } = changes;
+    if (!changesAreThere(changes))
+        return;
+    const { tools, folder } = checkout;
+    for (const path of paths) {
+        const [kept, live] = [(0,external_node_path_namespaceObject.join)(copies, path), (0,external_node_path_namespaceObject.join)(folder, path)];
+        if (!present(kept)) {
+            removePath(live);
+            continue;
+        }
+        await makeFoldersLike(tools, copies, folder, path);
+        await copyAsItIs(tools, kept, live);
+    }
+    // Only what git knows it takes away again with the version.
+    if (added.length > 0)
+        await git(checkout, 'add', '-f', '--', ...added.map(literalPath));
+}
+/** False where somebody has deleted or moved what was kept. */
+function changesAreThere({ patch }) {
+    return present(patch);
+}
+/** What a person is told of changes that are taken away. */
+function keptWords({ patch, paths: { length: count } }) {
+    return {
+        message: `${count} tracked ${count === 1 ? 'file has' : 'files have'} local changes on the server; kept in ${patch}.`,
+        next: `To have them back: git apply ${quote(patch)}`,
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/disk-reserve.js
+
+
+
+
+
+/**
+ * Room on the disk that a run takes beforehand and gives back when the disk is full: for what must be written down
+ * whatever happens (the plan, the journal, the end), and for the files of a commit that git brings on the way there and
+ * back. A process is one run, so what it holds is kept here.
+ */
+/** Bytes. A plan, its journal lines and an end are a few thousand each. */
+const FOR_RECORDS = 256 * 1_024;
+const AT_ONCE = 1_048_576;
+/** The files that hold room now. The first is given back first. */
+const held = [];
+/** @throws a Failure where there is not so much room: then what needs it must not begin. */
+function holdReserve(file, bytes = FOR_RECORDS) {
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(file), { recursive: true, mode: 0o700 });
+    try {
+        const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'w', 0o600);
+        try {
+            // Bytes that no file system compresses or leaves out.
+            for (let left = bytes; left > 0; left -= AT_ONCE)
+                writeAll(fd, (0,external_node_crypto_namespaceObject.randomBytes)(Math.min(left, AT_ONCE)));
+            (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+        }
+        finally {
+            (0,external_node_fs_namespaceObject.closeSync)(fd);
+        }
+    }
+    catch (error) {
+        removePath(file);
+        throw isDiskFull(error) ? fullDisk((0,external_node_path_namespaceObject.dirname)(file), bytes) : error;
+    }
+    held.push(file);
+}
+/** Gives all room back; false where none is held. */
+function freeReserve() {
+    const files = held.splice(0);
+    for (const file of files)
+        removePath(file);
+    return files.length > 0;
+}
+/** Does a write that must succeed: on a full disk again, each time with a part of the room that is held. */
+function withReserve(write) {
+    for (;;) {
+        try {
+            return write();
+        }
+        catch (error) {
+            const file = isDiskFull(error) ? held.shift() : undefined;
+            if (file === undefined)
+                throw error;
+            removePath(file);
+        }
+    }
+}
+/** Begins something. @throws a Failure with words for a person where the disk has no room for it. */
+function refuseFullDisk(place, begin) {
+    try {
+        return begin();
+    }
+    catch (error) {
+        throw isDiskFull(error) ? fullDisk(place, FOR_RECORDS) : error;
+    }
+}
+/** True where a write failed for want of room: of the disk, or of what this user may have of it. */
+function isDiskFull(error) {
+    const { code } = error;
+    return code === 'ENOSPC' || code === 'EDQUOT';
+}
+const NEXT = 'Free some space there (df -h; df -i): old logs, docker images, caches. Then start the workflow again.';
+function fullDisk(place, bytes) {
+    return new Failure({
+        message: `The disk of the server is full: there is no room for ${Math.ceil(bytes / 1_024)} KiB at ${place}. Nothing was changed.`,
+        next: NEXT,
+    });
+}
+/** A problem that a full disk has made, in the words of whichever program met it, with what to do. Pure. */
+function withAdvice(problem) {
+    if (!/ENOSPC|EDQUOT|no space left on device|out of diskspace|disk quota exceeded/i.test(problem.message))
+        return problem;
+    return { ...problem, message: `The disk of the server is full: ${problem.message}`, next: NEXT };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/state/journal.js
+
+
+
+
+
+/** @throws a Failure where another version wrote what this one cannot read. */
+function readJournal(folder) {
+    return parseJournal(readText(folder.journal) ?? '', folder.journal);
+}
+/**
+ * The entries of a journal. Each line says its own format, because lines of several versions follow one another. One that a
+ * power cut tore is left out: what it would have said did not finish. @throws a Failure.
+ */
+function parseJournal(text, file) {
+    return text.split('\n').flatMap((line, index) => {
+        if (isTorn(line))
+            return [];
+        return [parseRecord(line, file, `Line ${index + 1} of ${file}`)];
+    });
+}
+function isTorn(line) {
+    try {
+        JSON.parse(line);
+        return false;
+    }
+    catch {
+        return true;
+    }
+}
+/** @throws where the line cannot be written, also not with the room of the reserve; nothing of it is there then. */
+function writeJournal(folder, run, entry) {
+    const { id, attempt, url } = run;
+    // A line torn by a power cut must not swallow the next one.
+    const torn = (readText(folder.journal) ?? '\n').endsWith('\n') ? '' : '\n';
+    const line = {
+        ...entry,
+        at: Date.now(),
+        run: { id, attempt, ...definedOnly({ url }) },
+    };
+    withReserve(() => appendLine(folder.journal, torn + recordText(line)));
+}
+/** A commit that people brought live by hand. What it leaves must not go under the name of another one. */
+function handMade(sha) {
+    return { release: handMadeName(sha), sha };
+}
+/**
+ * The history with what is really live: a commit that our deploys did not bring came by hand, after all that the journal
+ * knows.
+ */
+function historyAsFound(history, liveSha) {
+    if (liveSha === undefined || history.live === undefined || history.live.sha === liveSha)
+        return history;
+    const live = handMade(liveSha);
+    return {
+        ...history,
+        live,
+        liveVerified: false,
+        arrivals: [...history.arrivals, { release: live.release }],
+    };
+}
+const isSameRelease = (a, b) => a?.release === b?.release;
+/** Reads the journal from its beginning; order of lines alone decides, never the clock. */
+function historyOf(entries) {
+    const history = {
+        liveVerified: false,
+        verified: [],
+        badShas: new Set(),
+        badReleases: new Set(),
+        pruned: new Set(),
+        deploys: [],
+        arrivals: [],
+        putBack: new Set(),
+        restarted: new Set(),
+        restartedBefore: new Set(),
+    };
+    for (const entry of entries)
+        note(history, entry);
+    return history;
+}
+function note(history, entry) {
+    const ref = { release: entry.release, sha: entry.sha };
+    switch (entry.event) {
+        case 'cutover':
+            history.arrivals.push({ release: ref.release, runId: entry.run.id });
+            history.restartedBefore = history.restarted;
+            if (history.live?.sha !== ref.sha)
+                history.restarted = new Set();
+            history.live = ref;
+            history.liveVerified = false;
+            return;
+        case 'pruned':
+            history.pruned.add(ref.release);
+            return;
+        case 'broken':
+            history.live = ref;
+            history.liveVerified = false;
+            return;
+        case 'put-back':
+            history.putBack.add(entry.run.id);
+            if (entry.from?.release !== ref.release)
+                break;
+            // A first deploy failed: there was nothing to go back to, and nothing is live.
+            delete history.live;
+            history.liveVerified = false;
+            return;
+        case 'rolled-back':
+            markBad(history, ref, entry.from);
+            break;
+        case 'adopted':
+        case 'verified':
+            if (entry.event === 'adopted')
+                history.arrivals.push({ release: ref.release });
+            if (entry.event === 'verified')
+                history.deploys.push({
+                    runId: entry.run.id,
+                    to: ref,
+                    ...definedOnly({ from: entry.from }),
+                });
+            if (!history.verified.some((known) => isSameRelease(known, ref)))
+                history.verified.push(ref);
+            break;
+        default:
+            break;
+    }
+    noteRestart(history, entry);
+    history.badShas.delete(ref.sha);
+    history.badReleases.delete(ref.release);
+    history.live = ref;
+    history.liveVerified = history.verified.some((known) => isSameRelease(known, ref));
+}
+/** Whoever was restarted runs what lies on the disk; another commit there leaves the others with what they had. */
+function noteRestart(history, { event, sha, app }) {
+    const undone = event === 'put-back' || event === 'repaired';
+    const kept = undone ? history.restartedBefore : history.live?.sha === sha ? history.restarted : [];
+    history.restarted = new Set([...kept, app]);
+}
+/** True where an application was restarted for the commit that lies on the disk, as far as the journal says. */
+function runsLive({ restarted }, app) {
+    return restarted.size === 0 || restarted.has(app) || restarted.has(undefined);
+}
+/** Going back marks what was left; going forward again (a person named a newer release) marks nothing. */
+function markBad(history, to, from) {
+    if (!from || isSameRelease(from, to))
+        return;
+    const index = (ref) => history.verified.findIndex((known) => isSameRelease(known, ref));
+    if (index(from) >= 0 && index(from) < index(to))
+        return;
+    history.badReleases.add(from.release);
+    if (from.sha !== to.sha)
+        history.badShas.add(from.sha);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/state/layout.js
+
+
+
+/** The symlink that is turned from release to release: app-path itself, or `current` inside it. */
+function currentLink(appPath) {
+    const inside = (0,external_node_path_namespaceObject.join)(appPath, 'current');
+    return !isSymlink(appPath) && isSymlink(inside) ? inside : appPath;
+}
+function layoutOf(appPath) {
+    if (isSymlink(currentLink(appPath)))
+        return 'releases';
+    if (!present(appPath))
+        return 'absent';
+    return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(appPath, '.git')) ? 'checkout' : 'other';
+}
+/** What `auto` means for a layout. */
+function strategyFor(layout, asked) {
+    if (asked === 'auto')
+        return layout === 'checkout' ? 'in-place' : layout === 'other' ? undefined : 'releases';
+    if (asked === 'adopt')
+        return layout === 'checkout' ? 'adopt' : layout === 'releases' ? 'releases' : undefined;
+    if (asked === 'in-place')
+        return layout === 'checkout' ? 'in-place' : undefined;
+    return layout === 'releases' || layout === 'absent' ? 'releases' : undefined;
+}
+/** The folder that serves now, with symlinks resolved; undefined where there is none. */
+function liveFolder(appPath) {
+    const link = currentLink(appPath);
+    return isFolder(link) ? (0,external_node_fs_namespaceObject.realpathSync)(link) : undefined;
+}
+/** The checkout that app-path leads to as a symlink, where that is no release: nobody made it to be left behind. */
+function checkoutBehind(appPath) {
+    if (!isSymlink(appPath) || !isFolder(appPath))
+        return undefined;
+    const target = (0,external_node_fs_namespaceObject.realpathSync)(appPath);
+    // A release of ours has a file .git, one of other tools has none, and an adopted checkout lies among the releases.
+    return isFolder((0,external_node_path_namespaceObject.join)(target, '.git')) && (0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(target)) !== 'releases' ? target : undefined;
+}
+/** Where releases lie: beside the one that is live, where that is such a folder, else in the state folder. */
+function releasesFolder(appPath, state) {
+    const link = currentLink(appPath);
+    if (!isSymlink(link))
+        return state.releases;
+    const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
+    const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target));
+    return (0,external_node_path_namespaceObject.basename)(parent) === 'releases' ? parent : state.releases;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/state/plan.js
 
 
 
@@ -6295,7 +4911,7 @@ function writePlan(folder, plan) {
     withReserve(() => writeRecord(folder.plan, plan));
 }
 function dropPlan(folder) {
-    remove(folder.plan);
+    removePath(folder.plan);
     syncFolder(folder.path);
 }
 function swapState(swap, on) {
@@ -6305,7 +4921,7 @@ function swapState(swap, on) {
         return 'between';
     return 'before';
 }
-function plan_look(swap) {
+function swapPlaces(swap) {
     return swapState(swap, {
         live: present(swap.live),
         incoming: present(swap.incoming),
@@ -6315,11 +4931,11 @@ function plan_look(swap) {
 /** Moves everything to its new place; goes on where an earlier try was cut. */
 function applySwaps(swaps) {
     for (const swap of swaps) {
-        let state = plan_look(swap);
+        let state = swapPlaces(swap);
         if (state === 'before' && swap.had) {
             (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.kept), { recursive: true });
             if (present(swap.kept))
-                remove(swap.kept);
+                removePath(swap.kept);
             (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.kept);
             state = 'between';
         }
@@ -6332,7 +4948,7 @@ function applySwaps(swaps) {
 /** Moves everything back to where it was, last first. */
 function undoSwaps(swaps) {
     for (const swap of [...swaps].reverse()) {
-        let state = plan_look(swap);
+        let state = swapPlaces(swap);
         if (state === 'after') {
             (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(swap.incoming), { recursive: true });
             (0,external_node_fs_namespaceObject.renameSync)(swap.live, swap.incoming);
@@ -6345,7 +4961,7 @@ function undoSwaps(swaps) {
 /** Turns a symlink in one step: readers see the old target or the new one, never none. */
 function turnLink(path, target) {
     const next = `${path}.next`;
-    remove(next);
+    removePath(next);
     (0,external_node_fs_namespaceObject.symlinkSync)(target, next);
     (0,external_node_fs_namespaceObject.renameSync)(next, path);
     syncFolder((0,external_node_path_namespaceObject.dirname)(path));
@@ -6355,7 +4971,7 @@ function applyShares(shares) {
     for (const { live, home, aside } of shares) {
         if (present(live) && !isSymlink(live)) {
             if (isSymlink(home))
-                remove(home);
+                removePath(home);
             if (aside !== undefined && present(home) && !present(aside))
                 (0,external_node_fs_namespaceObject.renameSync)(home, aside);
             if (!present(home)) {
@@ -6367,7 +4983,7 @@ function applyShares(shares) {
     }
 }
 /** After a cutover that is taken back: what has moved stays at home, what has not stays in the live version. */
-function settleShares(shares) {
+function completeShares(shares) {
     for (const { live, home, aside } of shares) {
         if (aside !== undefined && present(live) && !present(home) && present(aside))
             (0,external_node_fs_namespaceObject.renameSync)(aside, home);
@@ -6388,7 +5004,326 @@ function applyAdoption({ folder, release }) {
         turnLink(folder, release);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/record/formats.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host/trusted-paths.js
+
+
+
+
+/** undefined where nothing has that name, or it may not be looked at. */
+function entryAt(path) {
+    try {
+        const stats = (0,external_node_fs_namespaceObject.lstatSync)(path);
+        const kind = stats.isSymbolicLink()
+            ? 'link'
+            : stats.isDirectory()
+                ? 'folder'
+                : stats.isFile()
+                    ? 'file'
+                    : 'other';
+        return { path, kind, uid: stats.uid, mode: stats.mode & 0o7777 };
+    }
+    catch {
+        return undefined;
+    }
+}
+/** As many as the kernel follows. */
+const MOST_LINKS = 40;
+/** Every folder and symlink that leads to a path, as the kernel walks it, down to the path itself as far as it exists. */
+function entriesLeadingTo(path) {
+    const way = [];
+    const names = path.split('/');
+    let at = '/';
+    for (let links = 0;;) {
+        const lying = entryAt(at);
+        if (lying === undefined)
+            return way;
+        way.push(lying);
+        if (lying.kind === 'link') {
+            if (++links > MOST_LINKS)
+                return way;
+            const target = (0,external_node_fs_namespaceObject.readlinkSync)(at);
+            names.unshift(...target.split('/'));
+            at = (0,external_node_path_namespaceObject.isAbsolute)(target) ? '/' : (0,external_node_path_namespaceObject.dirname)(at);
+        }
+        let name = names.shift();
+        while (name === '' || name === '.')
+            name = names.shift();
+        if (name === undefined)
+            return way;
+        at = name === '..' ? (0,external_node_path_namespaceObject.dirname)(at) : (0,external_node_path_namespaceObject.join)(at, name);
+    }
+}
+/** Why somebody else could have another thing in the place of what lies behind this. Pure. `us`: our own id. */
+function distrustOnTheWay({ kind, uid, mode }, us) {
+    if (!isOurs(uid, us))
+        return 'stranger';
+    // With the sticky bit everybody may make something in it, and nobody may take away what is ours.
+    return kind !== 'link' && (mode & 0o002) !== 0 && (mode & 0o1000) === 0 ? 'open' : undefined;
+}
+/**
+ * Why a thing of our own folder cannot be taken for what we wrote. Pure. That a file has a second name elsewhere is no
+ * reason: who may write it is said by its owner and its mode, under whatever name.
+ */
+function distrustInside({ kind, uid, mode }, us) {
+    if (kind === 'link')
+        return 'link';
+    if (!isOurs(uid, us))
+        return 'stranger';
+    if (kind === 'other')
+        return 'special';
+    return (mode & 0o002) === 0 ? undefined : 'open';
+}
+/** What lies in a folder, and in those below it that `depths` names, as deep as it says. */
+function everythingIn(folder, depths) {
+    return namesInFolder(folder).flatMap((name) => entriesBelow((0,external_node_path_namespaceObject.join)(folder, name), depths[name] ?? 0));
+}
+function entriesBelow(path, depth) {
+    const lying = entryAt(path);
+    if (lying === undefined)
+        return [];
+    if (lying.kind !== 'folder' || depth === 0)
+        return [lying];
+    return [lying, ...namesInFolder(path).flatMap((name) => entriesBelow((0,external_node_path_namespaceObject.join)(path, name), depth - 1))];
+}
+function namesInFolder(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
+    }
+    catch {
+        // What may not be read by its owner is told where it is needed.
+        return [];
+    }
+}
+/** What is told of a thing that is not trusted. Whatever a stranger wrote is deleted, never taken over. */
+function distrustProblem({ path, uid }, why) {
+    const place = quote(path);
+    switch (why) {
+        case 'link':
+            return {
+                message: `${path} is a symlink of ${userName(uid)}: in the deploy's own folder none is followed.`,
+                next: `Look where it leads (ls -l ${place}), and delete it on the server: sudo rm -- ${place}`,
+            };
+        case 'stranger':
+            return {
+                message: `${path} belongs to ${userName(uid)}, and neither to root nor to the user who deploys: nothing of it is used.`,
+                next: `Look what it is, and delete it on the server: sudo rm -r -- ${place}`,
+            };
+        case 'special':
+            return {
+                message: `${path} is a pipe, a device or a socket, or a file where a folder must be.`,
+                next: `Look what it is (ls -l ${place}), and delete it on the server: sudo rm -- ${place}`,
+            };
+        case 'open':
+            return {
+                message: `${path} can be written by every user of the server.`,
+                next: `Look who wrote there (ls -la ${place}), delete what is not yours, then: ${uid === process.getuid() ? '' : 'sudo '}chmod o-w ${place}`,
+            };
+    }
+}
+/** The first thing on the way to a folder by which others could bring another one into its place. */
+function problemOnTheWay(folder) {
+    const us = process.getuid();
+    for (const lying of entriesLeadingTo(folder)) {
+        const why = distrustOnTheWay(lying, us);
+        if (why === 'open')
+            return distrustProblem(lying, why);
+        if (why !== undefined)
+            return {
+                message: `${lying.path}, on the way to ${folder}, belongs to ${userName(lying.uid)}, who could put something else in its place.`,
+                next: `Connect as ${userName(lying.uid)}, or use an app-path below folders of root or of the user who deploys.`,
+            };
+    }
+    return undefined;
+}
+/** Symlinks that a stranger made, on the way to a path. */
+function strangeLinks(path) {
+    return entriesLeadingTo(path)
+        .filter(({ kind, uid }) => kind === 'link' && !isOurs(uid, process.getuid()))
+        .map(({ path, uid }) => ({
+        message: `${path} is a symlink that ${userName(uid)} made, who can let it lead elsewhere at any time.`,
+        next: `Look where it leads (ls -l ${quote(path)}); delete it, and make it anew as root or as the user who deploys.`,
+    }));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/state/state-folder.js
+
+
+
+
+
+
+
+
+
+
+/** The two places a state folder may be: beside the application, or in the home of who deploys. */
+function statePlaces(appPath, home) {
+    const name = (0,external_node_path_namespaceObject.basename)(appPath);
+    const mark = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(appPath).digest('hex').slice(0, 8);
+    return {
+        beside: (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(appPath), `.${name}.deploy`),
+        atHome: (0,external_node_path_namespaceObject.join)(home, '.muva-deploy', `${name}-${mark}`),
+    };
+}
+function stateFolderAt(path) {
+    return {
+        path,
+        lock: (0,external_node_path_namespaceObject.join)(path, 'lock'),
+        holder: (0,external_node_path_namespaceObject.join)(path, 'holder.json'),
+        state: (0,external_node_path_namespaceObject.join)(path, 'state.json'),
+        journal: (0,external_node_path_namespaceObject.join)(path, 'journal.jsonl'),
+        plan: (0,external_node_path_namespaceObject.join)(path, 'plan.json'),
+        runs: (0,external_node_path_namespaceObject.join)(path, 'runs'),
+        notes: (0,external_node_path_namespaceObject.join)(path, 'notes'),
+        requests: (0,external_node_path_namespaceObject.join)(path, 'requests.log'),
+        releases: (0,external_node_path_namespaceObject.join)(path, 'releases'),
+        shared: (0,external_node_path_namespaceObject.join)(path, 'shared'),
+        repository: (0,external_node_path_namespaceObject.join)(path, 'repository.git'),
+    };
+}
+/** Which place to use: beside where that can be written, else home, else neither. */
+function choosePlace(facts) {
+    if (facts.besideWritable && facts.besideSafe && facts.besideOnSameDevice)
+        return 'beside';
+    return facts.homeWritable && facts.homeSafe && facts.homeOnSameDevice ? 'at-home' : 'nowhere';
+}
+/**
+ * Where the state folder is or would be made; a Failure with the command to run where it cannot be. Every command of
+ * the worker asks here, so that a run is found again where it was begun, and that nothing is believed or executed which
+ * others left there: what has the name of the folder is looked at before anything in it is read.
+ */
+function locateStateFolder(appPath, home) {
+    const { beside, atHome } = statePlaces(appPath, home);
+    const found = [beside, atHome].find(present);
+    if (found !== undefined) {
+        refuseUnsafe(found, appPath);
+        return stateFolderAt(found);
+    }
+    const facts = {
+        besideWritable: isWritable((0,external_node_path_namespaceObject.dirname)(appPath)),
+        besideSafe: problemOnTheWay((0,external_node_path_namespaceObject.dirname)(beside)) === undefined,
+        // A symlink is turned where it lies; what it leads to is not moved.
+        besideOnSameDevice: isSymlink(appPath) || deviceOf((0,external_node_path_namespaceObject.dirname)(appPath)) === deviceOf(appPath),
+        homeWritable: isWritable(home),
+        homeSafe: problemOnTheWay((0,external_node_path_namespaceObject.dirname)(atHome)) === undefined,
+        homeOnSameDevice: deviceOf(home) === deviceOf(appPath),
+    };
+    const place = choosePlace(facts);
+    if (place === 'beside')
+        return stateFolderAt(beside);
+    if (place === 'at-home')
+        return stateFolderAt(atHome);
+    throw nowhere(appPath, facts, beside);
+}
+function nowhere(appPath, facts, beside) {
+    const fault = (writable, safe) => !writable
+        ? 'cannot be written by this user'
+        : safe
+            ? 'is on another file system (renames would not be atomic)'
+            : 'is not safe from other users';
+    const unsafe = problemOnTheWay((0,external_node_path_namespaceObject.dirname)(beside));
+    return new Failure({
+        message: `There is no place for the deploy's own folder: ${(0,external_node_path_namespaceObject.dirname)(appPath)} ${fault(facts.besideWritable, facts.besideSafe)}, and the home folder ${fault(facts.homeWritable, facts.homeSafe)}.${unsafe === undefined ? '' : ` ${unsafe.message}`}`,
+        next: unsafe !== undefined
+            ? unsafe.next
+            : facts.besideOnSameDevice
+                ? `Run once on the server: sudo install -d -o ${ownWord()} -m 0711 ${quote(beside)}`
+                : `${appPath} is a mount of its own: put the application into a folder inside it, and give that as app-path.`,
+    });
+}
+/**
+ * How deep below the state folder everything must be our own: what is read as true there, or is run. Deeper lies what the
+ * application and its builds made, and in `shared` what people put there: neither is asked who wrote it.
+ */
+const OWN_DEPTH = {
+    runs: 2,
+    notes: 1,
+    stages: 1,
+    incoming: 1,
+    backups: 1,
+    releases: 1,
+    'repository.git': 1,
+};
+/** @throws a Failure that names everything by which another user could have a word in our deploys. */
+function refuseUnsafe(path, appPath) {
+    const onTheWay = problemOnTheWay((0,external_node_path_namespaceObject.dirname)(path));
+    if (onTheWay !== undefined)
+        throw new Failure(onTheWay);
+    refuseUnowned(entryAt(path), appPath);
+    const us = process.getuid();
+    const problems = everythingIn(path, OWN_DEPTH).flatMap((lying) => {
+        const why = distrustInside(lying, us);
+        return why === undefined ? [] : [distrustProblem(lying, why)];
+    });
+    if (problems.length > 0)
+        throw new Failure(problems.slice(0, MOST_TOLD));
+}
+/** Problems of one folder that are told: whoever cleans up these sees the others then. */
+const MOST_TOLD = 10;
+/**
+ * Two users with a folder each would not see each other's lock and history, and one in the folder of the other would
+ * be stuck half-way.
+ */
+function refuseUnowned(lying, appPath) {
+    const us = process.getuid();
+    const { path, uid, kind } = lying;
+    const why = kind === 'file' ? 'special' : distrustInside(lying, us);
+    if (why !== undefined && why !== 'stranger')
+        throw new Failure(distrustProblem(lying, why));
+    if (uid !== us) {
+        const owner = userName(uid);
+        const live = liveFolder(appPath)?.startsWith(`${path}/`) ?? false;
+        const away = uid === 0
+            ? `To begin anew without what it holds: sudo mv ${quote(path)} ${quote(`${path}.old`)}`
+            : `If that is not the user who deploys this application, delete it on the server: sudo rm -r -- ${quote(path)}`;
+        throw new Failure({
+            message: `The deploy's own folder ${path} belongs to ${owner}: nothing in it is used.`,
+            next: `Connect as ${owner}${live ? '; the live version lies in it.' : `. ${away}`}`,
+        });
+    }
+    if (!isWritable(path))
+        throw new Failure({
+            message: `The deploy's own folder ${path} cannot be written.`,
+            next: `Run once on the server: chmod u+rwx ${quote(path)}`,
+        });
+}
+/** Locates the folder and makes what is missing in it. */
+function openStateFolder(appPath, home) {
+    const folder = locateStateFolder(appPath, home);
+    makeFolder(folder.path, PASSED_THROUGH);
+    // Others may have been quicker where everybody may make something.
+    refuseUnsafe(folder.path, appPath);
+    for (const path of [folder.releases, folder.shared])
+        makeFolder(path, READABLE);
+    for (const path of [folder.runs, folder.notes])
+        makeFolder(path, PRIVATE);
+    return folder;
+}
+/** A web server that hands out static files itself reaches the releases; everything else is nobody's business. */
+const [PASSED_THROUGH, READABLE, PRIVATE] = [0o711, 0o755, 0o700];
+/**
+ * Makes a folder of this mode, whatever the umask is. One that is there keeps its mode: people open it, and a private
+ * application closes what is shared. Only the outermost, where it is closed to all others, was made by an upload before the
+ * first deploy.
+ */
+function makeFolder(path, mode) {
+    const isNew = !present(path);
+    (0,external_node_fs_namespaceObject.mkdirSync)(path, { recursive: true, mode });
+    const { kind, uid, mode: now } = entryAt(path);
+    if (kind !== 'folder' || uid !== process.getuid())
+        return;
+    if (isNew || mode === PRIVATE || (mode === PASSED_THROUGH && (now & 0o077) === 0))
+        (0,external_node_fs_namespaceObject.chmodSync)(path, mode);
+}
+/** @throws a Failure where another version wrote it, and this one cannot read it. */
+function readState(folder) {
+    return readRecord(folder.state) ?? {};
+}
+function writeState(folder, state) {
+    writeRecord(folder.state, state);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/state/record-formats.js
 
 
 
@@ -6423,6 +5358,8 @@ function problemsIn(read) {
 
 ;// CONCATENATED MODULE: external "node:util"
 const external_node_util_namespaceObject = require("node:util");
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(30);
 ;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-socket.js
 
 /**
@@ -6449,7 +5386,7 @@ function askDaemon(socketPath, method, patience) {
         socket.on('data', (chunk) => {
             received = Buffer.concat([received, chunk]);
             try {
-                const parts = partsOf(received);
+                const parts = messageParts(received);
                 if (parts)
                     end(() => resolve(answerOf(parts)));
             }
@@ -6472,7 +5409,7 @@ function question(method) {
     return Buffer.concat([Buffer.from([(AMP_VERSION << 4) | parts.length]), ...parts]);
 }
 /** The parts of a message; undefined while some of it is still to come. */
-function partsOf(bytes) {
+function messageParts(bytes) {
     if (bytes.length === 0)
         return undefined;
     if (bytes[0] >> 4 !== AMP_VERSION)
@@ -6603,7 +5540,7 @@ async function findEntry(tools, name) {
     return entryAmong(await pm2_client_listed(tools), name);
 }
 /** The other applications that PM2 runs in one of the folders or below it, by name. */
-async function pm2_client_namesIn(tools, folders, except) {
+async function otherApplicationsIn(tools, folders, except) {
     const names = (await pm2_client_listed(tools))
         .filter(({ pm2_env: { pm_cwd } }) => folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)))
         .map(({ name }) => String(name));
@@ -6742,7 +5679,7 @@ function judgeBehind(before, earlier, now) {
     return fresh.some((program) => earlier?.has(program)) ? 'new' : 'unclear';
 }
 /** Milliseconds between looks: a program that is there at two of them stays. */
-const restart_proof_BETWEEN_LOOKS = 1_000;
+const BETWEEN_LOOKS = 1_000;
 /** Milliseconds for a graceful reload to show new programs, where the answers name no version. */
 const PATIENCE = 10_000;
 /** Looks again and again until it is proven that the application was restarted, or that is hopeless. */
@@ -6763,7 +5700,7 @@ async function awaitProof({ port, health, before, versions, tell }) {
         if (looks === 1)
             tell?.(`restart-command has ended; waiting for a new program behind port ${port}`);
         earlier = now;
-        await pause(restart_proof_BETWEEN_LOOKS);
+        await pause(BETWEEN_LOOKS);
     }
 }
 function restartedNothing(port) {
@@ -6823,7 +5760,7 @@ function commandSupervisor(tools, app, command) {
 }
 async function lookForPort(tools, { healthPort }) {
     const pm2 = await pm2Version(tools);
-    const facts = given({ pm2, port: healthPort });
+    const facts = definedOnly({ pm2, port: healthPort });
     if (healthPort !== undefined)
         return { facts, refusals: [], warnings: [] };
     return {
@@ -6863,6 +5800,35 @@ function watchPort(restarted) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/entry.js
+/** The port of an entry: PORT in its environment, or -p / --port in its arguments. */
+function portOf(entry) {
+    const fromArguments = portInArguments(entry.args);
+    const text = fromArguments ?? entry.env.PORT;
+    const port = Number(text);
+    return text !== undefined && Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
+}
+function portInArguments(args) {
+    for (const [index, word] of args.entries()) {
+        const joined = /^(?:--port=|-p=?)(\d+)$/.exec(word);
+        if (joined)
+            return joined[1];
+        if (word === '-p' || word === '--port')
+            return args[index + 1];
+    }
+    return undefined;
+}
+/** The arguments with the port replaced wherever it is given. */
+function withPort(args, port) {
+    return args.map((word, index) => {
+        const joined = /^(--port=|-p=?)\d+$/.exec(word);
+        if (joined)
+            return `${joined[1]}${port}`;
+        const before = args[index - 1];
+        return (before === '-p' || before === '--port') && /^\d+$/.test(word) ? String(port) : word;
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-config.js
 
 
@@ -6881,8 +5847,8 @@ function entryOf(config, tools, fileOf) {
         mode: modeOf(config, interpreter),
         cwd,
         script,
-        args: pm2_config_wordsOf(config.args),
-        nodeArgs: pm2_config_wordsOf(config.node_args ?? config.interpreter_args),
+        args: argumentWords(config.args),
+        nodeArgs: argumentWords(config.node_args ?? config.interpreter_args),
         interpreter,
         waitReady: config.wait_ready === true,
         watch: Boolean(config.watch),
@@ -6891,7 +5857,7 @@ function entryOf(config, tools, fileOf) {
     };
 }
 /** Arguments as PM2 takes them: a list, or a text in which quotes hold words together. */
-function pm2_config_wordsOf(value) {
+function argumentWords(value) {
     if (Array.isArray(value))
         return value.map(String);
     const words = String(value ?? '').match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
@@ -6939,7 +5905,7 @@ function modeOf(config, interpreter) {
 const pm2_ecosystem_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
 /** The application in the ecosystem file of a commit, with the variables of its environment; undefined without a file. */
 async function readEcosystem(question) {
-    const { tools, stage, appName, environment, teller } = question;
+    const { tools, stage, appName, environment, reporter } = question;
     const file = pm2_ecosystem_FILES.find((name) => isFile((0,external_node_path_namespaceObject.join)(stage, name)));
     if (file === undefined)
         return undefined;
@@ -6955,9 +5921,9 @@ async function readEcosystem(question) {
         });
     const { env, used, unused } = startEnvironment(app, environment);
     if (used !== undefined)
-        teller.progress(`${file}: ${used} is laid over env, as environment says`);
+        reporter.progress(`${file}: ${used} is laid over env, as environment says`);
     else if (unused.length > 0)
-        teller.warn({
+        reporter.warn({
             message: `${file} has ${unused.join(', ')} for "${appName}", and ${environment === undefined ? 'no environment is given' : `environment is ${environment}`}: it is started with env alone.`,
             next: `If one of them is meant, give its name as environment (${unused[0].slice(ENV_BLOCK.length)}), or put its values into env.`,
         });
@@ -7038,13 +6004,13 @@ function unwrapped(command, scripts = {}) {
 
 
 /** Decides how the application is started where PM2 has no entry: start-command, ecosystem file, package.json. */
-async function firstStart(tools, { appName, appPath, environment, healthPort }, { folder: stage, startCommand, scripts, packageManager, teller }) {
+async function firstStart(tools, { appName, appPath, environment, healthPort }, { folder: stage, startCommand, scripts, packageManager, reporter }) {
     const place = { tools, stage, link: currentLink(appPath) };
     const application = startCommand === undefined
-        ? await readEcosystem({ tools, stage, appName, environment, teller })
+        ? await readEcosystem({ tools, stage, appName, environment, reporter })
         : undefined;
     if (application)
-        return fromEcosystem(application, place, teller);
+        return fromEcosystem(application, place, reporter);
     const command = startCommand ?? (scripts?.start === undefined ? undefined : `${packageManager} run start`);
     if (command === undefined)
         throw new Failure({
@@ -7112,11 +6078,11 @@ function scriptIn(folder, script) {
     return `./${(0,external_node_path_namespaceObject.normalize)(script + found)}`;
 }
 /** The application of an ecosystem file, made to run where it will lie, whatever the file says. */
-function fromEcosystem(application, place, teller) {
+function fromEcosystem(application, place, reporter) {
     const { tools, stage, link } = place;
     // `__dirname` in the file was the stage.
     const app = mapTexts(application, (text) => moved(text, stage, link));
-    const cwd = folderOf(app, link, teller);
+    const cwd = folderOf(app, link, reporter);
     const script = String(app.script ?? app.cmd ?? app.command ?? '');
     // PM2 hands a line of several words to a shell.
     if (script.includes(' '))
@@ -7126,17 +6092,17 @@ function fromEcosystem(application, place, teller) {
     const own = (0,external_node_path_namespaceObject.isAbsolute)(given) && isInside(given, stage) ? (0,external_node_path_namespaceObject.relative)(here, given) : given;
     const known = (0,external_node_path_namespaceObject.isAbsolute)(own) || isFile((0,external_node_path_namespaceObject.join)(here, own)) ? own : tools.find(own);
     const found = known === undefined || !(0,external_node_path_namespaceObject.isAbsolute)(known) ? scriptIn(here, own) : known;
-    return begun({ ...app, cwd, script: found, args: pm2_config_wordsOf(app.args) }, place);
+    return begun({ ...app, cwd, script: found, args: argumentWords(app.args) }, place);
 }
 /** Where the application starts: a folder of its own below the live one, as a monorepo has it, or the live one. */
-function folderOf(app, link, teller) {
+function folderOf(app, link, reporter) {
     if (app.cwd === undefined)
         return link;
     const given = String(app.cwd);
     const cwd = (0,external_node_path_namespaceObject.normalize)((0,external_node_path_namespaceObject.isAbsolute)(given) ? given : (0,external_node_path_namespaceObject.join)(link, given)).replace(/\/$/, '');
     if (isInside(cwd, link))
         return cwd;
-    teller.warn({
+    reporter.warn({
         message: `The ecosystem file says cwd: ${given}, which is not below app-path: the application is started in ${link}.`,
         next: 'Leave cwd out, or give it from the root of the repository.',
     });
@@ -7244,7 +6210,7 @@ function entryTraps(entry, { appName, next }) {
 /** Looks at how PM2 runs the application, and what of it stands against a deploy or will hurt. */
 async function lookAtPm2(tools, app, question) {
     const pm2 = await pm2Version(tools);
-    const seen = { facts: given({ pm2 }), refusals: [], warnings: [] };
+    const seen = { facts: definedOnly({ pm2 }), refusals: [], warnings: [] };
     if (tools.find('pm2') === undefined) {
         seen.refusals.push({
             message: 'pm2 is not found on the server.',
@@ -7293,7 +6259,7 @@ async function lookAtPm2(tools, app, question) {
 /** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
 async function siblingTraps({ appName, appPath }, tools) {
     const live = liveFolder(appPath);
-    const others = await pm2_client_namesIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+    const others = await otherApplicationsIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
     if (others.length === 0)
         return [];
     return [
@@ -7478,7 +6444,7 @@ async function watchInstances(tools, appName, { port, health, before }) {
             const wrong = judgeInstances(before.instances, first, second);
             if (wrong !== undefined)
                 throw crashed(appName, wrong);
-            const stranger = foreignListener(tools, port, second);
+            const stranger = otherListener(tools, port, second);
             if (stranger !== undefined)
                 throw stranger;
             return false;
@@ -7521,7 +6487,7 @@ function logWords(appName) {
     return `See "pm2 logs ${appName}" on the server.`;
 }
 /** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
-function foreignListener(tools, port, instances) {
+function otherListener(tools, port, instances) {
     const own = new Set(instances.map(({ pid }) => pid));
     const daemon = daemonPid(tools);
     // In cluster mode PM2's daemon itself holds the socket.
@@ -7530,7 +6496,7 @@ function foreignListener(tools, port, instances) {
     if (foreign.length === 0 || foreign.length < listeners.length)
         return undefined;
     return new Failure({
-        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${beginningOf(commandOf(foreign[0]) ?? '?', 120)}), not by the application.`,
+        message: `Port ${port} is served by another program (pid ${foreign[0]}: ${textStart(commandOf(foreign[0]) ?? '?', 120)}), not by the application.`,
         next: 'End that program on the server, or correct health-port.',
     });
 }
@@ -7603,7 +6569,7 @@ function supervisorOf(tools, app) {
         : commandSupervisor(tools, app, app.restartCommand);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/survey/folders.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host-state/folders.js
 
 
 
@@ -7633,7 +6599,7 @@ function judgeLinkPlace(appPath, strategy, releases) {
                 message: `${appPath} is a mount of its own and cannot become a release.`,
                 next: 'Use strategy: in-place.',
             };
-        const why = distrustInside(lyingAt(appPath), process.getuid());
+        const why = distrustInside(entryAt(appPath), process.getuid());
         if (why !== undefined)
             return notToAdopt(appPath, why);
     }
@@ -7666,7 +6632,7 @@ function notToAdopt(appPath, why) {
  */
 function judgeWays(appPath, releases, state) {
     const outside = isFolder(releases) && (0,external_node_path_namespaceObject.dirname)(releases) !== state;
-    const folder = outside ? wayTo(releases).at(-1) : undefined;
+    const folder = outside ? entriesLeadingTo(releases).at(-1) : undefined;
     const why = folder && distrustOnTheWay(folder, process.getuid());
     const links = [currentLink(appPath), ...(outside ? [releases] : [])].flatMap(strangeLinks);
     const problems = [...links, ...(why === undefined ? [] : [distrustProblem(folder, why)])];
@@ -7710,7 +6676,7 @@ function isShut(path) {
 function notOurs(root, paths) {
     const names = paths.map((path) => (0,external_node_path_namespaceObject.relative)(root, path) || root);
     return {
-        message: `The user who deploys cannot change ${someOf(names)}${paths[0] === root ? '' : ` in ${root}`}, which ${ownerOf(paths[0])} owns.`,
+        message: `The user who deploys cannot change ${shortenList(names)}${paths[0] === root ? '' : ` in ${root}`}, which ${ownerOf(paths[0])} owns.`,
         next: howToOwn(...paths),
     };
 }
@@ -7725,7 +6691,7 @@ async function enclosingCheckout(tools, appPath) {
     return (await isTracked(here, '.')) ? git(here, 'rev-parse', '--show-toplevel') : undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/survey/project.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host-state/project-files.js
 
 
 
@@ -7734,13 +6700,13 @@ async function enclosingCheckout(tools, appPath) {
 function readProject(folder) {
     const files = new Set((0,external_node_fs_namespaceObject.readdirSync)(folder));
     const packageJson = readJson((0,external_node_path_namespaceObject.join)(folder, 'package.json'));
-    return { files, ...given({ packageJson }) };
+    return { files, ...definedOnly({ packageJson }) };
 }
 function usesNext({ packageJson }) {
     return packageJson?.dependencies?.next !== undefined || packageJson?.devDependencies?.next !== undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/survey/survey.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host-state/host-state.js
 
 
 
@@ -7762,7 +6728,7 @@ function usesNext({ packageJson }) {
 
 
 /** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
-async function survey(app, env) {
+async function readHostState(app, env) {
     const refusals = [];
     const warnings = [];
     const plain = openToolbox(env);
@@ -7792,8 +6758,8 @@ async function survey(app, env) {
         liveVerified: false,
         dirtyFiles: [],
         node: process.versions.node,
-        ...given({ git: await gitVersion(tools) }),
-        ...room(app.appPath),
+        ...definedOnly({ git: await gitVersion(tools) }),
+        ...freeSpace(app.appPath),
         refusals,
         deployRefusals: [],
         warnings,
@@ -7815,18 +6781,18 @@ async function survey(app, env) {
     refusals.push(...run.refusals);
     warnings.push(...run.warnings);
     lookAtState(facts, { app, state, history });
-    judgeRoom(facts, app.appPath);
+    judgeFreeSpace(facts, app.appPath);
     return {
         app,
         tools,
         supervisor,
         state,
         strategy: strategy ?? 'in-place',
-        ...given({ live }),
+        ...definedOnly({ live }),
         ...(checkout === undefined || facts.liveSha === undefined ? {} : { checkout }),
         releases,
         history,
-        ...given({ entry: run.entry }),
+        ...definedOnly({ entry: run.entry }),
         project,
         facts,
     };
@@ -7941,12 +6907,1053 @@ function lookAtState(facts, known) {
                 runId: holder.runId,
                 since: holder.since,
                 pid: holder.pid,
-                ...given({ session: holder.session, url: holder.url }),
+                ...definedOnly({ session: holder.session, url: holder.url }),
             },
         };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/inspect.js
+;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
+/** Starts each line that a short command prints for the action. */
+const LINE_MARK = 'muva-worker ';
+
+;// CONCATENATED MODULE: ./compiled/src/worker/state/event-lines.js
+
+
+/** Bytes given of a line that is too long. */
+const BEGINNING = 100;
+/** Reads `file` from byte `offset` on. */
+function eventLines(file, offset) {
+    let at = offset;
+    let skipping = false;
+    return {
+        read() {
+            const chunk = readAt(file, at);
+            if (chunk === undefined)
+                return undefined;
+            const { bytes, more } = chunk;
+            const lines = [];
+            let start = 0;
+            /** Behind the last line that says something: an empty one may still be taken back by who writes. */
+            let told = 0;
+            for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, start)) {
+                const line = bytes.toString('utf8', start, end);
+                start = end + 1;
+                if (skipping || line.trim() !== '')
+                    told = start;
+                if (!skipping && told === start)
+                    lines.push({ line, end: at + start });
+                skipping = false;
+            }
+            if (told === 0 && bytes.length === LONGEST_EVENT) {
+                told = bytes.length;
+                if (!skipping)
+                    lines.push({ line: bytes.toString('utf8', 0, BEGINNING), end: at + told });
+                skipping = true;
+            }
+            at += told;
+            return { lines, more: more && told > 0 };
+        },
+    };
+}
+/** At most as much as the longest line, from a byte on. */
+function readAt(file, at) {
+    let fd;
+    try {
+        fd = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
+    }
+    catch {
+        return undefined;
+    }
+    try {
+        const left = (0,external_node_fs_namespaceObject.fstatSync)(fd).size - at;
+        if (left < 0)
+            return undefined;
+        const bytes = Buffer.alloc(Math.min(left, LONGEST_EVENT));
+        let length = 0;
+        for (let count = -1; length < bytes.length && count !== 0; length += count)
+            count = (0,external_node_fs_namespaceObject.readSync)(fd, bytes, length, bytes.length - length, at + length);
+        return { bytes: bytes.subarray(0, length), more: left > length };
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+/** How many events a worker with this key has told so far, and whether the last one is its end. */
+function sealedSoFar(file, key) {
+    const reader = eventLines(file, 0);
+    let told = 0;
+    let ended = false;
+    for (let found = reader.read(); found !== undefined; found = found.more ? reader.read() : undefined)
+        for (const { line } of found.lines) {
+            const opened = unseal(key, line);
+            if (opened === undefined || opened.n <= told)
+                continue;
+            told = opened.n;
+            ended = JSON.parse(opened.event).kind === 'ended';
+        }
+    return { told, ended };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/state/run-folder.js
+
+
+
+
+
+
+
+
+function runFolderOf(state, run, task) {
+    return runFolderAt(pathOf(state, run, task, run.invocation));
+}
+function runFolderAt(path) {
+    return {
+        path,
+        events: (0,external_node_path_namespaceObject.join)(path, 'events.jsonl'),
+        worker: (0,external_node_path_namespaceObject.join)(path, 'worker.json'),
+        cancel: (0,external_node_path_namespaceObject.join)(path, 'cancel'),
+        go: (0,external_node_path_namespaceObject.join)(path, 'go'),
+        heard: (0,external_node_path_namespaceObject.join)(path, 'heard'),
+        log: (0,external_node_path_namespaceObject.join)(path, 'output.log'),
+        reserve: (0,external_node_path_namespaceObject.join)(path, 'reserve'),
+    };
+}
+/** All runs that have a folder. */
+function allRunFolders(state) {
+    return (0,external_node_fs_namespaceObject.existsSync)(state.runs)
+        ? (0,external_node_fs_namespaceObject.readdirSync)(state.runs).map((name) => runFolderAt((0,external_node_path_namespaceObject.join)(state.runs, name)))
+        : [];
+}
+function pathOf(state, { id, attempt }, ...more) {
+    const parts = [id, String(attempt), ...more].filter((part) => part !== undefined && part !== '');
+    for (const part of parts)
+        if (!/^[A-Za-z0-9_-]*$/.test(part))
+            throw new Failure({ message: `${JSON.stringify(part)} cannot be the name of a run.` });
+    return (0,external_node_path_namespaceObject.join)(state.runs, parts.join('.'));
+}
+/**
+ * The mark of a session that is cancelled: it outlives the look of the post step, for workers that begin after it. It
+ * lies in a folder among those of the runs, and goes with them.
+ */
+function cancelMarkOf(state, run) {
+    return (0,external_node_path_namespaceObject.join)(pathOf(state, run, 'cancelled', run.session), 'cancel');
+}
+function markCancelled(state, run) {
+    const mark = cancelMarkOf(state, run);
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(mark), { recursive: true, mode: 0o700 });
+    (0,external_node_fs_namespaceObject.writeFileSync)(mark, '', { mode: 0o600 });
+}
+/** True where this invocation was cancelled, or the whole session to which it belongs. */
+function isCancelled(state, run, folder) {
+    return (0,external_node_fs_namespaceObject.existsSync)(folder.cancel) || (run.session !== undefined && (0,external_node_fs_namespaceObject.existsSync)(cancelMarkOf(state, run)));
+}
+/**
+ * Makes the run's folder for this worker. undefined: the run is under way or has ended already, and this worker
+ * must leave it alone. A run whose worker was killed is taken over.
+ */
+function claimRun(state, run, task, key) {
+    const folder = runFolderOf(state, run, task);
+    (0,external_node_fs_namespaceObject.mkdirSync)(state.runs, { recursive: true, mode: 0o700 });
+    const startTime = startTimeOf(process.pid);
+    const mark = { pid: process.pid, ...definedOnly({ startTime }) };
+    // Made complete under another name and then renamed, so that it never exists without its worker's mark.
+    const fresh = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(state.runs, '.new-'));
+    try {
+        const { worker, heard, events, log } = runFolderAt(fresh);
+        (0,external_node_fs_namespaceObject.writeFileSync)(worker, recordText(mark), { mode: 0o600 });
+        for (const empty of [heard, events, log])
+            (0,external_node_fs_namespaceObject.writeFileSync)(empty, '', { mode: 0o600 });
+        (0,external_node_fs_namespaceObject.renameSync)(fresh, folder.path);
+        return { folder, told: 0 };
+    }
+    catch (error) {
+        removePath(fresh);
+        if (!(0,external_node_fs_namespaceObject.existsSync)(folder.path))
+            throw error;
+    }
+    if (workerLives(folder))
+        return undefined;
+    const { told, ended } = sealedSoFar(folder.events, key);
+    if (ended)
+        return undefined;
+    writeAtomically(folder.worker, recordText(mark));
+    noteHeard(folder);
+    return { folder, told };
+}
+function workerLives(folder) {
+    const mark = readMark(folder.worker);
+    return mark !== undefined && isAlive(mark.pid, mark.startTime);
+}
+/** Notes that the action is still there. */
+function noteHeard(folder) {
+    const now = new Date();
+    try {
+        (0,external_node_fs_namespaceObject.utimesSync)(folder.heard, now, now);
+    }
+    catch {
+        // The run's folder was pruned meanwhile.
+    }
+}
+/** Milliseconds since the action was last there; both times are of this host's clock. */
+function sinceActionSeen(folder) {
+    return (0,external_node_fs_namespaceObject.existsSync)(folder.heard) ? Math.max(0, Date.now() - (0,external_node_fs_namespaceObject.statSync)(folder.heard).mtimeMs) : 0;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/run/follow.js
+
+
+
+
+
+
+
+
+/** Milliseconds between two looks for new events, two heartbeats, and how long a run may take to appear. */
+const follow_BETWEEN_LOOKS = 50;
+const BETWEEN_HEARTBEATS = 5_000;
+const UNTIL_IT_APPEARS = 20_000;
+/** Streams the events of a run from a byte offset until its worker is gone; `say` is given each line of the answer. */
+async function streamRunEvents(request, home, say) {
+    const folder = await appearing(request, home);
+    const ended = (message) => say(gone(message, isFull(request.app.appPath)));
+    if (!folder)
+        return ended('The run has not begun on the server: no worker has opened its folder.');
+    const events = eventLines(folder.events, request.offset);
+    let beat = performance.now();
+    for (;;) {
+        noteHeard(folder);
+        // Asked before reading, so that a last event written in between is not missed.
+        const alive = workerLives(folder);
+        const found = events.read();
+        if (found === undefined)
+            return say({ kind: 'cut-off' });
+        for (const { line, end } of found.lines)
+            say({ kind: 'event', offset: end, line });
+        if (!found.more && found.lines.length === 0 && !alive)
+            return ended('The worker on the server ended without a result.');
+        if (performance.now() - beat > BETWEEN_HEARTBEATS) {
+            beat = performance.now();
+            say({ kind: 'heartbeat' });
+        }
+        // Also where there is more: a reader that has gone away is noticed in between.
+        await pause(found.more ? 0 : follow_BETWEEN_LOOKS);
+    }
+}
+function gone(message, full) {
+    const repairs = 'The next deploy or rollback repairs what it left half done, and says so.';
+    return {
+        kind: 'gone',
+        problem: full
+            ? {
+                message: `${message} The disk of the server is full.`,
+                next: `Free some space there (df -h; df -i). ${repairs}`,
+            }
+            : { message, next: `It was killed, or the server was restarted. ${repairs}` },
+    };
+}
+/** The run's folder, waited for a moment: the worker may just be starting. */
+async function appearing(request, home) {
+    const end = performance.now() + UNTIL_IT_APPEARS;
+    for (;;) {
+        const folder = findRun(request, request.task, home);
+        if (folder || performance.now() > end)
+            return folder;
+        await pause(follow_BETWEEN_LOOKS);
+    }
+}
+function findRun(request, task, home) {
+    const folder = runFolderOf(locateStateFolder(request.app.appPath, home), request.run, task);
+    return (0,external_node_fs_namespaceObject.existsSync)(folder.worker) ? folder : undefined;
+}
+/**
+ * Leaves the mark for which the worker looks; says whether it can still have an effect, as far as the events tell
+ * without the key of their seals. What it did is told by the sealed events alone.
+ */
+function signal(request, home) {
+    const folder = findRun(request, request.task ?? 'deploy', home);
+    const answer = (accepted, detail) => ({ kind: 'signalled', accepted, detail });
+    if (!folder)
+        return answer(false, 'the run is not known on the server');
+    if (!workerLives(folder))
+        return answer(false, 'the run has ended, or its worker is gone');
+    noteHeard(folder);
+    // Left in any case: after the cutover has begun it changes nothing, and a build could have made up that it has.
+    leaveMark(request.command === 'go' ? folder.go : folder.cancel, folder);
+    if (request.command === 'cancel' && saysPastCutover(folder))
+        return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
+    return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
+}
+/** On a full disk with the room that the run holds there: it would wait in vain for the word. */
+function leaveMark(file, { reserve }) {
+    const mark = () => (0,external_node_fs_namespaceObject.writeFileSync)(file, '', { mode: 0o600 });
+    try {
+        mark();
+    }
+    catch (error) {
+        if (!isDiskFull(error))
+            throw error;
+        removePath(reserve);
+        mark();
+    }
+}
+/**
+ * Leaves the mark that every worker of a session looks for before it changes anything; also for workers that are still
+ * to be started. @throws the file system's error where it cannot be written.
+ */
+function cancelSession({ app, run }, home) {
+    markCancelled(openStateFolder(app.appPath, home), run);
+    return { kind: 'signalled', accepted: true, detail: 'what has not cut over stops' };
+}
+const PAST_CUTOVER = /"event":\{"kind":"state","state":"(cutting-over|verifying|putting-back)"\}\}$/;
+function saysPastCutover(folder) {
+    const events = eventLines(folder.events, 0);
+    for (let found = events.read(); found !== undefined; found = found.more ? events.read() : undefined)
+        if (found.lines.some(({ line }) => PAST_CUTOVER.test(line)))
+            return true;
+    return false;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/port.js
+
+
+/** True where a port of this host takes a connection within `timeout` milliseconds; it is closed again at once. */
+function connects(port, timeout) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_.connect)({ host: LOOPBACK, port, lookup: lookupLoopback, autoSelectFamily: true });
+        const done = (open) => {
+            clearTimeout(timer);
+            socket.destroy();
+            resolve(open);
+        };
+        const timer = setTimeout(() => done(false), timeout);
+        socket.once('connect', () => done(true)).once('error', () => done(false));
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/rehearse.js
+
+
+
+
+
+
+
+
+
+/** Why a new version is not rehearsed; undefined where it is. */
+function rehearsalObstacle(rehearse, supervisor, entry) {
+    return rehearse ? supervisor.rehearsalObstacle(entry) : 'rehearse is false';
+}
+/**
+ * The entry's own script, arguments and environment, with the live folder replaced by the stage and the port by a
+ * spare one.
+ */
+function rehearsalCommand(entry, from) {
+    const args = withPort(entry.args, from.port);
+    const place = (text) => {
+        for (const live of from.live)
+            if (text === live || text.startsWith(`${live}/`))
+                return from.stage + text.slice(live.length);
+        return text;
+    };
+    const script = place(entry.script);
+    const interpreter = entry.interpreter === 'none' ? [] : entry.interpreter === 'node' ? [from.node] : [entry.interpreter];
+    return {
+        words: [...interpreter, ...(interpreter.length === 0 ? [] : entry.nodeArgs), script, ...args.map(place)],
+        cwd: place(entry.cwd),
+        env: { ...entry.env, PORT: String(from.port), REHEARSAL: '1', NODE_APP_INSTANCE: '0' },
+    };
+}
+/** A port on which nobody listens now, on any address of the host. */
+function sparePort() {
+    return new Promise((resolve, reject) => {
+        const server = (0,external_node_net_.createServer)();
+        server.once('error', reject);
+        server.listen(0, () => {
+            const address = server.address();
+            server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+        });
+    });
+}
+/** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
+async function rehearse(options) {
+    const { command, port, sha, health, signal } = options;
+    const child = (0,external_node_child_process_namespaceObject.spawn)(command.words[0], command.words.slice(1), {
+        cwd: command.cwd,
+        env: { ...options.tools.env, ...command.env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+    });
+    const heard = collectOutput(child, options.log);
+    const said = () => lastLines(heard.tail(), 12);
+    const stopAsking = new AbortController();
+    const listening = listensAfter(port, stopAsking.signal);
+    const listenNoMore = whenAborted(signal, () => stopAsking.abort());
+    let ended;
+    const exited = new Promise((resolve) => {
+        const note = (why) => {
+            ended ??= why;
+            stopAsking.abort();
+            resolve();
+        };
+        child.once('error', (error) => note(`could not be started: ${error.message}`));
+        whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
+    });
+    try {
+        const asked = await askLoopback({
+            port,
+            health,
+            sha,
+            expectVersion: true,
+            signal: stopAsking.signal,
+            tell: options.tell,
+        });
+        if (!asked.healthy)
+            throw unhealthyRehearsal(asked.facts, said());
+        return { facts: asked.facts, bootMs: await listening };
+    }
+    catch (error) {
+        if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
+            throw new Failure({
+                message: `The new version ${ended} while it was rehearsed on port ${port}.\n${said()}`,
+                next: `The live version was not touched. ${secondPort(said()) ?? 'Start the build on your machine with the same environment.'}`,
+            });
+        throw error;
+    }
+    finally {
+        listenNoMore();
+        stopAsking.abort();
+        if (child.pid !== undefined && ended === undefined) {
+            await endGroup(child.pid, 3_000, 'SIGINT');
+            await exited;
+        }
+        heard.end();
+    }
+}
+/** Milliseconds between two looks whether the port is open, and that one may take. */
+const rehearse_BETWEEN_LOOKS = 50;
+const LONGEST_LOOK = 1_000;
+/** Milliseconds from now until a port is open, or until nobody wants to know any more. */
+async function listensAfter(port, signal) {
+    const started = performance.now();
+    while (!signal.aborted && !(await connects(port, LONGEST_LOOK)))
+        await pause(rehearse_BETWEEN_LOOKS);
+    return Math.round(performance.now() - started);
+}
+/** What to do where the new version wants a port besides its own, which the live version has. */
+function secondPort(said) {
+    if (!/EADDRINUSE|address already in use/i.test(said))
+        return undefined;
+    return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
+}
+function unhealthyRehearsal(facts, said) {
+    const failure = unhealthy('The new version is not healthy on its spare port', facts, secondPort(said) ?? 'See the output of the rehearsal.');
+    const [problem] = failure.problems;
+    return new Failure({
+        ...problem,
+        message: said === '' ? problem.message : `${problem.message}\n${said}`,
+        next: `The live version was not touched. ${problem.next}`,
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/scratch-folder.js
+
+
+
+
+
+/**
+ * A new folder that only this user can enter, for what is deleted again at once. @throws a Failure where other users
+ * could put one of theirs in its place, and with it what our git would read.
+ */
+function scratchFolder(name) {
+    const place = (0,external_node_os_namespaceObject.tmpdir)();
+    if (((0,external_node_fs_namespaceObject.statSync)(place).mode & 0o1002) === 0o002)
+        throw new Failure({
+            message: `${place} can be written by every user of the server and has no sticky bit.`,
+            next: `Run once on the server: sudo chmod +t ${quote(place)}`,
+        });
+    return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(place, `muva-${name}-`));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/ancestry.js
+
+
+
+
+/**
+ * Says whether a commit is older than the live one. What a repository knows of history is true, but a shallow clone
+ * knows only a part of it: then the commits that are missing are fetched into a scratch repository, which leaves the
+ * clone as it is.
+ */
+async function isOlder(question) {
+    const { repository, sha, liveSha } = question;
+    if (liveSha === undefined || liveSha === sha)
+        return 'no';
+    if (repository !== undefined) {
+        const [knowsLive, knowsSha] = [await hasCommit(repository, liveSha), await hasCommit(repository, sha)];
+        if (knowsLive && knowsSha) {
+            if (await isAncestor(repository, sha, liveSha))
+                return 'yes';
+            if (await isAncestor(repository, liveSha, sha))
+                return 'no';
+        }
+        if (knowsLive && !(await isShallow(repository)))
+            return 'no';
+    }
+    return askHistory(question, liveSha);
+}
+/** Milliseconds for the history alone: commits without files, of which a second brings tens of thousands. */
+const LONGEST = 60_000;
+async function askHistory(question, liveSha) {
+    const { tools, repository, sha, request, signal } = question;
+    const from = repository ?? { tools, folder: tools.home };
+    const folder = scratchFolder('history');
+    const scratch = { tools, folder };
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(LONGEST)]);
+    try {
+        const sources = await fetchSources(from, request);
+        await git(scratch, 'init', '-q', '--bare');
+        await reachRemoteLike(scratch, from);
+        for (const commit of [liveSha, sha])
+            await fetchCommit(scratch, commit, sources, inTime, 'its history');
+        return (await isAncestor(scratch, sha, liveSha)) ? 'yes' : 'no';
+    }
+    catch (error) {
+        if (error instanceof TokenNeeded || (error instanceof Cancelled && signal.aborted))
+            throw error;
+        return 'unknown';
+    }
+    finally {
+        removePath(folder);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/shared-paths.js
+
+
+
+
+
+
+
+
+
+
+/**
+ * The shared paths that lie outside of every version, with a symlink in each. Among releases all of them. In-place they
+ * stay where they are, in the checkout; only what lies inside of a folder that changes place (`.next/cache`) cannot.
+ */
+function linkedPaths({ strategy }, { sharedPaths, buildOutput }) {
+    if (strategy !== 'in-place')
+        return [...sharedPaths];
+    return sharedPaths.filter((path) => foldersAbove(path).some((above) => isOutput(classifyPath(above, { buildOutput }))));
+}
+/** What stands against the shared paths as they lie on this host. */
+function sharedProblems(found, request) {
+    const { sharedPaths, buildOutput, envFilePath, envFile } = request;
+    const { state, history } = found;
+    const problems = [];
+    const note = history.live ? readNote(state, history.live.release) : undefined;
+    const made = note?.paths ?? [];
+    const output = sharedPaths.filter((path) => isSharedOutput(path, { buildOutput, made }));
+    if (output.length > 0)
+        problems.push({
+            message: `shared-paths holds ${output.join(', ')}, which is built anew with every version: a build would write into the live one.`,
+            next: 'Leave it out of shared-paths, or share only what lies inside of it, such as .next/cache.',
+        });
+    const around = envFile === undefined ? undefined : sharedPaths.find((path) => isInside(envFilePath, path));
+    if (around !== undefined)
+        problems.push({
+            message: `env-file-path ${envFilePath} lies in the shared path ${around}: no version could have its own.`,
+            next: 'Use another env-file-path.',
+        });
+    for (const path of linkedPaths(found, request))
+        problems.push(...placeProblems(found, path));
+    return problems;
+}
+/** A shared path moves to its home by a rename, which a file system of its own would refuse in the middle of a cutover. */
+function placeProblems({ live, state }, path) {
+    const inLive = live === undefined ? undefined : (0,external_node_path_namespaceObject.join)(live, path);
+    if (inLive === undefined || !present(inLive))
+        return [];
+    const home = homeOf(state, path);
+    if (isSymlink(inLive)) {
+        if (!present(home) || isSymlink(home) || sameTarget(inLive, home))
+            return [];
+        return [
+            {
+                message: `The shared path ${path} is a symlink on the server, and ${home} holds something else.`,
+                next: `Bring both together in ${home} and remove the symlink.`,
+            },
+        ];
+    }
+    if ((0,external_node_fs_namespaceObject.statSync)(inLive).dev === deviceOf(state.shared) &&
+        (0,external_node_fs_namespaceObject.statSync)((0,external_node_path_namespaceObject.dirname)(inLive)).dev === (0,external_node_fs_namespaceObject.statSync)(inLive).dev)
+        return [];
+    return [
+        {
+            message: `The shared path ${path} is on a file system of its own, so it cannot move to ${home}.`,
+            next: `Mount it elsewhere, and once: mkdir -p ${quote((0,external_node_path_namespaceObject.dirname)(home))} && ln -s <that place> ${quote(home)}`,
+        },
+    ];
+}
+function homeOf(state, path) {
+    return (0,external_node_path_namespaceObject.join)(state.shared, path);
+}
+function sameTarget(one, other) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(one) === (0,external_node_fs_namespaceObject.realpathSync)(other);
+    }
+    catch {
+        return isSymlink(one) && (0,external_node_fs_namespaceObject.readlinkSync)(one) === other;
+    }
+}
+/**
+ * Lets the stage see the files that all versions share: before the build, and again after it, because an install or a
+ * build may begin with an empty folder. What still lies in the live version is reached through a symlink until the
+ * cutover moves it. Returns the homes where nothing is yet, and which an application has to make as a file.
+ */
+function linkShared(found, request, folder) {
+    const linked = linkedPaths(found, request);
+    const missing = [];
+    for (const path of request.sharedPaths) {
+        const link = (0,external_node_path_namespaceObject.join)(folder, path);
+        const inLive = found.live === undefined ? undefined : (0,external_node_path_namespaceObject.join)(found.live, path);
+        refuseDetour(folder, path, 'shared-paths');
+        if (!linked.includes(path)) {
+            if (!present(link) && present(inLive))
+                putLink(inLive, link);
+            continue;
+        }
+        const home = homeOf(found.state, path);
+        makeHome(home, inLive);
+        if (!present(home))
+            missing.push(home);
+        if (isSymlink(link) && (0,external_node_fs_namespaceObject.readlinkSync)(link) === home)
+            continue;
+        removePath(link);
+        putLink(home, link);
+    }
+    return missing;
+}
+/**
+ * Makes the folders around the homes of shared paths. What lies in an application that keeps others out moves there, so
+ * they keep them out too; how open the outermost is, people may change once something is in it.
+ */
+async function makeSharedFolders(found, request) {
+    const { live, state, tools } = found;
+    const linked = linkedPaths(found, request);
+    if (live === undefined || linked.length === 0)
+        return;
+    if ((0,external_node_fs_namespaceObject.readdirSync)(state.shared).length === 0)
+        await openLike(tools, live, state.shared);
+    for (const path of linked)
+        await makeFoldersLike(tools, live, state.shared, path);
+}
+/** Through a symlink of the commit, what is written or linked in the stage would be so elsewhere. */
+function refuseDetour(folder, path, input) {
+    const through = foldersAbove(path).find((above) => isSymlink((0,external_node_path_namespaceObject.join)(folder, above)));
+    if (through === undefined)
+        return;
+    throw new Failure({
+        message: `${input}: ${path} lies behind ${through}, which is a symlink in the commit.`,
+        next: `Name the folder that ${through} leads to.`,
+    });
+}
+function putLink(target, link) {
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(link), { recursive: true });
+    (0,external_node_fs_namespaceObject.symlinkSync)(target, link);
+}
+/**
+ * Makes the home of a shared path: a symlink to what the live version has; where that has nothing an empty folder, or
+ * nothing at all for a name with an extension: the application makes a file itself, in its home, when it first writes.
+ */
+function makeHome(home, inLive) {
+    const has = inLive !== undefined && present(inLive) && !(isSymlink(inLive) && sameTarget(inLive, home));
+    // Of an earlier try: it may lead to a version that is not live any more.
+    if (has && isSymlink(home))
+        removePath(home);
+    if (present(home))
+        return;
+    (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(home), { recursive: true });
+    if (has)
+        (0,external_node_fs_namespaceObject.symlinkSync)(isSymlink(inLive) ? targetOf(inLive) : inLive, home);
+    else if ((0,external_node_path_namespaceObject.extname)(home) === '')
+        (0,external_node_fs_namespaceObject.mkdirSync)(home);
+}
+/** Where a symlink of the host leads, as an absolute path: it is to work from another folder too. */
+function targetOf(link) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(link);
+    }
+    catch {
+        const target = (0,external_node_fs_namespaceObject.readlinkSync)(link);
+        return (0,external_node_path_namespaceObject.isAbsolute)(target) ? target : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(link), target);
+    }
+}
+/**
+ * Shared paths that lie in the live version and move to their home at the cutover. Where the home holds something of
+ * its own, the live one replaced its symlink (many programs write a new file and rename it): it is the newer one, and
+ * the other is kept beside it.
+ */
+function sharesOf(found, request, version, release) {
+    return linkedPaths(found, request)
+        .flatMap((path) => [path, ...COMPANIONS.map((suffix) => path + suffix)])
+        .filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)) && !isSymlink((0,external_node_path_namespaceObject.join)(found.live, path)))
+        .map((path) => ({ live: (0,external_node_path_namespaceObject.join)(version, path), home: homeOf(found.state, path) }))
+        .map(({ live, home }) => ({
+        live,
+        home,
+        ...(present(home) && !isSymlink(home) ? { aside: `${home}.before-${release}` } : {}),
+    }));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/as-left.js
+
+
+
+/** Looks at a folder by the note of the release that is live in it. `made`: where that was built. */
+function asLeftIn(folder, note, made) {
+    const stampIn = (path) => note?.stamps[path];
+    return {
+        stamped: (path) => stampIn(path) !== undefined && stampIn(path) === stampOf((0,external_node_path_namespaceObject.join)(folder, path)),
+        written: (path) => {
+            const [here, stamp] = [(0,external_node_path_namespaceObject.join)(folder, path), stampIn(path)];
+            return stamp !== undefined && present(here) && stamp !== stampOf(here);
+        },
+        sameAsMade: (path) => made !== undefined && made !== folder && sameContent((0,external_node_path_namespaceObject.join)(made, path), (0,external_node_path_namespaceObject.join)(folder, path)),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/untracked-files.js
+
+
+
+
+
+
+
+
+
+
+/**
+ * What only this folder has: it is in no commit, was made by no build, and is not shared. Data, mostly, which a new
+ * version would not have. A folder of which nothing is tracked is named as a whole.
+ */
+function untrackedAmong(untracked, known, list) {
+    const foreign = (path, isFolder) => {
+        if (classifyPath(path, known) !== 'people')
+            return [];
+        if (!isFolder)
+            return [path];
+        const items = list(path).map(({ name, isFolder }) => ({ path: `${path}/${name}`, isFolder }));
+        const inside = items.flatMap((item) => foreign(item.path, item.isFolder));
+        return items.length > 0 && items.every((item) => inside.includes(item.path)) ? [path] : inside;
+    };
+    return untracked.flatMap((path) => foreign(path.replace(/\/$/, ''), path.endsWith('/')));
+}
+/** What only the live folder has; nothing where git does not know the folder. */
+async function untrackedInLive(found, asked) {
+    const { live, history, facts, state, releases, tools } = found;
+    if (live === undefined || facts.git === undefined)
+        return [];
+    const release = history.live?.sha === facts.liveSha ? history.live?.release : undefined;
+    const note = release === undefined ? undefined : readNote(state, release);
+    return untrackedIn({ tools, folder: live }, asked, note, release && releaseFolder(releases, release));
+}
+/** What only a folder has, by the note of the release that is in it. `made`: where that was built. */
+async function untrackedIn(repository, asked, note, made) {
+    const { folder } = repository;
+    if (!(await isWorkTree(repository)))
+        return [];
+    const left = asLeftIn(folder, note, made);
+    const isAsMade = (path) => left.stamped(path) || left.sameAsMade(path);
+    const envFiles = [asked.envFilePath, ...(note?.envFiles ?? [])];
+    const known = { ...asked, envFiles, isAsMade };
+    return untrackedAmong(await untrackedPaths(repository), known, (path) => (0,external_node_fs_namespaceObject.readdirSync)((0,external_node_path_namespaceObject.join)(folder, path), { withFileTypes: true }).map((item) => ({
+        name: item.name,
+        isFolder: item.isDirectory(),
+    })));
+}
+/** Why the live folder cannot be left behind yet. In-place it is not left. */
+async function untrackedProblems(found, asked) {
+    if (found.strategy === 'in-place')
+        return [];
+    const foreign = await untrackedInLive(found, asked);
+    if (foreign.length === 0)
+        return [];
+    return [
+        {
+            message: `The new version would not have what lies in the live folder only: ${shortenList(foreign)}.`,
+            next: 'Name in shared-paths what the application needs, and in build-output what a build makes; what may go, delete on the server.',
+        },
+    ];
+}
+/**
+ * Moves what only a release has out of it before the release is deleted: it appeared there while it was live, or is the
+ * environment file that people wrote before a deploy brought another one. Returns the folder where it is then; undefined
+ * where there was nothing.
+ */
+async function rescue(found, release, asked) {
+    const folder = releaseFolder(found.releases, release);
+    if (!present(folder))
+        return undefined;
+    const note = readNote(found.state, release);
+    // In-place all that people and the application write stays in the checkout.
+    const foreign = found.strategy === 'in-place'
+        ? []
+        : await untrackedIn({ tools: found.tools, folder }, asked, note, undefined);
+    const live = liveFolder(found.app.appPath);
+    const envFiles = (note?.found ? note.envFiles : []).filter((path) => present((0,external_node_path_namespaceObject.join)(folder, path)) && !(live && sameContent((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(live, path))));
+    const kept = foreign.filter((path) => !isSymlink((0,external_node_path_namespaceObject.join)(folder, path)));
+    if (kept.length + envFiles.length === 0)
+        return undefined;
+    const place = `${folder}.left-behind`;
+    for (const path of [...kept, ...envFiles]) {
+        const target = (0,external_node_path_namespaceObject.join)(place, path);
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o700 });
+        if (!present(target))
+            (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(folder, path), target);
+    }
+    return place;
+}
+/** What a person is told of what was moved out of a release. */
+function rescuedWords(release, place) {
+    return {
+        message: `The release ${release} was deleted; what only it had, and no build made, is kept in ${place}.`,
+        next: 'Move what the application needs into its shared path and name that in shared-paths; delete the rest.',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/file-problems.js
+
+
+
+
+/**
+ * Why the files of the host would not come through a deploy: looked at by a plan, before a build, and again right before
+ * the cutover, because people and the application go on writing.
+ */
+async function hostProblems(found, request) {
+    try {
+        const tidy = withTidyPaths(request);
+        return [...sharedProblems(found, tidy), ...(await untrackedProblems(found, tidy))];
+    }
+    catch (error) {
+        return problemsOf(error);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-state/lfs.js
+
+
+
+
+/**
+ * Git LFS keeps the content of large files elsewhere; where its filter is not set up, git checks out a few lines that
+ * point to it, and every image and font of the version would be such a text.
+ */
+const POINTER = 'version https://git-lfs.github.com/spec/';
+const NOT_SET_UP = {
+    message: 'The commit keeps files in Git LFS, and git-lfs is not set up on the server',
+    next: 'Once on the server, as the user who deploys: install git-lfs (apt-get install git-lfs), then git lfs install.',
+};
+/**
+ * What stands against a commit of which it is known (`commit`), or expected from what is live, that it has files in Git
+ * LFS. `from`: the live checkout, or any folder, whose settings of git hold for the stage too.
+ */
+async function judgeLfs(from, live, commit) {
+    const uses = commit ?? (live !== undefined && (await lfsFiles(live)).length > 0);
+    return uses && !(await isSetUp(from)) ? [NOT_SET_UP] : [];
+}
+/** What of a stage are pointers in place of files: no version must go live so. */
+async function pointersIn(stage) {
+    const pointers = (await lfsFiles(stage)).filter((path) => isPointer((0,external_node_path_namespaceObject.join)(stage.folder, path)));
+    if (pointers.length === 0)
+        return undefined;
+    if (!(await isSetUp(stage)))
+        return { ...NOT_SET_UP, message: `${NOT_SET_UP.message}: ${shortenList(pointers)}.` };
+    return {
+        message: `git-lfs left pointers in place of files: ${shortenList(pointers)}.`,
+        next: 'Look on the server whether GIT_LFS_SKIP_SMUDGE or lfs.fetchexclude leaves them out: git lfs env.',
+    };
+}
+/** The tracked files that a checkout has in Git LFS. */
+async function lfsFiles(checkout) {
+    return (await git(checkout, 'ls-files', '-z', '--', ':(attr:filter=lfs)')).split('\0').filter(Boolean);
+}
+async function isSetUp(from) {
+    return (((await setting(from, 'filter.lfs.process')) ?? (await setting(from, 'filter.lfs.smudge'))) !== undefined);
+}
+function isPointer(path) {
+    const start = Buffer.alloc(POINTER.length);
+    try {
+        const file = (0,external_node_fs_namespaceObject.openSync)(path, 'r');
+        try {
+            return (0,external_node_fs_namespaceObject.readSync)(file, start, 0, start.length, 0) === start.length && start.toString() === POINTER;
+        }
+        finally {
+            (0,external_node_fs_namespaceObject.closeSync)(file);
+        }
+    }
+    catch {
+        // Not checked out, as in a sparse checkout: then it is no pointer either.
+        return false;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/run/decide.js
+
+
+
+/** Whether a commit may be deployed now, from what is live and what the journal remembers. */
+function decideDeploy(question) {
+    const { sha, explicit, attempt, liveSha, liveVerified, history } = question;
+    if (sha === liveSha)
+        return { kind: liveVerified && !mustRepeat(question) ? 'unchanged' : 'go' };
+    if (explicit)
+        return { kind: 'go' };
+    if (history.badShas.has(sha))
+        return {
+            kind: 'refuse',
+            problem: {
+                message: `The commit ${sha} was rolled back on this server and is marked bad.`,
+                next: 'Push a commit that cures it. To deploy this one all the same, name it with ref.',
+            },
+        };
+    if (question.olderThanLive === 'unknown')
+        return {
+            kind: 'refuse',
+            problem: {
+                message: `Whether the commit ${sha} is older than the live commit ${liveSha} cannot be told: the server does not have their history, and its remote did not give it.`,
+                next: 'Run once in the checkout on the server: git fetch --unshallow. To deploy this commit all the same, name it with ref.',
+            },
+        };
+    if (question.olderThanLive === 'no')
+        return { kind: 'go' };
+    const wasLive = history.verified.some((release) => release.sha === sha);
+    if (attempt === 1 && !wasLive)
+        return { kind: 'newer-is-live' };
+    return {
+        kind: 'refuse',
+        problem: {
+            message: `The commit ${sha} is older than the live commit ${liveSha}: this would be a downgrade.`,
+            next: 'To go back use mode: rollback. To deploy this commit all the same, name it with ref.',
+        },
+    };
+}
+/** Why the live commit is deployed once more. */
+function mustRepeat({ history, appName, runId, envChanges, explicit }) {
+    if (envChanges || !runsLive(history, appName))
+        return true;
+    // A person who names a commit wants it deployed; the same run started again has done so.
+    return (explicit && history.deploys.findLast(({ to }) => to.release === history.live?.release)?.runId !== runId);
+}
+/** Where a rollback goes; a Failure where what was asked for is not there. */
+function chooseRollback(question) {
+    const { history, isAvailable, to, appName } = question;
+    // Another application of the same checkout went back before: this one is still to be restarted there.
+    const behind = history.live !== undefined && history.liveVerified && !runsLive(history, appName);
+    if (to !== undefined && to !== 'previous')
+        return namedTarget(to, history, isAvailable, behind);
+    if (to === undefined && question.undoRun !== undefined)
+        return undoTarget(question.undoRun, history, isAvailable, behind);
+    if (behind)
+        return { kind: 'go', to: history.live };
+    const previous = previousVerified(history, isAvailable);
+    if (!previous)
+        throw new Failure({
+            message: 'There is no verified release before the live one that could be put back.',
+            next: 'Deploy a good commit by naming it with ref.',
+        });
+    return { kind: 'go', to: previous };
+}
+function namedTarget(to, history, isAvailable, behind) {
+    const matches = history.verified.filter(({ release, sha }) => release === to || (to.length >= 7 && sha.startsWith(to)));
+    const live = history.live;
+    if (live && matches.some(({ release }) => release === live.release))
+        return behind ? { kind: 'go', to: live } : { kind: 'nothing', why: `${to} is live already` };
+    const kept = [...matches].reverse().find(({ release }) => isAvailable(release));
+    if (kept)
+        return { kind: 'go', to: kept };
+    throw new Failure({
+        message: matches.length === 0
+            ? `${to} was never live and verified on this server.`
+            : `The release of ${to} has been pruned, so it cannot be put back without a build.`,
+        next: 'Deploy that commit by naming it with ref.',
+    });
+}
+/** Undoes all deploys of a run that are live now, down to what was live before the first of them. */
+function undoTarget(runId, history, isAvailable, behind) {
+    const made = history.deploys.filter((deploy) => deploy.runId === runId);
+    const { live } = history;
+    if (made.length === 0)
+        return {
+            kind: 'nothing',
+            why: history.putBack.has(runId)
+                ? `the server has put back what run ${runId} changed already`
+                : `run ${runId} did not change the live version here`,
+        };
+    const ownReleases = new Set(made.map(({ to }) => to.release));
+    if (live === undefined || !ownReleases.has(live.release)) {
+        const own = Math.max(...made.map(({ to }) => arrivalOf(history, to.release)));
+        if (live !== undefined && arrivalOf(history, live.release) > own)
+            return {
+                kind: 'nothing',
+                why: `${live.sha.slice(0, 7)} came after what run ${runId} deployed, and is live`,
+                overtakenBy: live.sha,
+            };
+        if (behind && live !== undefined)
+            return { kind: 'go', to: live };
+        return { kind: 'nothing', why: `what run ${runId} deployed is undone already` };
+    }
+    let from = made.find(({ to }) => to.release === live.release)?.from;
+    while (from && ownReleases.has(from.release)) {
+        const release = from.release;
+        from = made.find(({ to }) => to.release === release)?.from;
+    }
+    if (from &&
+        isAvailable(from.release) &&
+        !history.badReleases.has(from.release) &&
+        history.verified.some(({ release }) => release === from.release))
+        return { kind: 'go', to: from };
+    const before = previousVerified(history, isAvailable);
+    if (before)
+        return { kind: 'go', to: before };
+    throw new Failure({
+        message: `Run ${runId} deployed here, but there is no verified release before it that could be put back.`,
+        next: 'Deploy a good commit by naming it with ref.',
+    });
+}
+/** When a release came last, as a position among all arrivals; -1 where it never did. */
+function arrivalOf({ arrivals }, release) {
+    return arrivals.findLastIndex((arrival) => arrival.release === release);
+}
+/** The runs whose releases came after this one: what they changed elsewhere is ahead of it. */
+function runsSince(history, release) {
+    const since = history.arrivals.slice(arrivalOf(history, release) + 1);
+    return [...new Set(since.flatMap(({ runId }) => runId ?? []))];
+}
+/** What a rollback would do on this host, and which runs it would take back; decided as the rollback itself decides. */
+function hostRollbackTarget(question) {
+    const { history, undoRun, to: named } = question;
+    const own = named === undefined && undoRun !== undefined ? [undoRun] : undefined;
+    try {
+        const decision = chooseRollback(question);
+        const { live } = history;
+        if (decision.kind === 'nothing')
+            return { ...decision, runs: own ?? (live ? runsSince(history, live.release) : []) };
+        const { to } = decision;
+        const forward = live !== undefined && arrivalOf(history, to.release) > arrivalOf(history, live.release);
+        return { kind: 'go', to, forward, runs: own ?? runsSince(history, to.release) };
+    }
+    catch (error) {
+        return { kind: 'refused', problem: problemsOf(error)[0] };
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/run/inspect.js
 
 
 
@@ -7968,10 +7975,10 @@ const inspect_LONGEST_LOOK = 120_000;
  * @throws TokenNeeded where only the job's token opens the remote, and the request does not carry it.
  */
 async function inspect(request, env) {
-    const found = await survey(request.app, env);
+    const found = await readHostState(request.app, env);
     const { facts } = found;
     if (request.undo !== undefined) {
-        facts.wayBack = wayBack({
+        facts.wayBack = hostRollbackTarget({
             ...request.undo,
             appName: request.app.appName,
             history: historyAsFound(found.history, facts.liveSha),
@@ -7981,7 +7988,7 @@ async function inspect(request, env) {
     }
     facts.deployRefusals.push(...envRefusals(found, {
         explicit: request.explicit,
-        ...given({ writes: request.writesEnvFile }),
+        ...definedOnly({ writes: request.writesEnvFile }),
     }), ...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
     facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
     facts.deployRefusals.push(...(await hostProblems(found, request)));
@@ -8037,7 +8044,7 @@ async function lookForCommit(found, request) {
     }
     finally {
         if (folder !== undefined)
-            remove(folder);
+            removePath(folder);
     }
 }
 /** True where the deploy has nothing to fetch. A checkout that becomes releases takes the history of what is live along. */
@@ -8064,7 +8071,7 @@ async function judgeCommit({ app, tools, facts, checkout, history }, request) {
         sha,
         explicit,
         attempt: request.run.attempt,
-        ...given({ liveSha }),
+        ...definedOnly({ liveSha }),
         liveVerified,
         olderThanLive: explicit
             ? 'no'
@@ -8076,369 +8083,7 @@ async function judgeCommit({ app, tools, facts, checkout, history }, request) {
     });
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/build/stage-marks.js
-
-
-
-
-
-
-
-
-
-
-function marksOf(state) {
-    return (0,external_node_path_namespaceObject.join)(state.path, 'stages');
-}
-function markStage(state, folder) {
-    (0,external_node_fs_namespaceObject.mkdirSync)(marksOf(state), { recursive: true, mode: 0o700 });
-    const mark = { folder };
-    writeRecord((0,external_node_path_namespaceObject.join)(marksOf(state), `${(0,external_node_path_namespaceObject.basename)(folder)}.json`), mark);
-}
-/**
- * Deletes a stage that never went live. Where that fails the run still ends with its own reason, and the next one deletes
- * the folder by its mark.
- */
-async function discardStage(repository, folder, teller) {
-    try {
-        await dropRelease(repository, folder);
-    }
-    catch (error) {
-        teller.progress(`${folder} could not be deleted, and is left to the next run: ${problemsOf(error)[0].message}`);
-    }
-}
-/** Whether a release came to its cutover, by all that is written down: then it may be live, or a way back. */
-function reachedCutover(release, { noted, journal }) {
-    return noted || journal.some((entry) => entry.release === release || entry.from?.release === release);
-}
-/** Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal). */
-function clearStages({ state, app, supervisor, teller }) {
-    if (!isFolder(marksOf(state)))
-        return;
-    const journal = readJournal(state);
-    for (const name of (0,external_node_fs_namespaceObject.readdirSync)(marksOf(state)).filter((name) => name.endsWith('.json'))) {
-        const mark = (0,external_node_path_namespaceObject.join)(marksOf(state), name);
-        const folder = readMark(mark)?.folder;
-        // Of another version: it alone knows what it marked.
-        if (folder === undefined)
-            continue;
-        const release = (0,external_node_path_namespaceObject.basename)(name, '.json');
-        const noted = readNote(state, release) !== undefined;
-        if (present(folder) && !reachedCutover(release, { noted, journal })) {
-            // The path that was marked may have become the way to the live application since.
-            if (liveFolder(folder) === liveFolder(app.appPath))
-                continue;
-            if (!endPrograms(folder, supervisor, teller))
-                continue;
-            const stays = tried(() => remove(folder));
-            if (stays) {
-                teller.warn({
-                    message: `${folder} was left behind by a cut run, and could not be deleted: ${stays.message}`,
-                    next: 'Delete it on the server.',
-                });
-                continue;
-            }
-        }
-        tried(() => remove(mark));
-    }
-}
-/** Ends the builds and rehearsals in a stage. False where another program works there: then it is no longer ours alone. */
-function endPrograms(folder, supervisor, teller) {
-    const programs = programsIn(folder);
-    const strange = programs.find((pid) => !stage_marks_isOurs(pid) || supervisor.keeps(pid));
-    if (strange !== undefined) {
-        teller.warn({
-            message: `${folder} was left behind by a cut run, and stays: ${commandOf(strange) ?? strange} works in it.`,
-            next: 'End that program, or move it elsewhere; the next run then deletes the folder.',
-        });
-        return false;
-    }
-    for (const pid of programs) {
-        teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
-        try {
-            process.kill(pid, 'SIGKILL');
-        }
-        catch {
-            // It ended by itself meanwhile.
-        }
-    }
-    return true;
-}
-/** Builds are told the commit, rehearsals that they are one. */
-function stage_marks_isOurs(pid) {
-    const env = processEnvironment(pid);
-    return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover/restart.js
-
-/** Does `work`, which restarts the application, when no other application of this supervisor is being switched. */
-async function inTurn(options, work) {
-    const { supervisor, lockWait, teller, signal } = options;
-    const file = supervisor.turnFile();
-    if (file === undefined)
-        return work();
-    return withTurn({ file, wait: lockWait, signal }, () => teller.progress('waiting for another application of this server to be switched'), work);
-}
-/**
- * Lets the supervisor remember what it runs now. Where it cannot, that is a warning, with what to do about it: the
- * version itself is verified.
- */
-async function saveOrWarn({ supervisor }, teller, next = (command) => `Run "${command}" on the server.`) {
-    const unsaved = await supervisor.save();
-    if (unsaved)
-        teller.warn({ message: unsaved.message, next: next(unsaved.command) });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/index-lock.js
-
-
-
-
-
-
-
-
-
-/** Milliseconds that a git command of somebody else may take; then we give up. */
-const index_lock_LONGEST = 30_000;
-/** Milliseconds between two looks at the lock. */
-const index_lock_BETWEEN_LOOKS = 200;
-/** True where nobody who is at work can have made the lock. Pure. */
-function isStale({ holders, own, othersSeen }) {
-    return holders.length === 0 && (own || othersSeen);
-}
-/**
- * Makes sure that git may write the index of a checkout. The lock that a killed git left is deleted; the one of a git
- * command that is at work (a person's commit, with its editor open) is waited for, `wait` milliseconds at most.
- * @throws a Failure that names who is at work; Cancelled where the signal fires.
- */
-async function freeIndex(checkout, signal, wait = index_lock_LONGEST) {
-    const index = (0,external_node_path_namespaceObject.resolve)(checkout.folder, await git(checkout, 'rev-parse', '--git-path', 'index'));
-    const lock = `${(0,external_node_path_namespaceObject.join)((0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(index)), (0,external_node_path_namespaceObject.basename)(index))}.lock`;
-    const end = performance.now() + wait;
-    for (;;) {
-        const before = markOf(lock);
-        if (before === undefined)
-            return;
-        const facts = index_lock_lookAt(lock, checkout.folder, before.uid);
-        // Made by somebody who ended while we looked, or made anew: then what was seen is not about this one.
-        if (isStale(facts) && markOf(lock)?.mark === before.mark)
-            return remove(lock);
-        if (performance.now() > end)
-            throw busy(checkout.folder, lock, facts.holders, wait);
-        await pause(index_lock_BETWEEN_LOOKS, signal);
-    }
-}
-/** What tells one lock file from the next of the same name; undefined where there is none. */
-function markOf(lock) {
-    const found = (0,external_node_fs_namespaceObject.lstatSync)(lock, { throwIfNoEntry: false });
-    return found && { mark: `${found.ino}:${found.ctimeMs}`, uid: found.uid };
-}
-/**
- * A git command keeps the lock while an editor is open, and its descriptor closed; other programs (an IDE) hold it open.
- * Git works in the folder of its checkout, wherever it was called from.
- */
-function index_lock_lookAt(lock, folder, uid) {
-    const real = (0,external_node_fs_namespaceObject.realpathSync)(folder);
-    const worksHere = (pid) => {
-        const cwd = cwdOf(pid);
-        if (cwd !== undefined)
-            return cwd === real || cwd.startsWith(`${real}/`);
-        return (0,external_node_fs_namespaceObject.lstatSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid;
-    };
-    return {
-        holders: allProcesses().filter((pid) => isAlive(pid, undefined) && (holdsOpen(pid, lock) || (nameOf(pid) === 'git' && worksHere(pid)))),
-        own: uid === process.getuid(),
-        // A host can hide the programs of other users (hidepid); then the first of all is hidden too.
-        othersSeen: (0,external_node_fs_namespaceObject.existsSync)('/proc/1/stat'),
-    };
-}
-function busy(folder, lock, holders, waited) {
-    const [pid] = holders;
-    if (pid === undefined)
-        return new Failure({
-            message: `${lock} belongs to ${ownerOf(lock)}, whose programs cannot be seen on this server; waited ${formatDuration(waited)} for it to go.`,
-            next: 'If no git command is at work there, delete that file on the server; then run the job again.',
-        });
-    return new Failure({
-        message: `A git command is at work in ${folder} (pid ${pid}) and locks its index; waited ${formatDuration(waited)} for it.`,
-        next: 'Finish or end that command on the server (a commit whose editor is open, for example), and run the job again.',
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover/switch.js
-
-
-
-
-
-
-
-
-
-
-
-/** Puts the new release in place: everything that changes on the disk at a cutover, and nothing else. */
-async function applyPlan(tools, plan) {
-    if (plan.adopt)
-        applyAdoption(plan.adopt);
-    if (plan.shares)
-        applyShares(plan.shares);
-    applySwaps(plan.swaps);
-    if (plan.checkout)
-        await turnCheckout(tools, plan.checkout, 'to');
-    if (plan.link)
-        turnLink(plan.link.path, plan.link.to);
-}
-/** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
-async function undoPlan(tools, plan) {
-    if (plan.adopt) {
-        // Until the checkout has become a release, all is where it was.
-        if (!present(plan.adopt.release))
-            return;
-        applyAdoption(plan.adopt);
-    }
-    if (plan.shares)
-        settleShares(plan.shares);
-    undoSwaps(plan.swaps);
-    if (plan.checkout)
-        await turnCheckout(tools, plan.checkout, 'from');
-    if (!plan.link)
-        return;
-    if (plan.link.from !== undefined)
-        turnLink(plan.link.path, plan.link.from);
-    else
-        remove(plan.link.path);
-}
-/** Applies a plan also where the disk is full: then once more, with the room that the run holds. */
-async function bringInPlace(tools, plan) {
-    await withRoom(() => applyPlan(tools, plan));
-}
-/** Undoes a plan also where the disk is full, which may be why the cutover failed. */
-async function takeBack(tools, plan) {
-    await withRoom(() => undoPlan(tools, plan));
-}
-/** What programs say of a full disk has no code, so whatever failed is tried again, if there is room to give back. */
-async function withRoom(work) {
-    try {
-        await work();
-    }
-    catch (error) {
-        if (!freeReserve())
-            throw error;
-        await work();
-    }
-}
-/**
- * Turns a checkout to one of its two commits. git deletes what it tracks and the other commit does not, and overwrites
- * what that tracks: files of the host are taken from its index, or laid aside as long as it works.
- */
-async function turnCheckout(tools, turn, to) {
-    const { folder, aside } = turn;
-    const { rebuilt, host, changes } = turn[to];
-    const checkout = { tools, folder };
-    await freeIndex(checkout);
-    await layAside(tools, turn, host);
-    await untrack(checkout, turn.untrack);
-    await refreshIndex(checkout);
-    await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
-    for (const path of host) {
-        if (!present((0,external_node_path_namespaceObject.join)(aside, path)))
-            continue;
-        await makeFoldersLike(tools, aside, folder, path);
-        (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(aside, path), (0,external_node_path_namespaceObject.join)(folder, path));
-    }
-    remove(aside);
-    layOver(rebuilt.folder, folder, rebuilt.paths);
-    if (changes)
-        await bringBackChanges(checkout, changes);
-    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${to === 'to' ? turn.toSha : turn.fromSha}\n`, 0o644);
-}
-/** Copies files that git will overwrite. What an earlier try laid aside stays: the checkout may be git's already. */
-async function layAside(tools, { folder, aside }, paths) {
-    for (const path of paths) {
-        if (!present((0,external_node_path_namespaceObject.join)(folder, path)) || present((0,external_node_path_namespaceObject.join)(aside, path)))
-            continue;
-        await makeFoldersLike(tools, folder, aside, path);
-        await copyAsItIs(tools, (0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path));
-    }
-}
-/** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
-function manualCommands(plan, to, restart) {
-    const commands = [];
-    if (plan.adopt) {
-        const [folder, release] = [quote(plan.adopt.folder), quote(plan.adopt.release)];
-        commands.push(`[ -L ${folder} ] || [ ! -d ${folder} ] || mv ${folder} ${release}`);
-    }
-    for (const swap of plan.swaps) {
-        if (to === 'from' && !swap.had) {
-            commands.push(`[ -e ${quote(swap.incoming)} ] || mv ${quote(swap.live)} ${quote(swap.incoming)}`);
-            continue;
-        }
-        const [away, back] = to === 'to' ? [swap.kept, swap.incoming] : [swap.incoming, swap.kept];
-        commands.push(`[ ! -e ${quote(back)} ] || { [ ! -e ${quote(swap.live)} ] || mv ${quote(swap.live)} ${quote(away)}; mv ${quote(back)} ${quote(swap.live)}; }`);
-    }
-    if (plan.checkout)
-        commands.push(...turnCommands(plan.checkout, to));
-    const target = to === 'to' ? plan.link?.to : plan.link?.from;
-    if (plan.link && target !== undefined)
-        commands.push(`ln -sfn ${quote(target)} ${quote(plan.link.path)}`);
-    commands.push(restart);
-    return commands;
-}
-/** The same as `turnCheckout`, for a person. */
-function turnCommands(turn, to) {
-    const { folder, aside, untrack } = turn;
-    const { rebuilt, host, changes } = turn[to];
-    const git = `git -C ${quote(folder)}`;
-    const copy = (from, target) => `mkdir -p ${quote((0,external_node_path_namespaceObject.dirname)(target))} && cp -pP ${quote(from)} ${quote(target)}`;
-    return [
-        ...host.map((path) => `[ -e ${quote((0,external_node_path_namespaceObject.join)(aside, path))} ] || (umask 077 && ${copy((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path))})`),
-        ...untrack.map((path) => `${git} rm -q --cached --ignore-unmatch -- ${quote(path)}`),
-        `${git} reset --hard ${to === 'to' ? turn.toSha : turn.fromSha}`,
-        ...host.map((path) => copy((0,external_node_path_namespaceObject.join)(aside, path), (0,external_node_path_namespaceObject.join)(folder, path))),
-        ...rebuilt.paths.map((path) => present((0,external_node_path_namespaceObject.join)(rebuilt.folder, path))
-            ? copy((0,external_node_path_namespaceObject.join)(rebuilt.folder, path), (0,external_node_path_namespaceObject.join)(folder, path))
-            : `rm -f ${quote((0,external_node_path_namespaceObject.join)(folder, path))}`),
-        ...(changes ? [`${git} apply --whitespace=nowarn ${quote(changes.patch)}`] : []),
-    ];
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover/verify.js
-
-
-/**
- * Proves that the version which should be live is: every check good on loopback, the right commit answering, and the
- * supervisor's own proof that it is the restarted application that answers. Resolves with the last answers.
- */
-async function verifyRestart(options) {
-    const { supervisor, port, sha, health, expectVersion, tell } = options;
-    const watch = await supervisor.watch(options);
-    let asked;
-    try {
-        asked = await askLoopback({ port, health, sha, expectVersion, signal: watch.signal, tell });
-    }
-    catch (error) {
-        const crash = await watch.end();
-        throw error instanceof Cancelled && crash !== undefined ? crash : error;
-    }
-    await watch.end();
-    if (!asked.healthy)
-        throw notHealthy(asked.facts, supervisor);
-    if (!(await watch.prove()))
-        return asked.facts;
-    const { signal } = new AbortController();
-    const again = await askLoopback({ port, health, sha, expectVersion, signal, tell });
-    if (!again.healthy)
-        throw notHealthy(again.facts, supervisor);
-    return again.facts;
-}
-function notHealthy(facts, { logWords }) {
-    return unhealthy('The restarted application is not healthy on loopback', facts, logWords);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/swap-choice.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/swap-choice.js
 
 
 
@@ -8488,18 +8133,18 @@ function choiceProblems(choice, named) {
     const problems = [];
     if (inTheWay.length > 0)
         problems.push({
-            message: `The build made ${someOf(inTheWay)}, which lies in the live checkout already with other content, and not from a deploy.`,
+            message: `The build made ${shortenList(inTheWay)}, which lies in the live checkout already with other content, and not from a deploy.`,
             next: `If it belongs to the server (uploads, a database), name it in shared-paths. If the build makes it, name in build-output all that it makes: ${own([...paths, ...inTheWay]).join(', ')}.`,
         });
     if (leftOut.length > 0)
         problems.push({
-            message: `The build made ${someOf(leftOut)}, which build-output does not name: that of the live version would stay in its place.`,
+            message: `The build made ${shortenList(leftOut)}, which build-output does not name: that of the live version would stay in its place.`,
             next: `Name all that the build makes: ${[...named, ...own(leftOut)].join(', ')}.`,
         });
     return problems;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/build/output.js
+;// CONCATENATED MODULE: ./compiled/src/worker/build/build-output.js
 
 
 
@@ -8517,14 +8162,14 @@ function choiceProblems(choice, named) {
 
 /** Finds what was made. @throws a Failure where build-output names something that was not. */
 async function findOutput(found, request, folder) {
-    const all = await findMade(found, request, folder);
+    const all = await findBuildOutput(found, request, folder);
     const has = (path) => present((0,external_node_path_namespaceObject.join)(folder, path)) && (!all.includes(path) || holdsMore(folder, path, request.sharedPaths));
     for (const path of request.buildOutput)
         if (!has(path))
             throw new Failure(silentBuild(path));
     return { all, paths: swapsOf(found, request, folder, all) };
 }
-async function findMade(found, { sharedPaths }, folder) {
+async function findBuildOutput(found, { sharedPaths }, folder) {
     const stage = { tools: found.tools, folder };
     const known = { sharedPaths, envFiles: findEnvFiles(folder) };
     const isBrought = (path) => {
@@ -8693,7 +8338,7 @@ function filesBelow(root, below = '') {
  * Links the static files of the version that leaves into the one that comes back: until the reload is over the old
  * programs still hand out pages that name them, and visitors have such pages open. Never stands in the way.
  */
-function keepOpenPages({ state, live, releases }, from, to, teller) {
+function keepOpenPages({ state, live, releases }, from, to, reporter) {
     if (live === undefined)
         return;
     try {
@@ -8704,11 +8349,1100 @@ function keepOpenPages({ state, live, releases }, from, to, teller) {
             writeNote(state, to.release, { ...note, carriedChunks: [...note.carriedChunks, ...carried] });
     }
     catch (error) {
-        teller.warn({
+        reporter.warn({
             message: `The static files of the version that leaves could not be kept: ${problemsOf(error)[0].message}`,
             next: 'A page that is open now may miss a script until it is loaded again.',
         });
     }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/build-commands.js
+
+const LOCK_FILES = [
+    ['pnpm-lock.yaml', 'pnpm'],
+    ['package-lock.json', 'npm'],
+    ['npm-shrinkwrap.json', 'npm'],
+    ['yarn.lock', 'yarn'],
+    ['bun.lock', 'bun'],
+    ['bun.lockb', 'bun'],
+];
+/** The commands that install and build, from the lock file and package.json; given ones win. */
+function recipeOf(project, commands) {
+    const { files, packageJson } = project;
+    if (!packageJson) {
+        return definedOnly({ install: commands.install, build: commands.build });
+    }
+    const named = packageJson.packageManager?.split('@')[0];
+    const locked = LOCK_FILES.filter(([file]) => files.has(file)).map(([, manager]) => manager);
+    const packageManager = locked.find((manager) => manager === named) ?? locked[0];
+    const dependencies = { ...packageJson.dependencies, ...packageJson.devDependencies };
+    const needsInstall = Object.keys(dependencies).length > 0;
+    if (commands.install === undefined && packageManager === undefined && needsInstall)
+        return {
+            refusal: {
+                message: 'The commit has dependencies but no lock file, so an install would not give the same tree twice.',
+                next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
+            },
+        };
+    const install = commands.install ?? (packageManager && installCommand(packageManager, files));
+    const build = commands.build ??
+        (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
+    return definedOnly({ packageManager, install, build });
+}
+function installCommand(manager, files) {
+    if (manager === 'npm')
+        return 'npm ci --no-audit --no-fund';
+    if (manager === 'yarn' && files.has('.yarnrc.yml'))
+        return 'yarn install --immutable';
+    return `${manager} install --frozen-lockfile`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/stage-marks.js
+
+
+
+
+
+
+
+
+
+
+function marksOf(state) {
+    return (0,external_node_path_namespaceObject.join)(state.path, 'stages');
+}
+function markStage(state, folder) {
+    (0,external_node_fs_namespaceObject.mkdirSync)(marksOf(state), { recursive: true, mode: 0o700 });
+    const mark = { folder };
+    writeRecord((0,external_node_path_namespaceObject.join)(marksOf(state), `${(0,external_node_path_namespaceObject.basename)(folder)}.json`), mark);
+}
+/**
+ * Deletes a stage that never went live. Where that fails the run still ends with its own reason, and the next one deletes
+ * the folder by its mark.
+ */
+async function discardStage(repository, folder, reporter) {
+    try {
+        await dropRelease(repository, folder);
+    }
+    catch (error) {
+        reporter.progress(`${folder} could not be deleted, and is left to the next run: ${problemsOf(error)[0].message}`);
+    }
+}
+/** Whether a release came to its cutover, by all that is written down: then it may be live, or a rollback target. */
+function reachedCutover(release, { noted, journal }) {
+    return noted || journal.some((entry) => entry.release === release || entry.from?.release === release);
+}
+/** Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal). */
+function clearStages({ state, app, supervisor, reporter }) {
+    if (!isFolder(marksOf(state)))
+        return;
+    const journal = readJournal(state);
+    for (const name of (0,external_node_fs_namespaceObject.readdirSync)(marksOf(state)).filter((name) => name.endsWith('.json'))) {
+        const mark = (0,external_node_path_namespaceObject.join)(marksOf(state), name);
+        const folder = readMark(mark)?.folder;
+        // Of another version: it alone knows what it marked.
+        if (folder === undefined)
+            continue;
+        const release = (0,external_node_path_namespaceObject.basename)(name, '.json');
+        const noted = readNote(state, release) !== undefined;
+        if (present(folder) && !reachedCutover(release, { noted, journal })) {
+            // The path that was marked may have become the way to the live application since.
+            if (liveFolder(folder) === liveFolder(app.appPath))
+                continue;
+            if (!endPrograms(folder, supervisor, reporter))
+                continue;
+            const stays = catchProblem(() => removePath(folder));
+            if (stays) {
+                reporter.warn({
+                    message: `${folder} was left behind by a cut run, and could not be deleted: ${stays.message}`,
+                    next: 'Delete it on the server.',
+                });
+                continue;
+            }
+        }
+        catchProblem(() => removePath(mark));
+    }
+}
+/** Ends the builds and rehearsals in a stage. False where another program works there: then it is no longer ours alone. */
+function endPrograms(folder, supervisor, reporter) {
+    const programs = programsIn(folder);
+    const strange = programs.find((pid) => !isOurProgram(pid) || supervisor.keeps(pid));
+    if (strange !== undefined) {
+        reporter.warn({
+            message: `${folder} was left behind by a cut run, and stays: ${commandOf(strange) ?? strange} works in it.`,
+            next: 'End that program, or move it elsewhere; the next run then deletes the folder.',
+        });
+        return false;
+    }
+    for (const pid of programs) {
+        reporter.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
+        try {
+            process.kill(pid, 'SIGKILL');
+        }
+        catch {
+            // It ended by itself meanwhile.
+        }
+    }
+    return true;
+}
+/** Builds are told the commit, rehearsals that they are one. */
+function isOurProgram(pid) {
+    const env = processEnvironment(pid);
+    return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/stage.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */
+async function stageRepository(found, request) {
+    if (found.strategy === 'in-place')
+        return found.checkout;
+    const bare = { tools: found.tools, folder: found.state.repository };
+    if (isFolder(bare.folder))
+        return bare;
+    const live = found.checkout;
+    const origin = request.repositoryUrl ?? (live && (await originOf(live))) ?? request.jobRepositoryUrl;
+    if (origin === undefined)
+        throw new Failure({
+            message: 'The server has no repository to fetch from yet.',
+            next: 'Give repository-url.',
+        });
+    // Complete before it has its name: what a killed worker left half made is never taken for the whole.
+    const half = { tools: found.tools, folder: `${bare.folder}.half` };
+    removePath(half.folder);
+    (0,external_node_fs_namespaceObject.mkdirSync)(half.folder, { mode: 0o700 });
+    await git(half, 'init', '-q', '--bare');
+    await git(half, 'remote', 'add', 'origin', origin);
+    if (live) {
+        await reachRemoteLike(half, live);
+        // The live history too, so that "older than the live commit" can be judged; a shallow clone has only a part of it.
+        await git(half, 'fetch', '-q', '--no-tags', '--update-shallow', live.folder, '+HEAD:refs/deploys/live');
+    }
+    (0,external_node_fs_namespaceObject.renameSync)(half.folder, bare.folder);
+    return bare;
+}
+async function fetchSha(repository, request, signal) {
+    const sources = await fetchSources(repository, request);
+    await fetchCommit(repository, request.sha, sources, signal);
+}
+/** Checks the commit out beside the live application. */
+async function checkOutStage(found, repository, request, folder) {
+    markStage(found.state, folder);
+    // Before anything is in it: git checks out into a folder that is empty. Among the releases nobody else may write.
+    (0,external_node_fs_namespaceObject.mkdirSync)(folder, { mode: found.live === undefined ? 0o755 : 0o700 });
+    if (found.live !== undefined)
+        await openLike(found.tools, found.live, folder);
+    await git(repository, 'worktree', 'prune');
+    await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
+    const stage = { tools: found.tools, folder };
+    if ((await headOf(stage)) !== request.sha)
+        throw new Failure({ message: `The stage holds another commit than ${request.sha}.` });
+    return stage;
+}
+/** Brings the host's own files into the stage; resolves to its environment files. */
+async function bringHostFiles(found, request, stage, reporter) {
+    const { folder } = stage;
+    const { live, tools } = found;
+    const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
+    const envFiles = live === undefined
+        ? []
+        : findEnvFiles(live).filter((path) => classifyPath(path, { tracked }) !== 'tracked');
+    if (live !== undefined) {
+        const lessOpen = await carryEnvFiles(tools, live, folder, envFiles);
+        for (const file of lessOpen.filter(({ path }) => path !== request.envFilePath || request.envFile === undefined))
+            reporter.warn(lessOpenWords(file));
+    }
+    if (request.envFile !== undefined) {
+        if (found.strategy === 'in-place' && tracked.has(request.envFilePath))
+            throw new Failure(trackedEnvFile(request.envFilePath));
+        refuseDetour(folder, request.envFilePath, 'env-file-path');
+        if (live !== undefined)
+            await closeFoldersLike(tools, live, folder, request.envFilePath);
+        const written = (0,external_node_path_namespaceObject.join)(folder, request.envFilePath);
+        writeAtomically(written, request.envFile);
+        // Nobody chose the mode of a file that git made.
+        const replaced = live === undefined || tracked.has(request.envFilePath) ? undefined : (0,external_node_path_namespaceObject.join)(live, request.envFilePath);
+        if (replaced !== undefined && isFile(replaced)) {
+            const lost = await giveRights(tools, replaced, written);
+            if (lost.length > 0)
+                reporter.warn(lessOpenWords({ path: request.envFilePath, lost }));
+        }
+        if (!envFiles.includes(request.envFilePath))
+            envFiles.push(request.envFilePath);
+    }
+    const inside = linkedInPlace(found, request).find((path) => [...tracked].some((file) => isInside(file, path)));
+    if (inside !== undefined)
+        throw new Failure({
+            message: `The commit tracks files in the shared path ${inside}, which lies inside of what is built.`,
+            next: `Take them out of git: git rm -r --cached ${quote(inside)}`,
+        });
+    await makeSharedFolders(found, request);
+    for (const home of linkShared(found, request, folder))
+        reporter.progress(`shared-paths: ${home} is not there yet; the application makes that file itself. For a folder: mkdir -p ${quote(home)}`);
+    return envFiles;
+}
+/** Among releases a symlink takes the place of what the commit has there; in a checkout git would take it back. */
+function linkedInPlace(found, request) {
+    return found.strategy === 'in-place' ? linkedPaths(found, request) : [];
+}
+/** The checkout would have the file of the commit again as soon as git turns to it. */
+function trackedEnvFile(path) {
+    return {
+        message: `env-file would be written to ${path}, which the commit tracks.`,
+        next: `Take it out of git (git rm --cached ${quote(path)}, and a line in .gitignore), or use another env-file-path.`,
+    };
+}
+/** Decides how the commit is installed and built, and refuses before anything is run. */
+function decideRecipe({ tools, request, folder }) {
+    if (readText((0,external_node_path_namespaceObject.join)(folder, '.gitmodules'))?.includes('[submodule'))
+        throw new Failure({
+            message: 'The commit has git submodules, and a deploy brings only its own files to the server.',
+            next: 'Build in the job, where actions/checkout fetches them with submodules: true (build-on: runner), or take them into the repository.',
+        });
+    const recipe = recipeOf(readProject(folder), {
+        install: request.installCommand,
+        build: request.buildCommand,
+    });
+    if (recipe.refusal)
+        throw new Failure(recipe.refusal);
+    const manager = recipe.packageManager;
+    const needed = request.installCommand === undefined || request.buildCommand === undefined;
+    if (manager !== undefined && needed && tools.find(manager) === undefined)
+        throw new Failure({
+            message: `${manager} is not found on the server, and the commit is locked with it.`,
+            next: tools.find('corepack') === undefined
+                ? `Install it: npm install --global ${manager}`
+                : `Run once on the server: corepack enable ${manager}`,
+        });
+    return recipe;
+}
+/** Runs one command of the project in the stage; its failure names the command and shows its last lines. */
+async function runInStage(what, command, options) {
+    const { tools, request, folder, reporter, signal } = options;
+    const env = {
+        ...tools.env,
+        DEPLOY_SHA: request.sha,
+        // Without a terminal a package manager must not ask; a build treats CI differently, so it is not told. With
+        // NODE_ENV=production in the session it would leave out the dependencies that the build needs.
+        ...(what === 'install' ? { CI: 'true', NODE_ENV: undefined } : {}),
+    };
+    const ended = await runToEnd(['/bin/sh', '-c', command], {
+        cwd: folder,
+        env,
+        signal,
+        output: reporter.output(what),
+    });
+    if (ended.code === 0)
+        return command;
+    throw new Failure({
+        message: `${command} ${explainEnd(ended)}.\n${lastLines(ended.tail, 12)}`,
+        ...(ended.code === null ? {} : { code: String(ended.code) }),
+        next: failureAdvice(what, ended),
+    });
+}
+function failureAdvice(what, ended) {
+    if (ended.signal === 'SIGKILL' || ended.code === 137)
+        return 'Add swap or memory to the server, or build in the job with build-on: runner.';
+    if (/frozen-lockfile|ERR_PNPM_OUTDATED_LOCKFILE|npm ci.*in sync|lockfile would have been modified/i.test(ended.tail))
+        return 'The lock file does not fit package.json: run the install on your machine and commit the lock file.';
+    return `The live version was not touched. Run the ${what} on your machine at this commit, and see the output above.`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/prepare.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
+async function prepare(found, repository, context, result) {
+    const { request, reporter } = context;
+    reporter.event({ kind: 'state', state: 'preparing' });
+    const release = newReleaseName(request.sha);
+    const folder = releaseFolder(found.releases, release);
+    try {
+        const stage = await build(found, repository, context, { release, folder });
+        const bootMs = await rehearseStage(found, stage, context, result);
+        return bootMs === undefined ? stage : { ...stage, bootMs };
+    }
+    catch (error) {
+        await discardStage(repository, folder, reporter);
+        throw error;
+    }
+}
+async function build(found, repository, context, { release, folder }) {
+    const { request, reporter } = context;
+    const stage = await reporter.step('stage', () => checkOutStage(found, repository, request, folder));
+    const pointers = await pointersIn(stage);
+    if (pointers !== undefined)
+        throw new Failure(pointers);
+    await lookAtCollisions(found, request, stage, []);
+    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${request.sha}\n`, 0o644);
+    let envFiles = [];
+    const bring = async () => {
+        envFiles = await bringHostFiles(found, request, stage, reporter);
+    };
+    let made;
+    if (request.packedBuild === undefined) {
+        await bring();
+        made = await installAndBuild(found, context, folder);
+    }
+    else
+        made = await reporter.step('unpack', async () => {
+            await prepare_unpack(found, context, request.packedBuild, folder);
+            // Only now: an archive must not write through the symlinks of the host.
+            await bring();
+            return checkOutput(found, request, folder);
+        }, prepare_listed);
+    const rebuilt = await rebuiltFiles(stage, request.sharedPaths);
+    const paths = withEnvFile(made.paths, request);
+    const tracking = await lookAtCollisions(found, request, stage, paths);
+    const notOwn = found.history.live
+        ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
+        : [];
+    const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
+    const start = found.entry === undefined ? await decideFirstStart(found, context, folder) : undefined;
+    const port = found.facts.port ?? (start && portOf(start.entry));
+    if (port === undefined)
+        throw new Failure({
+            message: 'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
+            next: 'Give health-port.',
+        });
+    return {
+        release,
+        sha: request.sha,
+        folder,
+        made: made.all,
+        paths,
+        rebuilt,
+        ...definedOnly({ tracking }),
+        envFiles,
+        carriedChunks,
+        port,
+        ...definedOnly({ start }),
+    };
+}
+/** How the application is started that is not run yet; undefined where its supervisor need not know. */
+async function decideFirstStart({ supervisor }, { request, reporter }, folder) {
+    const project = readProject(folder);
+    const { packageManager = 'npm' } = recipeOf(project, {});
+    return supervisor.firstStart({
+        folder,
+        ...definedOnly({ startCommand: request.startCommand, scripts: project.packageJson?.scripts }),
+        packageManager,
+        reporter,
+    });
+}
+const prepare_listed = ({ paths }) => paths.join(', ');
+/** Installs and builds in the stage; resolves to what this made. */
+async function installAndBuild(found, { request, reporter, signal }, folder) {
+    const options = { tools: found.tools, request, folder, reporter, signal };
+    const { install, build } = decideRecipe(options);
+    // An install or a build may begin with an empty folder, and take the symlinks of shared paths away with the old one.
+    const inStage = async (what, command) => {
+        await runInStage(what, command, options);
+        linkShared(found, request, folder);
+    };
+    if (install !== undefined)
+        await reporter.step('install', () => inStage('install', install), () => install);
+    if (build === undefined)
+        return findOutput(found, request, folder);
+    return reporter.step('build', async () => {
+        await inStage('build', build);
+        return checkOutput(found, request, folder);
+    }, (made) => `${build}: ${prepare_listed(made)}`);
+}
+/** Puts the build that was made in the job into the stage; nothing is installed or built here. */
+async function prepare_unpack(found, { signal, reporter }, file, folder) {
+    await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
+        signal,
+        output: reporter.output('unpack'),
+    });
+}
+/**
+ * Finds the files that the new commit and the live one do not both track. @throws a Failure where the new one brings
+ * files that lie on the server already: git would overwrite them.
+ */
+async function lookAtCollisions(found, request, stage, swapped) {
+    const { liveSha } = found.facts;
+    if (found.strategy !== 'in-place' || liveSha === undefined)
+        return undefined;
+    const tracking = await lookAtTracking(found.checkout, {
+        from: liveSha,
+        to: request.sha,
+        shared: request.sharedPaths,
+        swapped,
+        rules: stage,
+    });
+    const inTheWay = [...tracking.inTheWay, ...tracking.hostTo];
+    if (inTheWay.length === 0)
+        return tracking;
+    throw new Failure({
+        message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
+        next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
+    });
+}
+/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
+async function rehearseStage(found, stage, { request, reporter, signal }, result) {
+    result.rehearsed = false;
+    const entry = found.entry ?? stage.start?.entry;
+    const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, entry);
+    if (obstacle !== undefined || entry === undefined) {
+        reporter.progress(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
+        return undefined;
+    }
+    const port = await sparePort();
+    const { appPath } = request.app;
+    // The symlink before the folder that it lies in.
+    const live = [currentLink(appPath), appPath, ...(found.live === undefined ? [] : [found.live])];
+    const command = rehearsalCommand(entry, {
+        live,
+        stage: stage.folder,
+        port,
+        node: found.tools.find('node'),
+    });
+    const { tools } = found;
+    const { bootMs } = await reporter.step('rehearsal', () => rehearse({
+        tools,
+        command,
+        port,
+        sha: request.sha,
+        health: request.health,
+        log: reporter.logged,
+        tell: reporter.progress,
+        signal,
+    }), ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
+    result.rehearsed = true;
+    return bootMs;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/downtime.js
+
+
+
+
+
+
+
+/** Milliseconds between two looks whether the port is open: a connection, of which an application notices nothing. */
+const downtime_EVERY = 20;
+/** Requests at most: they are counted, and the health checks need them more. `PART` of those left are the probe's. */
+const MOST_REQUESTS = 6;
+const PART = 1 / 4;
+/** Milliseconds from a request to the next, and how it grows; it begins again when the port opens, and after a bad one. */
+const FIRST_GAP = 100;
+const GROWTH = 3;
+/** Milliseconds after which a connection, and a request, is given up; the words of `lostRequests` name the latter. */
+const LONGEST_CONNECT = 1_000;
+const downtime_LONGEST = 5_000;
+/**
+ * Measures on loopback for how long an application is away, until it is stopped: by the port, many times a second, and
+ * by a few answers, since an open port may answer nothing. `reporter` is told at the end how closely it was measured, and
+ * is warned of requests that were lost.
+ */
+function probeDowntime(port, budget, reporter) {
+    const looks = [];
+    const requests = [];
+    const mayAsk = requestCounter(budget);
+    let running = true;
+    let gap = FIRST_GAP;
+    let nextRequest = 0;
+    let bad = false;
+    const closely = () => {
+        gap = FIRST_GAP;
+        nextRequest = Math.min(nextRequest, performance.now() + gap);
+    };
+    const request = () => {
+        const asked = sample(() => answers(`http://${LOOPBACK}:${port}/`, downtime_LONGEST));
+        nextRequest = performance.now() + gap;
+        gap *= GROWTH;
+        requests.push(asked);
+        void asked.then(({ good }) => {
+            bad = !good;
+            if (bad)
+                closely();
+        });
+    };
+    const measured = (async () => {
+        const from = performance.now();
+        let wasOpen = false;
+        while (running) {
+            const look = await sample(() => connects(port, LONGEST_CONNECT));
+            looks.push(look);
+            if (look.good && !wasOpen) {
+                closely();
+                nextRequest = look.ended;
+            }
+            wasOpen = look.good;
+            if (look.good && performance.now() >= nextRequest && mayAsk(false))
+                request();
+            await pause(downtime_EVERY);
+        }
+        // A fault that nobody has seen the end of would last until now.
+        if (bad && wasOpen && mayAsk(true))
+            request();
+        const answered = await Promise.all(requests);
+        const downtime = measureDowntime(looks, answered, { from, to: performance.now() });
+        if (downtime.lost > 0)
+            reporter.warn(lostRequests(downtime));
+        reporter.progress(howMeasured(downtime));
+        return downtime.ms;
+    })();
+    return {
+        stop() {
+            running = false;
+            return measured;
+        },
+    };
+}
+async function sample(work) {
+    const asked = performance.now();
+    const good = await work();
+    return { asked, ended: performance.now(), good };
+}
+/** Says of each request whether it may go out, and counts it; one is kept for the last. */
+function requestCounter(budget) {
+    const counted = budget && openRequests(ledgerOf(budget), budget, 0);
+    const most = Math.min(MOST_REQUESTS, counted ? Math.floor(counted.left() * PART) : MOST_REQUESTS);
+    let used = 0;
+    return (last) => {
+        if (used >= (last ? most : most - 1) || counted?.begin(false) === false)
+            return false;
+        counted?.end(true);
+        used += 1;
+        return true;
+    };
+}
+/**
+ * Adds up the gaps that the looks at the port and the requests saw, counting no moment twice. Pure; takes both in the
+ * order they were sent in.
+ */
+function measureDowntime(looks, requests, measured) {
+    const port = gapsOf(looks);
+    const answers = gapsOf(requests);
+    const sent = [measured.from, ...requests.map(({ asked }) => asked), measured.to];
+    return {
+        ms: Math.round(lengthOf([...port.gaps, ...answers.gaps])),
+        lost: answers.lost,
+        requests: requests.length,
+        resolution: Math.round(Math.max(...sent.slice(1).map((at, index) => at - sent[index]))),
+    };
+}
+/**
+ * One opens when something goes out that is never answered, and closes with the first good answer to a later one, or
+ * with the end.
+ */
+function gapsOf(asked) {
+    const gaps = [];
+    let lost = 0;
+    let closes = asked.reduce((latest, { ended }) => Math.max(latest, ended), 0);
+    for (const { asked: from, ended, good } of [...asked].reverse()) {
+        if (good) {
+            closes = Math.min(closes, ended);
+            continue;
+        }
+        gaps.push({ from, to: closes });
+        if (closes < ended)
+            lost++;
+    }
+    return { gaps, lost };
+}
+/** The length of all of them together, where they overlap once. */
+function lengthOf(spans) {
+    let length = 0;
+    let until = Number.NEGATIVE_INFINITY;
+    for (const { from, to } of [...spans].sort((a, b) => a.from - b.from)) {
+        length += Math.max(0, to - Math.max(from, until));
+        until = Math.max(until, to);
+    }
+    return length;
+}
+function howMeasured({ ms, requests, resolution }) {
+    return `${formatDuration(ms)} without an answer: the port was looked at every ${downtime_EVERY} ms; ${requests} answers were asked for, so a fault behind an open port that is shorter than ${formatDuration(resolution)} may not be in it`;
+}
+function lostRequests({ lost, requests }) {
+    return {
+        message: `${lost} of ${requests} requests on loopback during the cutover got no answer within 5 s, though later ones did.`,
+        next: 'Under PM2 in cluster mode an application loses a connection now and then when it exits on SIGINT without disconnecting first: docs/server.md, "No connection lost".',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/cutover-plan.js
+
+
+
+
+
+
+
+
+
+
+
+
+/** Everything the cutover will change, decided before the first change. */
+function planCutover(found, stage, request) {
+    const { strategy, live, releases, facts, app, state } = found;
+    const { run } = request;
+    const from = liveRef(found);
+    const to = { release: stage.release, sha: stage.sha };
+    const base = {
+        task: 'deploy',
+        run: { id: run.id, attempt: run.attempt, ...definedOnly({ url: run.url }) },
+        ...definedOnly({ from }),
+        to,
+    };
+    const home = strategy === 'adopt' ? releaseFolder(releases, from.release) : live;
+    const shares = home === undefined ? [] : sharesOf(found, request, home, stage.release);
+    if (strategy === 'in-place') {
+        const kept = releaseFolder(releases, from.release);
+        return {
+            ...base,
+            shares,
+            swaps: stage.paths.map((path) => ({
+                live: (0,external_node_path_namespaceObject.join)(live, path),
+                incoming: (0,external_node_path_namespaceObject.join)(stage.folder, path),
+                kept: (0,external_node_path_namespaceObject.join)(kept, path),
+                had: present((0,external_node_path_namespaceObject.join)(live, path)),
+            })),
+            checkout: {
+                folder: live,
+                fromSha: facts.liveSha,
+                toSha: stage.sha,
+                from: extrasOfLive(found, from, stage),
+                to: { rebuilt: { folder: stage.folder, paths: stage.rebuilt }, host: [] },
+                untrack: stage.tracking?.untrack ?? [],
+                aside: asideFor(state, base.run, to),
+            },
+        };
+    }
+    const link = currentLink(app.appPath);
+    if (strategy === 'adopt') {
+        const release = releaseFolder(releases, from.release);
+        return {
+            ...base,
+            swaps: [],
+            shares,
+            adopt: { folder: app.appPath, release },
+            link: { path: link, from: release, to: stage.folder },
+        };
+    }
+    return {
+        ...base,
+        swaps: [],
+        shares,
+        link: { path: link, ...definedOnly({ from: live }), to: stage.folder },
+    };
+}
+/** What the live version has beside its commit, for the way back to it. */
+function extrasOfLive({ state, releases, facts }, from, { tracking, changes, paths }) {
+    // What people changed after the build comes back by their changes.
+    const rebuilt = (readNote(state, from.release)?.rebuilt ?? []).filter((path) => !facts.dirtyFiles.includes(path));
+    return extrasOf(releaseFolder(releases, from.release), rebuilt, paths, tracking?.hostFrom ?? [], changes);
+}
+/** What is in a folder that changes place comes with it, and must only be kept from git, like a file of the host. */
+function extrasOf(folder, rebuilt, swapped, host, changes) {
+    const moves = (path) => isWithinAny(path, swapped);
+    return {
+        rebuilt: { folder, paths: rebuilt.filter((path) => !moves(path)) },
+        host: [...host, ...rebuilt.filter(moves)],
+        ...definedOnly({ changes }),
+    };
+}
+/** Where files lie while git works that it would overwrite; of one run alone, so that nothing old is in it. */
+function asideFor(state, { id, attempt }, to) {
+    return (0,external_node_path_namespaceObject.join)(state.path, `aside.${id}.${attempt}.${to.release}`);
+}
+/** The release that is live; one is named where a commit is live that our journal does not know. */
+function liveRef({ history, facts }) {
+    if (facts.liveSha === undefined)
+        return undefined;
+    return historyAsFound(history, facts.liveSha).live ?? handMade(facts.liveSha);
+}
+/** Writes down what a later rollback must know, before the first change. */
+async function noteReleases(found, stage, plan) {
+    const { state } = found;
+    writeNote(state, stage.release, {
+        sha: stage.sha,
+        paths: stage.paths,
+        stamps: stampsOf(stage.folder, stage.made),
+        rebuilt: stage.rebuilt,
+        envFiles: stage.envFiles,
+        envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
+        carriedChunks: stage.carriedChunks,
+    });
+    if (plan.from && found.live !== undefined)
+        await noteLeaving(found, plan, stage.envFiles);
+}
+/** What moves away from the live version now, and its env files as they are now, is what a rollback brings back. */
+async function noteLeaving(found, plan, envFiles) {
+    const { state, releases, tools } = found;
+    const from = plan.from;
+    const note = readNote(state, from.release);
+    const folder = releaseFolder(releases, from.release);
+    const inPlace = plan.checkout !== undefined;
+    const kept = movedTo(folder, plan);
+    const ownEnvFiles = [...new Set([...envFiles, ...(note?.envFiles ?? [])])].filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)));
+    if (inPlace) {
+        // What moves there was kept from others by the folders of the live version.
+        (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
+        await openLike(tools, found.live, folder);
+        for (const path of kept)
+            await makeFoldersLike(tools, found.live, folder, path);
+        await carryEnvFiles(tools, found.live, folder, ownEnvFiles);
+    }
+    const changes = plan.checkout?.from.changes;
+    const changed = new Set(changes?.paths);
+    writeNote(state, from.release, {
+        sha: from.sha,
+        ...(note === undefined || note.found ? { found: true } : {}),
+        paths: [...new Set([...(note?.paths ?? []), ...kept])],
+        stamps: note?.stamps ?? {},
+        rebuilt: (note?.rebuilt ?? []).filter((path) => !changed.has(path)),
+        envFiles: ownEnvFiles,
+        ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
+        carriedChunks: note?.carriedChunks ?? [],
+        ...(inPlace ? { kept } : {}),
+        ...definedOnly({ changes }),
+    });
+}
+/** What a plan moves into the folder of the release that leaves, by paths in the application. */
+function movedTo(folder, { swaps }) {
+    return swaps.flatMap(({ live, kept, had }) => {
+        const place = live.startsWith(`${folder}/`) ? live : had ? kept : undefined;
+        return place?.startsWith(`${folder}/`) ? [place.slice(folder.length + 1)] : [];
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/reserve-disk-space.js
+
+
+
+
+/** Bytes for what is small: references, git's log of them, REVISION, folders. */
+const SMALL_THINGS = 64 * 1_024;
+/**
+ * Holds the room that git needs to turn the checkout of a plan, on the way there or back: a disk that runs full in
+ * between must not leave it between two commits. @throws a Failure where there is not so much; nothing was changed.
+ */
+async function reserveForTurn(tools, { checkout }, folder) {
+    if (checkout === undefined)
+        return;
+    const { fromSha, toSha, from, to } = checkout;
+    const repository = { tools, folder: checkout.folder };
+    const changed = await changedBytes(repository, fromSha, toSha);
+    const index = sizeOf((0,external_node_path_namespaceObject.resolve)(checkout.folder, await git(repository, 'rev-parse', '--git-path', 'index')));
+    const beside = Math.max(bytesBeside(checkout.folder, from), bytesBeside(checkout.folder, to));
+    // The index is written anew beside the old one, also when files are taken out of it before.
+    holdReserve((0,external_node_path_namespaceObject.join)(folder.reserve, 'turn'), changed + 2 * index + 2 * beside + SMALL_THINGS);
+}
+/** What a version has beside its commit is copied: files of the host away and back, changed ones over git's. */
+function bytesBeside(live, { rebuilt, host, changes }) {
+    const places = [
+        ...rebuilt.paths.map((path) => (0,external_node_path_namespaceObject.join)(rebuilt.folder, path)),
+        ...host.map((path) => (0,external_node_path_namespaceObject.join)(live, path)),
+        ...(changes?.paths.map((path) => (0,external_node_path_namespaceObject.join)(changes.copies, path)) ?? []),
+    ];
+    return places.reduce((sum, place) => sum + sizeOf(place), 0);
+}
+function sizeOf(path) {
+    return (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/restart.js
+
+/** Does `work`, which restarts the application, when no other application of this supervisor is being switched. */
+async function withPm2Lock(options, work) {
+    const { supervisor, lockWait, reporter, signal } = options;
+    const file = supervisor.turnFile();
+    if (file === undefined)
+        return work();
+    return holdPm2Lock({ file, wait: lockWait, signal }, () => reporter.progress('waiting for another application of this server to be switched'), work);
+}
+/**
+ * Lets the supervisor remember what it runs now. Where it cannot, that is a warning, with what to do about it: the
+ * version itself is verified.
+ */
+async function saveOrWarn({ supervisor }, reporter, next = (command) => `Run "${command}" on the server.`) {
+    const unsaved = await supervisor.save();
+    if (unsaved)
+        reporter.warn({ message: unsaved.message, next: next(unsaved.command) });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/git-index-lock.js
+
+
+
+
+
+
+
+
+
+/** Milliseconds that a git command of somebody else may take; then we give up. */
+const git_index_lock_LONGEST = 30_000;
+/** Milliseconds between two looks at the lock. */
+const git_index_lock_BETWEEN_LOOKS = 200;
+/** True where nobody who is at work can have made the lock. Pure. */
+function isStale({ holders, own, othersSeen }) {
+    return holders.length === 0 && (own || othersSeen);
+}
+/**
+ * Makes sure that git may write the index of a checkout. The lock that a killed git left is deleted; the one of a git
+ * command that is at work (a person's commit, with its editor open) is waited for, `wait` milliseconds at most.
+ * @throws a Failure that names who is at work; Cancelled where the signal fires.
+ */
+async function freeIndex(checkout, signal, wait = git_index_lock_LONGEST) {
+    const index = (0,external_node_path_namespaceObject.resolve)(checkout.folder, await git(checkout, 'rev-parse', '--git-path', 'index'));
+    const lock = `${(0,external_node_path_namespaceObject.join)((0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(index)), (0,external_node_path_namespaceObject.basename)(index))}.lock`;
+    const end = performance.now() + wait;
+    for (;;) {
+        const before = markOf(lock);
+        if (before === undefined)
+            return;
+        const facts = git_index_lock_lookAt(lock, checkout.folder, before.uid);
+        // Made by somebody who ended while we looked, or made anew: then what was seen is not about this one.
+        if (isStale(facts) && markOf(lock)?.mark === before.mark)
+            return removePath(lock);
+        if (performance.now() > end)
+            throw busy(checkout.folder, lock, facts.holders, wait);
+        await pause(git_index_lock_BETWEEN_LOOKS, signal);
+    }
+}
+/** What tells one lock file from the next of the same name; undefined where there is none. */
+function markOf(lock) {
+    const found = (0,external_node_fs_namespaceObject.lstatSync)(lock, { throwIfNoEntry: false });
+    return found && { mark: `${found.ino}:${found.ctimeMs}`, uid: found.uid };
+}
+/**
+ * A git command keeps the lock while an editor is open, and its descriptor closed; other programs (an IDE) hold it open.
+ * Git works in the folder of its checkout, wherever it was called from.
+ */
+function git_index_lock_lookAt(lock, folder, uid) {
+    const real = (0,external_node_fs_namespaceObject.realpathSync)(folder);
+    const worksHere = (pid) => {
+        const cwd = cwdOf(pid);
+        if (cwd !== undefined)
+            return cwd === real || cwd.startsWith(`${real}/`);
+        return (0,external_node_fs_namespaceObject.lstatSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid;
+    };
+    return {
+        holders: allProcesses().filter((pid) => isAlive(pid, undefined) && (holdsOpen(pid, lock) || (processName(pid) === 'git' && worksHere(pid)))),
+        own: uid === process.getuid(),
+        // A host can hide the programs of other users (hidepid); then the first of all is hidden too.
+        othersSeen: (0,external_node_fs_namespaceObject.existsSync)('/proc/1/stat'),
+    };
+}
+function busy(folder, lock, holders, waited) {
+    const [pid] = holders;
+    if (pid === undefined)
+        return new Failure({
+            message: `${lock} belongs to ${ownerOf(lock)}, whose programs cannot be seen on this server; waited ${formatDuration(waited)} for it to go.`,
+            next: 'If no git command is at work there, delete that file on the server; then run the job again.',
+        });
+    return new Failure({
+        message: `A git command is at work in ${folder} (pid ${pid}) and locks its index; waited ${formatDuration(waited)} for it.`,
+        next: 'Finish or end that command on the server (a commit whose editor is open, for example), and run the job again.',
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/switch.js
+
+
+
+
+
+
+
+
+
+
+
+/** Puts the new release in place: everything that changes on the disk at a cutover, and nothing else. */
+async function applyCutoverPlan(tools, plan) {
+    if (plan.adopt)
+        applyAdoption(plan.adopt);
+    if (plan.shares)
+        applyShares(plan.shares);
+    applySwaps(plan.swaps);
+    if (plan.checkout)
+        await turnCheckout(tools, plan.checkout, 'to');
+    if (plan.link)
+        turnLink(plan.link.path, plan.link.to);
+}
+/** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
+async function undoCutoverPlan(tools, plan) {
+    if (plan.adopt) {
+        // Until the checkout has become a release, all is where it was.
+        if (!present(plan.adopt.release))
+            return;
+        applyAdoption(plan.adopt);
+    }
+    if (plan.shares)
+        completeShares(plan.shares);
+    undoSwaps(plan.swaps);
+    if (plan.checkout)
+        await turnCheckout(tools, plan.checkout, 'from');
+    if (!plan.link)
+        return;
+    if (plan.link.from !== undefined)
+        turnLink(plan.link.path, plan.link.from);
+    else
+        removePath(plan.link.path);
+}
+/** Applies a plan also where the disk is full: then once more, with the room that the run holds. */
+async function bringInPlace(tools, plan) {
+    await withDiskReserve(() => applyCutoverPlan(tools, plan));
+}
+/** Undoes a plan also where the disk is full, which may be why the cutover failed. */
+async function takeBack(tools, plan) {
+    await withDiskReserve(() => undoCutoverPlan(tools, plan));
+}
+/** What programs say of a full disk has no code, so whatever failed is tried again, if there is room to give back. */
+async function withDiskReserve(work) {
+    try {
+        await work();
+    }
+    catch (error) {
+        if (!freeReserve())
+            throw error;
+        await work();
+    }
+}
+/**
+ * Turns a checkout to one of its two commits. git deletes what it tracks and the other commit does not, and overwrites
+ * what that tracks: files of the host are taken from its index, or laid aside as long as it works.
+ */
+async function turnCheckout(tools, turn, to) {
+    const { folder, aside } = turn;
+    const { rebuilt, host, changes } = turn[to];
+    const checkout = { tools, folder };
+    await freeIndex(checkout);
+    await layAside(tools, turn, host);
+    await untrack(checkout, turn.untrack);
+    await refreshIndex(checkout);
+    await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
+    for (const path of host) {
+        if (!present((0,external_node_path_namespaceObject.join)(aside, path)))
+            continue;
+        await makeFoldersLike(tools, aside, folder, path);
+        (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(aside, path), (0,external_node_path_namespaceObject.join)(folder, path));
+    }
+    removePath(aside);
+    layOver(rebuilt.folder, folder, rebuilt.paths);
+    if (changes)
+        await bringBackChanges(checkout, changes);
+    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${to === 'to' ? turn.toSha : turn.fromSha}\n`, 0o644);
+}
+/** Copies files that git will overwrite. What an earlier try laid aside stays: the checkout may be git's already. */
+async function layAside(tools, { folder, aside }, paths) {
+    for (const path of paths) {
+        if (!present((0,external_node_path_namespaceObject.join)(folder, path)) || present((0,external_node_path_namespaceObject.join)(aside, path)))
+            continue;
+        await makeFoldersLike(tools, folder, aside, path);
+        await copyAsItIs(tools, (0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path));
+    }
+}
+/** The commands by which a person brings the release `to` of a plan in place, after everything else has failed. */
+function manualCommands(plan, to, restart) {
+    const commands = [];
+    if (plan.adopt) {
+        const [folder, release] = [quote(plan.adopt.folder), quote(plan.adopt.release)];
+        commands.push(`[ -L ${folder} ] || [ ! -d ${folder} ] || mv ${folder} ${release}`);
+    }
+    for (const swap of plan.swaps) {
+        if (to === 'from' && !swap.had) {
+            commands.push(`[ -e ${quote(swap.incoming)} ] || mv ${quote(swap.live)} ${quote(swap.incoming)}`);
+            continue;
+        }
+        const [away, back] = to === 'to' ? [swap.kept, swap.incoming] : [swap.incoming, swap.kept];
+        commands.push(`[ ! -e ${quote(back)} ] || { [ ! -e ${quote(swap.live)} ] || mv ${quote(swap.live)} ${quote(away)}; mv ${quote(back)} ${quote(swap.live)}; }`);
+    }
+    if (plan.checkout)
+        commands.push(...turnCommands(plan.checkout, to));
+    const target = to === 'to' ? plan.link?.to : plan.link?.from;
+    if (plan.link && target !== undefined)
+        commands.push(`ln -sfn ${quote(target)} ${quote(plan.link.path)}`);
+    commands.push(restart);
+    return commands;
+}
+/** The same as `turnCheckout`, for a person. */
+function turnCommands(turn, to) {
+    const { folder, aside, untrack } = turn;
+    const { rebuilt, host, changes } = turn[to];
+    const git = `git -C ${quote(folder)}`;
+    const copy = (from, target) => `mkdir -p ${quote((0,external_node_path_namespaceObject.dirname)(target))} && cp -pP ${quote(from)} ${quote(target)}`;
+    return [
+        ...host.map((path) => `[ -e ${quote((0,external_node_path_namespaceObject.join)(aside, path))} ] || (umask 077 && ${copy((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path))})`),
+        ...untrack.map((path) => `${git} rm -q --cached --ignore-unmatch -- ${quote(path)}`),
+        `${git} reset --hard ${to === 'to' ? turn.toSha : turn.fromSha}`,
+        ...host.map((path) => copy((0,external_node_path_namespaceObject.join)(aside, path), (0,external_node_path_namespaceObject.join)(folder, path))),
+        ...rebuilt.paths.map((path) => present((0,external_node_path_namespaceObject.join)(rebuilt.folder, path))
+            ? copy((0,external_node_path_namespaceObject.join)(rebuilt.folder, path), (0,external_node_path_namespaceObject.join)(folder, path))
+            : `rm -f ${quote((0,external_node_path_namespaceObject.join)(folder, path))}`),
+        ...(changes ? [`${git} apply --whitespace=nowarn ${quote(changes.patch)}`] : []),
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/verify.js
+
+
+/**
+ * Proves that the version which should be live is: every check good on loopback, the right commit answering, and the
+ * supervisor's own proof that it is the restarted application that answers. Resolves with the last answers.
+ */
+async function verifyRestart(options) {
+    const { supervisor, port, sha, health, expectVersion, tell } = options;
+    const watch = await supervisor.watch(options);
+    let asked;
+    try {
+        asked = await askLoopback({ port, health, sha, expectVersion, signal: watch.signal, tell });
+    }
+    catch (error) {
+        const crash = await watch.end();
+        throw error instanceof Cancelled && crash !== undefined ? crash : error;
+    }
+    await watch.end();
+    if (!asked.healthy)
+        throw notHealthy(asked.facts, supervisor);
+    if (!(await watch.prove()))
+        return asked.facts;
+    const { signal } = new AbortController();
+    const again = await askLoopback({ port, health, sha, expectVersion, signal, tell });
+    if (!again.healthy)
+        throw notHealthy(again.facts, supervisor);
+    return again.facts;
+}
+function notHealthy(facts, { logWords }) {
+    return unhealthy('The restarted application is not healthy on loopback', facts, logWords);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/version-marks.js
@@ -8749,11 +9483,11 @@ function rollbackVersions(found, { to, from }) {
 }
 /** Of a run that was cut nobody knows any more where what lies: only the commits are told apart. */
 function cutVersions({ to, from }) {
-    const mark = (sha) => ({ ...NO_MARKS, ...given({ commit: sha }) });
+    const mark = (sha) => ({ ...NO_MARKS, ...definedOnly({ commit: sha }) });
     return { to: without(mark(to.sha), mark(from?.sha)), from: without(mark(from?.sha), mark(to.sha)) };
 }
 /** The same, for the way back. */
-function turned({ to, from }) {
+function reversed({ to, from }) {
     return { to: from, from: to };
 }
 function versionsOf({ supervisor, state, live }, to, from, output) {
@@ -8797,7 +9531,7 @@ function lookInto(folder, path) {
         if (!isFolder(place))
             return { files: [path] };
         const files = filesBelow(place).map((file) => (0,external_node_path_namespaceObject.join)(path, file));
-        return { files, ...given({ buildId: readText((0,external_node_path_namespaceObject.join)(place, 'BUILD_ID'))?.trim() }) };
+        return { files, ...definedOnly({ buildId: readText((0,external_node_path_namespaceObject.join)(place, 'BUILD_ID'))?.trim() }) };
     }
     catch {
         return { files: [] };
@@ -8809,6 +9543,237 @@ function without(marks, others) {
         texts: marks.texts.filter((text) => !others.texts.includes(text)),
         files: new Set([...marks.files].filter((path) => !others.files.has(path))),
     };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/cutover.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Writes down what the cutover will change: whatever cuts it later, the next run reads there what to undo. @throws where
+ * that cannot be written, on a full disk say; nothing is switched then, and nothing of it is left.
+ */
+async function writeCutover(found, stage, { request, folder }) {
+    const { state } = found;
+    const plan = planCutover(found, stage, request);
+    refuseOneAndTheSame(plan);
+    if (plan.checkout)
+        await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
+    // The place of the checkout among the releases is taken by what the in-place deploy that made it left of its stage.
+    if (plan.adopt)
+        await dropRelease(found.checkout, plan.adopt.release);
+    const versions = await deployVersions(found, stage, plan, request.health);
+    const before = await found.supervisor.running(stage.port);
+    try {
+        await reserveForTurn(found.tools, plan, folder);
+        await noteReleases(found, stage, plan);
+        writePlan(state, plan);
+        writeJournal(state, request.run, {
+            event: 'cutover',
+            ...plan.to,
+            ...definedOnly({ from: plan.from }),
+        });
+    }
+    catch (error) {
+        catchProblem(() => dropPlan(state));
+        catchProblem(() => dropNote(state, stage.release));
+        throw error;
+    }
+    return { found, stage, plan, before, versions };
+}
+/** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
+async function cutOver(ready, context) {
+    const { found, stage, plan, before, versions } = ready;
+    const { request, reporter } = context;
+    const { state, supervisor, tools } = found;
+    reporter.event({ kind: 'state', state: 'cutting-over' });
+    const longer = supervisor.longerWait(found.entry, stage.bootMs, request.health.deadline);
+    if (longer !== undefined)
+        reporter.progress(longer.words);
+    const probe = probeDowntime(stage.port, request.health.budget, reporter);
+    let health;
+    try {
+        await reporter.step('cutover', async () => {
+            await applyCutoverPlan(tools, plan);
+            await supervisor.restart({
+                state,
+                entry: found.entry,
+                ...definedOnly({ wait: longer?.ms, start: stage.start }),
+            });
+        });
+        reporter.event({ kind: 'state', state: 'verifying' });
+        health = await reporter.step('verification', () => verifyVersion(found, context, stage.port, { sha: plan.to.sha, before, versions, expectVersion: true }));
+    }
+    catch (error) {
+        return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
+    }
+    // Only what the new version does can take it back, not what is written or told about it.
+    return finishCutover(found, context, plan, health, probe);
+}
+async function verifyVersion(found, { request, reporter }, port, version) {
+    return verifyRestart({
+        supervisor: found.supervisor,
+        port,
+        ...version,
+        health: request.health,
+        tell: reporter.progress,
+        warn: reporter.warn,
+    });
+}
+async function finishCutover(found, { request, reporter }, plan, health, probe) {
+    const { state } = found;
+    const record = () => writeJournal(state, request.run, {
+        event: 'verified',
+        ...plan.to,
+        app: request.app.appName,
+        ...definedOnly({ from: plan.from }),
+    });
+    let unwritten = catchProblem(record);
+    // A plan that stays is undone by the next run, unless the journal says that all was well.
+    const stays = catchProblem(() => dropPlan(state));
+    // Once more, with the room that the plan has had.
+    if (unwritten)
+        unwritten = catchProblem(record);
+    if (unwritten)
+        reporter.warn({
+            message: `The new version is live and verified, but that could not be written down on the server: ${unwritten.message}`,
+            next: 'Free some space there (df -h; df -i) and deploy again. To go back before that, say rollback-to: previous.',
+        });
+    if (stays)
+        reporter.warn({ message: `The plan of the cutover could not be deleted: ${stays.message}` });
+    await saveOrWarn(found, reporter, (command) => `The new version runs and is verified; run "${command}" on the server so that it survives a reboot.`);
+    const downtimeMs = await probe.stop();
+    return {
+        outcome: 'deployed',
+        problems: [],
+        deployedSha: plan.to.sha,
+        release: plan.to.release,
+        health,
+        ...(plan.from === undefined ? {} : { downtimeMs }),
+    };
+}
+const NOTHING_RUNNING = { instances: [], programs: new Set() };
+/** The new version did not prove itself: the old one is brought back, and proves itself in turn. Never throws. */
+async function putBack(found, context, failed) {
+    const { plan, stage, problems, probe } = failed;
+    const { request, reporter } = context;
+    const { state, supervisor, tools } = found;
+    const started = performance.now();
+    const result = { outcome: 'put-back', problems };
+    let [why] = problems;
+    try {
+        reporter.event({ kind: 'state', state: 'putting-back' });
+        // What ran until now is only compared with; not to know it is no reason to leave the new version in place.
+        const before = await supervisor.running(stage.port).catch(() => NOTHING_RUNNING);
+        const { from } = plan;
+        const left = found.strategy === 'in-place' ? found.live : stage.folder;
+        if (from && left !== undefined)
+            keepOpenPages({ ...found, live: left }, plan.to, from, reporter);
+        const health = await reporter.step('put back', async () => {
+            await takeBack(tools, plan);
+            // A first deploy that failed has nothing to go back to: what it started is taken away again.
+            if (from === undefined)
+                return stage.start === undefined ? undefined : supervisor.remove();
+            await supervisor.restart({ state });
+            return verifyVersion(found, context, stage.port, {
+                sha: from.sha,
+                before,
+                versions: reversed(failed.versions),
+                expectVersion: false,
+            });
+        });
+        if (health)
+            result.health = health;
+    }
+    catch (error) {
+        [why] = problemsOf(error);
+        result.outcome = 'broken';
+        result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor.restartWords)];
+    }
+    const unwritten = catchProblem(() => {
+        const end = { ...(plan.from ?? plan.to), detail: reporter.clean(why?.message ?? '') };
+        if (result.outcome === 'broken')
+            return writeJournal(state, request.run, { event: 'broken', ...end });
+        writeJournal(state, request.run, {
+            event: 'put-back',
+            ...end,
+            app: request.app.appName,
+            from: plan.to,
+        });
+        dropPlan(state);
+    });
+    // The plan stays then: the next run puts back once more, which changes nothing on the disk, and writes it down.
+    warnUnwritten(reporter, unwritten);
+    result.rollbackMs = Math.round(performance.now() - started);
+    result.downtimeMs = await probe.stop();
+    return result;
+}
+/** What was done stands, though its end is missing on the disk: the plan is still there, and tells the next run. */
+function warnUnwritten(reporter, why) {
+    if (why === undefined)
+        return;
+    reporter.warn({
+        message: `How this ended could not be written down on the server: ${why.message}`,
+        next: 'Free some space there (df -h; df -i). The next run brings the same version in place once more, and writes it down.',
+    });
+}
+/** What a person must do by hand after the old version could not be verified either. */
+function handWork(plan, restartCommand) {
+    return {
+        message: 'The old version could not be brought back and verified. These commands put it in place by hand:',
+        next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/env-changes.js
+
+
+
+
+/** True where a build of the live commit would get other environment files now than the live build got. */
+async function envChanges({ live, checkout, history, state }, { envFile, envFilePath }) {
+    if (live === undefined)
+        return false;
+    const built = history.live && readNote(state, history.live.release)?.envDigest;
+    if (built === undefined)
+        return envFile !== undefined && readEnvFile(live, envFilePath) !== envFile;
+    const tracked = new Set(checkout && (await git(checkout, 'ls-files', '-z')).split('\0'));
+    const own = findEnvFiles(live).filter((path) => classifyPath(path, { tracked }) !== 'tracked');
+    const texts = readEnvFiles(live, own);
+    return envDigest(envFile === undefined ? texts : { ...texts, [envFilePath]: envFile }) !== built;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/wait-for-git.js
+
+
+
+/**
+ * Waits for a git command of a person in the checkout that is to be turned. @throws a Failure where it goes on, or where
+ * somebody has committed since the host was looked at; nothing was changed.
+ */
+async function waitForGit({ strategy, checkout, facts }, signal) {
+    if (strategy !== 'in-place' || checkout === undefined)
+        return;
+    await freeIndex(checkout, signal);
+    const head = await headOf(checkout);
+    if (head === facts.liveSha)
+        return;
+    throw new Failure({
+        message: `Somebody turned the checkout ${checkout.folder} meanwhile: it was at ${facts.liveSha}, and is at ${head} now.`,
+        next: 'Push what was committed there, or take it back; then run the job again.',
+    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/repair.js
@@ -8838,7 +9803,7 @@ function decideRepair(plan, journal) {
  * True where the live application may be another one now than before.
  */
 async function repair(options) {
-    const { state, teller } = options;
+    const { state, reporter } = options;
     const plan = readPlan(state);
     if (!plan) {
         clearStages(options);
@@ -8849,18 +9814,18 @@ async function repair(options) {
         dropPlan(state);
         return false;
     }
-    await inTurn(options, () => teller.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`));
+    await withPm2Lock(options, () => reporter.step('repair', () => repairPlan(plan, what, options), (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`));
     return true;
 }
 async function repairPlan(plan, what, options) {
-    const { tools, supervisor, state, teller } = options;
+    const { tools, supervisor, state, reporter } = options;
     const live = what === 'undo' ? plan.from : plan.to;
     const before = await supervisor.running(options.port);
     if (what === 'undo')
         await takeBack(tools, plan);
     else
         await bringInPlace(tools, plan);
-    teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
+    reporter.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
     if (live)
         await revive(plan, live, before, options);
     dropPlan(state);
@@ -8875,7 +9840,7 @@ function whatWasRepaired(plan, what, last) {
     return `${ended}; it was ${what === 'undo' ? 'undone' : 'finished'} before anything else.`;
 }
 /** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
-async function revive(plan, live, before, { supervisor, state, app, run, health, port, teller }) {
+async function revive(plan, live, before, { supervisor, state, app, run, health, port, reporter }) {
     const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
     try {
         await supervisor.restart({ state });
@@ -8888,7 +9853,7 @@ async function revive(plan, live, before, { supervisor, state, app, run, health,
                 expectVersion: false,
                 before,
                 versions: cutVersions({ to: live, from: live === plan.to ? plan.from : plan.to }),
-                warn: teller.warn,
+                warn: reporter.warn,
             });
         writeJournal(state, run, {
             event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
@@ -8896,16 +9861,16 @@ async function revive(plan, live, before, { supervisor, state, app, run, health,
             ...from,
             app: app.appName,
         });
-        await saveOrWarn({ supervisor }, teller);
+        await saveOrWarn({ supervisor }, reporter);
     }
     catch (error) {
         const [problem] = problemsOf(error);
-        teller.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
-        writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem.message) });
+        reporter.warn({ ...problem, message: `${live.sha} is in place again, but: ${problem.message}` });
+        writeJournal(state, run, { event: 'broken', ...live, detail: reporter.clean(problem.message) });
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/key-text.js
+;// CONCATENATED MODULE: ./compiled/src/lib/pem-keys.js
 /** Keys in PEM as people paste them into a secret: on one line, quoted, with escaped line breaks, or as base64 of the file. */
 /** Undoes quotes, escaped or foreign line breaks, and base64 around the whole. */
 function unpackKeyText(text) {
@@ -8964,7 +9929,7 @@ function cut(text, width) {
     return lines;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/secret.js
+;// CONCATENATED MODULE: ./compiled/src/lib/secret.js
 
 
 /**
@@ -9064,7 +10029,7 @@ function encoded(text) {
     return forms;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/env-secrets.js
+;// CONCATENATED MODULE: ./compiled/src/lib/env-secrets.js
 
 /** Names whose values are meant for the browser, and so for everybody. */
 const PUBLIC = /^(NEXT_PUBLIC|VITE|PUBLIC|NUXT_PUBLIC|REACT_APP|EXPO_PUBLIC|GATSBY)_/;
@@ -9099,7 +10064,7 @@ function envSecrets(text) {
         const match = /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*|:\s+)(.*?)\s*$/.exec(line);
         if (!match || PUBLIC.test(match[1]))
             continue;
-        const value = unquoted(match[2]);
+        const value = unquotedValue(match[2]);
         const password = passwordIn(value);
         if (password.length === 0 && !isSecretByName(match[1], value) && !looksSecret(value))
             continue;
@@ -9108,7 +10073,7 @@ function envSecrets(text) {
     return values.filter((value) => !isUnmaskable(value));
 }
 /** Without its quotes, or without the comment behind it. A quote that goes on in the next line is cut off. */
-function unquoted(text) {
+function unquotedValue(text) {
     const quote = /^["'`]/.exec(text)?.[0];
     if (quote === undefined)
         return text.replace(/\s+#.*$/, '');
@@ -9133,7 +10098,7 @@ function passwordIn(value) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/host-secrets.js
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/env-file-secrets.js
 
 
 /**
@@ -9155,7 +10120,7 @@ function textSecrets(text) {
     return [text, ...envSecrets(text)];
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/record/incoming.js
+;// CONCATENATED MODULE: ./compiled/src/worker/state/incoming-builds.js
 
 
 
@@ -9175,11 +10140,11 @@ function clearIncoming(state, now = Date.now()) {
         // One that is being sent gets its name meanwhile.
         const sent = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.mtimeMs ?? now;
         if (now - sent > FORGOTTEN)
-            remove(path);
+            removePath(path);
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/begin.js
+;// CONCATENATED MODULE: ./compiled/src/worker/run/begin.js
 
 
 
@@ -9189,983 +10154,33 @@ function clearIncoming(state, now = Date.now()) {
  * How every run begins once it holds the lock: it looks at the host, hides the secrets that it finds there from all
  * that will be told, and brings order into what a run that was cut has left. What it returns is true after that.
  */
-async function beginRun({ request, env, teller, signal }) {
+async function beginRun({ request, env, reporter, signal }) {
     if (request.command === 'deploy')
-        teller.hide([
+        reporter.hide([
             ...textSecrets(request.envFile ?? ''),
             ...(request.fetchAccess?.token === undefined ? [] : [request.fetchAccess.token]),
         ]);
     const look = async () => {
-        const seen = await survey(request.app, env);
-        teller.hide(hostSecrets(seen));
+        const seen = await readHostState(request.app, env);
+        reporter.hide(hostSecrets(seen));
         return seen;
     };
     const found = await look();
-    tried(() => clearIncoming(found.state));
+    catchProblem(() => clearIncoming(found.state));
     const { run, health, lockWait } = request;
-    const repaired = await repair({ ...found, port: found.facts.port, run, health, lockWait, teller, signal });
+    const repaired = await repair({
+        ...found,
+        port: found.facts.port,
+        run,
+        health,
+        lockWait,
+        reporter,
+        signal,
+    });
     return repaired ? look() : found;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/build/install-and-build.js
-
-const LOCK_FILES = [
-    ['pnpm-lock.yaml', 'pnpm'],
-    ['package-lock.json', 'npm'],
-    ['npm-shrinkwrap.json', 'npm'],
-    ['yarn.lock', 'yarn'],
-    ['bun.lock', 'bun'],
-    ['bun.lockb', 'bun'],
-];
-/** The commands that install and build, from the lock file and package.json; given ones win. */
-function recipeOf(project, commands) {
-    const { files, packageJson } = project;
-    if (!packageJson) {
-        return given({ install: commands.install, build: commands.build });
-    }
-    const named = packageJson.packageManager?.split('@')[0];
-    const locked = LOCK_FILES.filter(([file]) => files.has(file)).map(([, manager]) => manager);
-    const packageManager = locked.find((manager) => manager === named) ?? locked[0];
-    const dependencies = { ...packageJson.dependencies, ...packageJson.devDependencies };
-    const needsInstall = Object.keys(dependencies).length > 0;
-    if (commands.install === undefined && packageManager === undefined && needsInstall)
-        return {
-            refusal: {
-                message: 'The commit has dependencies but no lock file, so an install would not give the same tree twice.',
-                next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
-            },
-        };
-    const install = commands.install ?? (packageManager && installCommand(packageManager, files));
-    const build = commands.build ??
-        (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
-    return given({ packageManager, install, build });
-}
-function installCommand(manager, files) {
-    if (manager === 'npm')
-        return 'npm ci --no-audit --no-fund';
-    if (manager === 'yarn' && files.has('.yarnrc.yml'))
-        return 'yarn install --immutable';
-    return `${manager} install --frozen-lockfile`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/build/stage.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */
-async function stageRepository(found, request) {
-    if (found.strategy === 'in-place')
-        return found.checkout;
-    const bare = { tools: found.tools, folder: found.state.repository };
-    if (isFolder(bare.folder))
-        return bare;
-    const live = found.checkout;
-    const origin = request.repositoryUrl ?? (live && (await originOf(live))) ?? request.jobRepositoryUrl;
-    if (origin === undefined)
-        throw new Failure({
-            message: 'The server has no repository to fetch from yet.',
-            next: 'Give repository-url.',
-        });
-    // Complete before it has its name: what a killed worker left half made is never taken for the whole.
-    const half = { tools: found.tools, folder: `${bare.folder}.half` };
-    remove(half.folder);
-    (0,external_node_fs_namespaceObject.mkdirSync)(half.folder, { mode: 0o700 });
-    await git(half, 'init', '-q', '--bare');
-    await git(half, 'remote', 'add', 'origin', origin);
-    if (live) {
-        await reachRemoteLike(half, live);
-        // The live history too, so that "older than the live commit" can be judged; a shallow clone has only a part of it.
-        await git(half, 'fetch', '-q', '--no-tags', '--update-shallow', live.folder, '+HEAD:refs/deploys/live');
-    }
-    (0,external_node_fs_namespaceObject.renameSync)(half.folder, bare.folder);
-    return bare;
-}
-async function fetchSha(repository, request, signal) {
-    const sources = await fetchSources(repository, request);
-    await fetchCommit(repository, request.sha, sources, signal);
-}
-/** Checks the commit out beside the live application. */
-async function checkOutStage(found, repository, request, folder) {
-    markStage(found.state, folder);
-    // Before anything is in it: git checks out into a folder that is empty. Among the releases nobody else may write.
-    (0,external_node_fs_namespaceObject.mkdirSync)(folder, { mode: found.live === undefined ? 0o755 : 0o700 });
-    if (found.live !== undefined)
-        await openLike(found.tools, found.live, folder);
-    await git(repository, 'worktree', 'prune');
-    await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
-    const stage = { tools: found.tools, folder };
-    if ((await headOf(stage)) !== request.sha)
-        throw new Failure({ message: `The stage holds another commit than ${request.sha}.` });
-    return stage;
-}
-/** Brings the host's own files into the stage; resolves to its environment files. */
-async function bringHostFiles(found, request, stage, teller) {
-    const { folder } = stage;
-    const { live, tools } = found;
-    const tracked = new Set((await git(stage, 'ls-files', '-z')).split('\0'));
-    const envFiles = live === undefined
-        ? []
-        : findEnvFiles(live).filter((path) => classifyPath(path, { tracked }) !== 'tracked');
-    if (live !== undefined) {
-        const lessOpen = await carryEnvFiles(tools, live, folder, envFiles);
-        for (const file of lessOpen.filter(({ path }) => path !== request.envFilePath || request.envFile === undefined))
-            teller.warn(lessOpenWords(file));
-    }
-    if (request.envFile !== undefined) {
-        if (found.strategy === 'in-place' && tracked.has(request.envFilePath))
-            throw new Failure(trackedEnvFile(request.envFilePath));
-        refuseDetour(folder, request.envFilePath, 'env-file-path');
-        if (live !== undefined)
-            await closeFoldersLike(tools, live, folder, request.envFilePath);
-        const written = (0,external_node_path_namespaceObject.join)(folder, request.envFilePath);
-        writeAtomically(written, request.envFile);
-        // Nobody chose the mode of a file that git made.
-        const replaced = live === undefined || tracked.has(request.envFilePath) ? undefined : (0,external_node_path_namespaceObject.join)(live, request.envFilePath);
-        if (replaced !== undefined && isFile(replaced)) {
-            const lost = await giveRights(tools, replaced, written);
-            if (lost.length > 0)
-                teller.warn(lessOpenWords({ path: request.envFilePath, lost }));
-        }
-        if (!envFiles.includes(request.envFilePath))
-            envFiles.push(request.envFilePath);
-    }
-    const inside = linkedInPlace(found, request).find((path) => [...tracked].some((file) => isInside(file, path)));
-    if (inside !== undefined)
-        throw new Failure({
-            message: `The commit tracks files in the shared path ${inside}, which lies inside of what is built.`,
-            next: `Take them out of git: git rm -r --cached ${quote(inside)}`,
-        });
-    await makeSharedFolders(found, request);
-    for (const home of linkShared(found, request, folder))
-        teller.progress(`shared-paths: ${home} is not there yet; the application makes that file itself. For a folder: mkdir -p ${quote(home)}`);
-    return envFiles;
-}
-/** Among releases a symlink takes the place of what the commit has there; in a checkout git would take it back. */
-function linkedInPlace(found, request) {
-    return found.strategy === 'in-place' ? linkedPaths(found, request) : [];
-}
-/** The checkout would have the file of the commit again as soon as git turns to it. */
-function trackedEnvFile(path) {
-    return {
-        message: `env-file would be written to ${path}, which the commit tracks.`,
-        next: `Take it out of git (git rm --cached ${quote(path)}, and a line in .gitignore), or use another env-file-path.`,
-    };
-}
-/** Decides how the commit is installed and built, and refuses before anything is run. */
-function decideRecipe({ tools, request, folder }) {
-    if (readText((0,external_node_path_namespaceObject.join)(folder, '.gitmodules'))?.includes('[submodule'))
-        throw new Failure({
-            message: 'The commit has git submodules, and a deploy brings only its own files to the server.',
-            next: 'Build in the job, where actions/checkout fetches them with submodules: true (build-on: runner), or take them into the repository.',
-        });
-    const recipe = recipeOf(readProject(folder), {
-        install: request.installCommand,
-        build: request.buildCommand,
-    });
-    if (recipe.refusal)
-        throw new Failure(recipe.refusal);
-    const manager = recipe.packageManager;
-    const needed = request.installCommand === undefined || request.buildCommand === undefined;
-    if (manager !== undefined && needed && tools.find(manager) === undefined)
-        throw new Failure({
-            message: `${manager} is not found on the server, and the commit is locked with it.`,
-            next: tools.find('corepack') === undefined
-                ? `Install it: npm install --global ${manager}`
-                : `Run once on the server: corepack enable ${manager}`,
-        });
-    return recipe;
-}
-/** Runs one command of the project in the stage; its failure names the command and shows its last lines. */
-async function runInStage(what, command, options) {
-    const { tools, request, folder, teller, signal } = options;
-    const env = {
-        ...tools.env,
-        DEPLOY_SHA: request.sha,
-        // Without a terminal a package manager must not ask; a build treats CI differently, so it is not told. With
-        // NODE_ENV=production in the session it would leave out the dependencies that the build needs.
-        ...(what === 'install' ? { CI: 'true', NODE_ENV: undefined } : {}),
-    };
-    const ended = await runToEnd(['/bin/sh', '-c', command], {
-        cwd: folder,
-        env,
-        signal,
-        output: teller.output(what),
-    });
-    if (ended.code === 0)
-        return command;
-    throw new Failure({
-        message: `${command} ${explainEnd(ended)}.\n${lastLines(ended.tail, 12)}`,
-        ...(ended.code === null ? {} : { code: String(ended.code) }),
-        next: failureAdvice(what, ended),
-    });
-}
-function failureAdvice(what, ended) {
-    if (ended.signal === 'SIGKILL' || ended.code === 137)
-        return 'Add swap or memory to the server, or build in the job with build-on: runner.';
-    if (/frozen-lockfile|ERR_PNPM_OUTDATED_LOCKFILE|npm ci.*in sync|lockfile would have been modified/i.test(ended.tail))
-        return 'The lock file does not fit package.json: run the install on your machine and commit the lock file.';
-    return `The live version was not touched. Run the ${what} on your machine at this commit, and see the output above.`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/build/prepare.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
-async function prepare(found, repository, context, result) {
-    const { request, teller } = context;
-    teller.event({ kind: 'state', state: 'preparing' });
-    const release = newReleaseName(request.sha);
-    const folder = releaseFolder(found.releases, release);
-    try {
-        const stage = await build(found, repository, context, { release, folder });
-        const bootMs = await rehearseStage(found, stage, context, result);
-        return bootMs === undefined ? stage : { ...stage, bootMs };
-    }
-    catch (error) {
-        await discardStage(repository, folder, teller);
-        throw error;
-    }
-}
-async function build(found, repository, context, { release, folder }) {
-    const { request, teller } = context;
-    const stage = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
-    const pointers = await pointersIn(stage);
-    if (pointers !== undefined)
-        throw new Failure(pointers);
-    await lookAtCollisions(found, request, stage, []);
-    writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${request.sha}\n`, 0o644);
-    let envFiles = [];
-    const bring = async () => {
-        envFiles = await bringHostFiles(found, request, stage, teller);
-    };
-    let made;
-    if (request.packedBuild === undefined) {
-        await bring();
-        made = await installAndBuild(found, context, folder);
-    }
-    else
-        made = await teller.step('unpack', async () => {
-            await prepare_unpack(found, context, request.packedBuild, folder);
-            // Only now: an archive must not write through the symlinks of the host.
-            await bring();
-            return checkOutput(found, request, folder);
-        }, prepare_listed);
-    const rebuilt = await rebuiltFiles(stage, request.sharedPaths);
-    const paths = withEnvFile(made.paths, request);
-    const tracking = await lookAtCollisions(found, request, stage, paths);
-    const notOwn = found.history.live
-        ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
-        : [];
-    const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
-    const start = found.entry === undefined ? await prepare_firstStart(found, context, folder) : undefined;
-    const port = found.facts.port ?? (start && portOf(start.entry));
-    if (port === undefined)
-        throw new Failure({
-            message: 'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
-            next: 'Give health-port.',
-        });
-    return {
-        release,
-        sha: request.sha,
-        folder,
-        made: made.all,
-        paths,
-        rebuilt,
-        ...given({ tracking }),
-        envFiles,
-        carriedChunks,
-        port,
-        ...given({ start }),
-    };
-}
-/** How the application is started that is not run yet; undefined where its supervisor need not know. */
-async function prepare_firstStart({ supervisor }, { request, teller }, folder) {
-    const project = readProject(folder);
-    const { packageManager = 'npm' } = recipeOf(project, {});
-    return supervisor.firstStart({
-        folder,
-        ...given({ startCommand: request.startCommand, scripts: project.packageJson?.scripts }),
-        packageManager,
-        teller,
-    });
-}
-const prepare_listed = ({ paths }) => paths.join(', ');
-/** Installs and builds in the stage; resolves to what this made. */
-async function installAndBuild(found, { request, teller, signal }, folder) {
-    const options = { tools: found.tools, request, folder, teller, signal };
-    const { install, build } = decideRecipe(options);
-    // An install or a build may begin with an empty folder, and take the symlinks of shared paths away with the old one.
-    const inStage = async (what, command) => {
-        await runInStage(what, command, options);
-        linkShared(found, request, folder);
-    };
-    if (install !== undefined)
-        await teller.step('install', () => inStage('install', install), () => install);
-    if (build === undefined)
-        return findOutput(found, request, folder);
-    return teller.step('build', async () => {
-        await inStage('build', build);
-        return checkOutput(found, request, folder);
-    }, (made) => `${build}: ${prepare_listed(made)}`);
-}
-/** Puts the build that was made in the job into the stage; nothing is installed or built here. */
-async function prepare_unpack(found, { signal, teller }, file, folder) {
-    await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
-        signal,
-        output: teller.output('unpack'),
-    });
-}
-/**
- * Finds the files that the new commit and the live one do not both track. @throws a Failure where the new one brings
- * files that lie on the server already: git would overwrite them.
- */
-async function lookAtCollisions(found, request, stage, swapped) {
-    const { liveSha } = found.facts;
-    if (found.strategy !== 'in-place' || liveSha === undefined)
-        return undefined;
-    const tracking = await lookAtTracking(found.checkout, {
-        from: liveSha,
-        to: request.sha,
-        shared: request.sharedPaths,
-        swapped,
-        rules: stage,
-    });
-    const inTheWay = [...tracking.inTheWay, ...tracking.hostTo];
-    if (inTheWay.length === 0)
-        return tracking;
-    throw new Failure({
-        message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
-        next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
-    });
-}
-/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
-async function rehearseStage(found, stage, { request, teller, signal }, result) {
-    result.rehearsed = false;
-    const entry = found.entry ?? stage.start?.entry;
-    const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, entry);
-    if (obstacle !== undefined || entry === undefined) {
-        teller.progress(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
-        return undefined;
-    }
-    const port = await sparePort();
-    const { appPath } = request.app;
-    // The symlink before the folder that it lies in.
-    const live = [currentLink(appPath), appPath, ...(found.live === undefined ? [] : [found.live])];
-    const command = rehearsalCommand(entry, {
-        live,
-        stage: stage.folder,
-        port,
-        node: found.tools.find('node'),
-    });
-    const { tools } = found;
-    const { bootMs } = await teller.step('rehearsal', () => rehearse({
-        tools,
-        command,
-        port,
-        sha: request.sha,
-        health: request.health,
-        log: teller.logged,
-        tell: teller.progress,
-        signal,
-    }), ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
-    result.rehearsed = true;
-    return bootMs;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/downtime.js
-
-
-
-
-
-
-
-/** Milliseconds between two looks whether the port is open: a connection, of which an application notices nothing. */
-const downtime_EVERY = 20;
-/** Requests at most: they are counted, and the health checks need them more. `PART` of those left are the probe's. */
-const MOST_REQUESTS = 6;
-const PART = 1 / 4;
-/** Milliseconds from a request to the next, and how it grows; it begins again when the port opens, and after a bad one. */
-const FIRST_GAP = 100;
-const GROWTH = 3;
-/** Milliseconds after which a connection, and a request, is given up; the words of `lostRequests` name the latter. */
-const LONGEST_CONNECT = 1_000;
-const downtime_LONGEST = 5_000;
-/**
- * Measures on loopback for how long an application is away, until it is stopped: by the port, many times a second, and
- * by a few answers, since an open port may answer nothing. `teller` is told at the end how closely it was measured, and
- * is warned of requests that were lost.
- */
-function probeDowntime(port, budget, teller) {
-    const looks = [];
-    const requests = [];
-    const mayAsk = requestCounter(budget);
-    let running = true;
-    let gap = FIRST_GAP;
-    let nextRequest = 0;
-    let bad = false;
-    const closely = () => {
-        gap = FIRST_GAP;
-        nextRequest = Math.min(nextRequest, performance.now() + gap);
-    };
-    const request = () => {
-        const asked = downtime_ask(() => answers(`http://${LOOPBACK}:${port}/`, downtime_LONGEST));
-        nextRequest = performance.now() + gap;
-        gap *= GROWTH;
-        requests.push(asked);
-        void asked.then(({ good }) => {
-            bad = !good;
-            if (bad)
-                closely();
-        });
-    };
-    const measured = (async () => {
-        const from = performance.now();
-        let wasOpen = false;
-        while (running) {
-            const look = await downtime_ask(() => connects(port, LONGEST_CONNECT));
-            looks.push(look);
-            if (look.good && !wasOpen) {
-                closely();
-                nextRequest = look.ended;
-            }
-            wasOpen = look.good;
-            if (look.good && performance.now() >= nextRequest && mayAsk(false))
-                request();
-            await pause(downtime_EVERY);
-        }
-        // A fault that nobody has seen the end of would last until now.
-        if (bad && wasOpen && mayAsk(true))
-            request();
-        const answered = await Promise.all(requests);
-        const downtime = measureDowntime(looks, answered, { from, to: performance.now() });
-        if (downtime.lost > 0)
-            teller.warn(lostRequests(downtime));
-        teller.progress(howMeasured(downtime));
-        return downtime.ms;
-    })();
-    return {
-        stop() {
-            running = false;
-            return measured;
-        },
-    };
-}
-async function downtime_ask(work) {
-    const asked = performance.now();
-    const good = await work();
-    return { asked, ended: performance.now(), good };
-}
-/** Says of each request whether it may go out, and counts it; one is kept for the last. */
-function requestCounter(budget) {
-    const counted = budget && openRequests(ledgerOf(budget), budget, 0);
-    const most = Math.min(MOST_REQUESTS, counted ? Math.floor(counted.left() * PART) : MOST_REQUESTS);
-    let used = 0;
-    return (last) => {
-        if (used >= (last ? most : most - 1) || counted?.begin(false) === false)
-            return false;
-        counted?.end(true);
-        used += 1;
-        return true;
-    };
-}
-/**
- * Adds up the gaps that the looks at the port and the requests saw, counting no moment twice. Pure; takes both in the
- * order they were sent in.
- */
-function measureDowntime(looks, requests, measured) {
-    const port = gapsOf(looks);
-    const answers = gapsOf(requests);
-    const sent = [measured.from, ...requests.map(({ asked }) => asked), measured.to];
-    return {
-        ms: Math.round(lengthOf([...port.gaps, ...answers.gaps])),
-        lost: answers.lost,
-        requests: requests.length,
-        resolution: Math.round(Math.max(...sent.slice(1).map((at, index) => at - sent[index]))),
-    };
-}
-/**
- * One opens when something goes out that is never answered, and closes with the first good answer to a later one, or
- * with the end.
- */
-function gapsOf(asked) {
-    const gaps = [];
-    let lost = 0;
-    let closes = asked.reduce((latest, { ended }) => Math.max(latest, ended), 0);
-    for (const { asked: from, ended, good } of [...asked].reverse()) {
-        if (good) {
-            closes = Math.min(closes, ended);
-            continue;
-        }
-        gaps.push({ from, to: closes });
-        if (closes < ended)
-            lost++;
-    }
-    return { gaps, lost };
-}
-/** The length of all of them together, where they overlap once. */
-function lengthOf(spans) {
-    let length = 0;
-    let until = Number.NEGATIVE_INFINITY;
-    for (const { from, to } of [...spans].sort((a, b) => a.from - b.from)) {
-        length += Math.max(0, to - Math.max(from, until));
-        until = Math.max(until, to);
-    }
-    return length;
-}
-function howMeasured({ ms, requests, resolution }) {
-    return `${formatDuration(ms)} without an answer: the port was looked at every ${downtime_EVERY} ms; ${requests} answers were asked for, so a fault behind an open port that is shorter than ${formatDuration(resolution)} may not be in it`;
-}
-function lostRequests({ lost, requests }) {
-    return {
-        message: `${lost} of ${requests} requests on loopback during the cutover got no answer within 5 s, though later ones did.`,
-        next: 'Under PM2 in cluster mode an application loses a connection now and then when it exits on SIGINT without disconnecting first: docs/server.md, "No connection lost".',
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover/cutover-plan.js
-
-
-
-
-
-
-
-
-
-
-
-
-/** Everything the cutover will change, decided before the first change. */
-function planCutover(found, stage, request) {
-    const { strategy, live, releases, facts, app, state } = found;
-    const { run } = request;
-    const from = liveRef(found);
-    const to = { release: stage.release, sha: stage.sha };
-    const base = {
-        task: 'deploy',
-        run: { id: run.id, attempt: run.attempt, ...given({ url: run.url }) },
-        ...given({ from }),
-        to,
-    };
-    const home = strategy === 'adopt' ? releaseFolder(releases, from.release) : live;
-    const shares = home === undefined ? [] : sharesOf(found, request, home, stage.release);
-    if (strategy === 'in-place') {
-        const kept = releaseFolder(releases, from.release);
-        return {
-            ...base,
-            shares,
-            swaps: stage.paths.map((path) => ({
-                live: (0,external_node_path_namespaceObject.join)(live, path),
-                incoming: (0,external_node_path_namespaceObject.join)(stage.folder, path),
-                kept: (0,external_node_path_namespaceObject.join)(kept, path),
-                had: present((0,external_node_path_namespaceObject.join)(live, path)),
-            })),
-            checkout: {
-                folder: live,
-                fromSha: facts.liveSha,
-                toSha: stage.sha,
-                from: besideLive(found, from, stage),
-                to: { rebuilt: { folder: stage.folder, paths: stage.rebuilt }, host: [] },
-                untrack: stage.tracking?.untrack ?? [],
-                aside: asideFor(state, base.run, to),
-            },
-        };
-    }
-    const link = currentLink(app.appPath);
-    if (strategy === 'adopt') {
-        const release = releaseFolder(releases, from.release);
-        return {
-            ...base,
-            swaps: [],
-            shares,
-            adopt: { folder: app.appPath, release },
-            link: { path: link, from: release, to: stage.folder },
-        };
-    }
-    return {
-        ...base,
-        swaps: [],
-        shares,
-        link: { path: link, ...given({ from: live }), to: stage.folder },
-    };
-}
-/** What the live version has beside its commit, for the way back to it. */
-function besideLive({ state, releases, facts }, from, { tracking, changes, paths }) {
-    // What people changed after the build comes back by their changes.
-    const rebuilt = (readNote(state, from.release)?.rebuilt ?? []).filter((path) => !facts.dirtyFiles.includes(path));
-    return besideOf(releaseFolder(releases, from.release), rebuilt, paths, tracking?.hostFrom ?? [], changes);
-}
-/** What is in a folder that changes place comes with it, and must only be kept from git, like a file of the host. */
-function besideOf(folder, rebuilt, swapped, host, changes) {
-    const moves = (path) => isWithinAny(path, swapped);
-    return {
-        rebuilt: { folder, paths: rebuilt.filter((path) => !moves(path)) },
-        host: [...host, ...rebuilt.filter(moves)],
-        ...given({ changes }),
-    };
-}
-/** Where files lie while git works that it would overwrite; of one run alone, so that nothing old is in it. */
-function asideFor(state, { id, attempt }, to) {
-    return (0,external_node_path_namespaceObject.join)(state.path, `aside.${id}.${attempt}.${to.release}`);
-}
-/** The release that is live; one is named where a commit is live that our journal does not know. */
-function liveRef({ history, facts }) {
-    if (facts.liveSha === undefined)
-        return undefined;
-    return historyAsFound(history, facts.liveSha).live ?? handMade(facts.liveSha);
-}
-/** Writes down what a later rollback must know, before the first change. */
-async function noteReleases(found, stage, plan) {
-    const { state } = found;
-    writeNote(state, stage.release, {
-        sha: stage.sha,
-        paths: stage.paths,
-        stamps: stampsOf(stage.folder, stage.made),
-        rebuilt: stage.rebuilt,
-        envFiles: stage.envFiles,
-        envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
-        carriedChunks: stage.carriedChunks,
-    });
-    if (plan.from && found.live !== undefined)
-        await noteLeaving(found, plan, stage.envFiles);
-}
-/** What moves away from the live version now, and its env files as they are now, is what a rollback brings back. */
-async function noteLeaving(found, plan, envFiles) {
-    const { state, releases, tools } = found;
-    const from = plan.from;
-    const note = readNote(state, from.release);
-    const folder = releaseFolder(releases, from.release);
-    const inPlace = plan.checkout !== undefined;
-    const kept = movedTo(folder, plan);
-    const ownEnvFiles = [...new Set([...envFiles, ...(note?.envFiles ?? [])])].filter((path) => present((0,external_node_path_namespaceObject.join)(found.live, path)));
-    if (inPlace) {
-        // What moves there was kept from others by the folders of the live version.
-        (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
-        await openLike(tools, found.live, folder);
-        for (const path of kept)
-            await makeFoldersLike(tools, found.live, folder, path);
-        await carryEnvFiles(tools, found.live, folder, ownEnvFiles);
-    }
-    const changes = plan.checkout?.from.changes;
-    const changed = new Set(changes?.paths);
-    writeNote(state, from.release, {
-        sha: from.sha,
-        ...(note === undefined || note.found ? { found: true } : {}),
-        paths: [...new Set([...(note?.paths ?? []), ...kept])],
-        stamps: note?.stamps ?? {},
-        rebuilt: (note?.rebuilt ?? []).filter((path) => !changed.has(path)),
-        envFiles: ownEnvFiles,
-        ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
-        carriedChunks: note?.carriedChunks ?? [],
-        ...(inPlace ? { kept } : {}),
-        ...given({ changes }),
-    });
-}
-/** What a plan moves into the folder of the release that leaves, by paths in the application. */
-function movedTo(folder, { swaps }) {
-    return swaps.flatMap(({ live, kept, had }) => {
-        const place = live.startsWith(`${folder}/`) ? live : had ? kept : undefined;
-        return place?.startsWith(`${folder}/`) ? [place.slice(folder.length + 1)] : [];
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover/turn-room.js
-
-
-
-
-/** Bytes for what is small: references, git's log of them, REVISION, folders. */
-const SMALL_THINGS = 64 * 1_024;
-/**
- * Holds the room that git needs to turn the checkout of a plan, on the way there or back: a disk that runs full in
- * between must not leave it between two commits. @throws a Failure where there is not so much; nothing was changed.
- */
-async function holdTurnRoom(tools, { checkout }, folder) {
-    if (checkout === undefined)
-        return;
-    const { fromSha, toSha, from, to } = checkout;
-    const repository = { tools, folder: checkout.folder };
-    const changed = await changedBytes(repository, fromSha, toSha);
-    const index = sizeOf((0,external_node_path_namespaceObject.resolve)(checkout.folder, await git(repository, 'rev-parse', '--git-path', 'index')));
-    const beside = Math.max(bytesBeside(checkout.folder, from), bytesBeside(checkout.folder, to));
-    // The index is written anew beside the old one, also when files are taken out of it before.
-    holdReserve((0,external_node_path_namespaceObject.join)(folder.reserve, 'turn'), changed + 2 * index + 2 * beside + SMALL_THINGS);
-}
-/** What a version has beside its commit is copied: files of the host away and back, changed ones over git's. */
-function bytesBeside(live, { rebuilt, host, changes }) {
-    const places = [
-        ...rebuilt.paths.map((path) => (0,external_node_path_namespaceObject.join)(rebuilt.folder, path)),
-        ...host.map((path) => (0,external_node_path_namespaceObject.join)(live, path)),
-        ...(changes?.paths.map((path) => (0,external_node_path_namespaceObject.join)(changes.copies, path)) ?? []),
-    ];
-    return places.reduce((sum, place) => sum + sizeOf(place), 0);
-}
-function sizeOf(path) {
-    return (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false })?.size ?? 0;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover/cutover.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/**
- * Writes down what the cutover will change: whatever cuts it later, the next run reads there what to undo. @throws where
- * that cannot be written, on a full disk say; nothing is switched then, and nothing of it is left.
- */
-async function writeCutover(found, stage, { request, folder }) {
-    const { state } = found;
-    const plan = planCutover(found, stage, request);
-    refuseOneAndTheSame(plan);
-    if (plan.checkout)
-        await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
-    // The place of the checkout among the releases is taken by what the in-place deploy that made it left of its stage.
-    if (plan.adopt)
-        await dropRelease(found.checkout, plan.adopt.release);
-    const versions = await deployVersions(found, stage, plan, request.health);
-    const before = await found.supervisor.running(stage.port);
-    try {
-        await holdTurnRoom(found.tools, plan, folder);
-        await noteReleases(found, stage, plan);
-        writePlan(state, plan);
-        writeJournal(state, request.run, {
-            event: 'cutover',
-            ...plan.to,
-            ...given({ from: plan.from }),
-        });
-    }
-    catch (error) {
-        tried(() => dropPlan(state));
-        tried(() => dropNote(state, stage.release));
-        throw error;
-    }
-    return { found, stage, plan, before, versions };
-}
-/** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
-async function cutOver(ready, context) {
-    const { found, stage, plan, before, versions } = ready;
-    const { request, teller } = context;
-    const { state, supervisor, tools } = found;
-    teller.event({ kind: 'state', state: 'cutting-over' });
-    const longer = supervisor.longerWait(found.entry, stage.bootMs, request.health.deadline);
-    if (longer !== undefined)
-        teller.progress(longer.words);
-    const probe = probeDowntime(stage.port, request.health.budget, teller);
-    let health;
-    try {
-        await teller.step('cutover', async () => {
-            await applyPlan(tools, plan);
-            await supervisor.restart({
-                state,
-                entry: found.entry,
-                ...given({ wait: longer?.ms, start: stage.start }),
-            });
-        });
-        teller.event({ kind: 'state', state: 'verifying' });
-        health = await teller.step('verification', () => verifyVersion(found, context, stage.port, { sha: plan.to.sha, before, versions, expectVersion: true }));
-    }
-    catch (error) {
-        return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
-    }
-    // Only what the new version does can take it back, not what is written or told about it.
-    return settle(found, context, plan, health, probe);
-}
-async function verifyVersion(found, { request, teller }, port, version) {
-    return verifyRestart({
-        supervisor: found.supervisor,
-        port,
-        ...version,
-        health: request.health,
-        tell: teller.progress,
-        warn: teller.warn,
-    });
-}
-async function settle(found, { request, teller }, plan, health, probe) {
-    const { state } = found;
-    const record = () => writeJournal(state, request.run, {
-        event: 'verified',
-        ...plan.to,
-        app: request.app.appName,
-        ...given({ from: plan.from }),
-    });
-    let unwritten = tried(record);
-    // A plan that stays is undone by the next run, unless the journal says that all was well.
-    const stays = tried(() => dropPlan(state));
-    // Once more, with the room that the plan has had.
-    if (unwritten)
-        unwritten = tried(record);
-    if (unwritten)
-        teller.warn({
-            message: `The new version is live and verified, but that could not be written down on the server: ${unwritten.message}`,
-            next: 'Free some space there (df -h; df -i) and deploy again. To go back before that, say rollback-to: previous.',
-        });
-    if (stays)
-        teller.warn({ message: `The plan of the cutover could not be deleted: ${stays.message}` });
-    await saveOrWarn(found, teller, (command) => `The new version runs and is verified; run "${command}" on the server so that it survives a reboot.`);
-    const downtimeMs = await probe.stop();
-    return {
-        outcome: 'deployed',
-        problems: [],
-        deployedSha: plan.to.sha,
-        release: plan.to.release,
-        health,
-        ...(plan.from === undefined ? {} : { downtimeMs }),
-    };
-}
-const NOTHING_RUNNING = { instances: [], programs: new Set() };
-/** The new version did not prove itself: the old one is brought back, and proves itself in turn. Never throws. */
-async function putBack(found, context, failed) {
-    const { plan, stage, problems, probe } = failed;
-    const { request, teller } = context;
-    const { state, supervisor, tools } = found;
-    const started = performance.now();
-    const result = { outcome: 'put-back', problems };
-    let [why] = problems;
-    try {
-        teller.event({ kind: 'state', state: 'putting-back' });
-        // What ran until now is only compared with; not to know it is no reason to leave the new version in place.
-        const before = await supervisor.running(stage.port).catch(() => NOTHING_RUNNING);
-        const { from } = plan;
-        const left = found.strategy === 'in-place' ? found.live : stage.folder;
-        if (from && left !== undefined)
-            keepOpenPages({ ...found, live: left }, plan.to, from, teller);
-        const health = await teller.step('put back', async () => {
-            await takeBack(tools, plan);
-            // A first deploy that failed has nothing to go back to: what it started is taken away again.
-            if (from === undefined)
-                return stage.start === undefined ? undefined : supervisor.remove();
-            await supervisor.restart({ state });
-            return verifyVersion(found, context, stage.port, {
-                sha: from.sha,
-                before,
-                versions: turned(failed.versions),
-                expectVersion: false,
-            });
-        });
-        if (health)
-            result.health = health;
-    }
-    catch (error) {
-        [why] = problemsOf(error);
-        result.outcome = 'broken';
-        result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor.restartWords)];
-    }
-    const unwritten = tried(() => {
-        const end = { ...(plan.from ?? plan.to), detail: teller.clean(why?.message ?? '') };
-        if (result.outcome === 'broken')
-            return writeJournal(state, request.run, { event: 'broken', ...end });
-        writeJournal(state, request.run, {
-            event: 'put-back',
-            ...end,
-            app: request.app.appName,
-            from: plan.to,
-        });
-        dropPlan(state);
-    });
-    // The plan stays then: the next run puts back once more, which changes nothing on the disk, and writes it down.
-    warnUnwritten(teller, unwritten);
-    result.rollbackMs = Math.round(performance.now() - started);
-    result.downtimeMs = await probe.stop();
-    return result;
-}
-/** What was done stands, though its end is missing on the disk: the plan is still there, and tells the next run. */
-function warnUnwritten(teller, why) {
-    if (why === undefined)
-        return;
-    teller.warn({
-        message: `How this ended could not be written down on the server: ${why.message}`,
-        next: 'Free some space there (df -h; df -i). The next run brings the same version in place once more, and writes it down.',
-    });
-}
-/** What a person must do by hand after the old version could not be verified either. */
-function handWork(plan, restartCommand) {
-    return {
-        message: 'The old version could not be brought back and verified. These commands put it in place by hand:',
-        next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/env-changes.js
-
-
-
-
-/** True where a build of the live commit would get other environment files now than the live build got. */
-async function envChanges({ live, checkout, history, state }, { envFile, envFilePath }) {
-    if (live === undefined)
-        return false;
-    const built = history.live && readNote(state, history.live.release)?.envDigest;
-    if (built === undefined)
-        return envFile !== undefined && readEnvFile(live, envFilePath) !== envFile;
-    const tracked = new Set(checkout && (await git(checkout, 'ls-files', '-z')).split('\0'));
-    const own = findEnvFiles(live).filter((path) => classifyPath(path, { tracked }) !== 'tracked');
-    const texts = readEnvFiles(live, own);
-    return envDigest(envFile === undefined ? texts : { ...texts, [envFilePath]: envFile }) !== built;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/own-files/people.js
-
-
-
-/**
- * Waits for a git command of a person in the checkout that is to be turned. @throws a Failure where it goes on, or where
- * somebody has committed since the host was looked at; nothing was changed.
- */
-async function waitForPeople({ strategy, checkout, facts }, signal) {
-    if (strategy !== 'in-place' || checkout === undefined)
-        return;
-    await freeIndex(checkout, signal);
-    const head = await headOf(checkout);
-    if (head === facts.liveSha)
-        return;
-    throw new Failure({
-        message: `Somebody turned the checkout ${checkout.folder} meanwhile: it was at ${facts.liveSha}, and is at ${head} now.`,
-        next: 'Push what was committed there, or take it back; then run the job again.',
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/prune.js
+;// CONCATENATED MODULE: ./compiled/src/worker/run/prune-releases.js
 
 
 
@@ -10204,7 +10219,7 @@ async function dropRef(repository, sha) {
         await gitSays(repository, 'update-ref', '-d', own);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/redact.js
+;// CONCATENATED MODULE: ./compiled/src/lib/redact.js
 
 /** `secrets` as they were given; every form of each is hidden. */
 function redactor(secrets) {
@@ -10218,7 +10233,7 @@ function redactor(secrets) {
     return {
         redact(text, before = '') {
             const plain = seen(text);
-            return inert(masked(plain, behind(before, plain, search).hits));
+            return escapeCommands(masked(plain, behind(before, plain, search).hits));
         },
         settle(text, by, before = '') {
             const end = by === 'characters' ? unfinishedEscape(text) : text.length;
@@ -10227,7 +10242,7 @@ function redactor(secrets) {
             const at = cutBefore(plain, hits, open, by);
             const last = hits.findLast(({ from }) => from < at);
             return {
-                shown: inert(masked(plain.slice(0, at), hits)),
+                shown: escapeCommands(masked(plain.slice(0, at), hits)),
                 rest: plain.slice(at) + text.slice(end),
                 before: lastShown(last === undefined ? before + plain.slice(0, at) : plain.slice(last.to, at)),
             };
@@ -10371,14 +10386,14 @@ function lastWritten(line) {
  * Lines with nothing in them that the GitHub runner would obey: no `::command::` at their start, and none of the older
  * `##[command]`, which it obeys anywhere in a line.
  */
-function inert(text) {
+function escapeCommands(text) {
     return text
         .split('\n')
         .map((line) => line.replaceAll('##[', '# #[').replace(/^(\s*):(?=:)/, '$1: '))
         .join('\n');
 }
 
-;// CONCATENATED MODULE: ./compiled/src/base/steps.js
+;// CONCATENATED MODULE: ./compiled/src/lib/steps.js
 
 /** How a step ended that threw `error`: skipped where it was cancelled or turned out to be not needed. */
 function endOfStep(error) {
@@ -10431,7 +10446,7 @@ function worded(words) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/teller.js
+;// CONCATENATED MODULE: ./compiled/src/worker/run/reporter.js
 
 
 
@@ -10439,7 +10454,7 @@ function worded(words) {
 
 
 /** Characters of one program's output that go to the action, and of one event; the rest stays in the log on the host. */
-const teller_MOST_TOLD = 256 * 1_024;
+const reporter_MOST_TOLD = 256 * 1_024;
 const LONGEST_CHUNK = 16 * 1_024;
 /**
  * The fields that hold sentences for people. Names, commits, paths and outcomes are left alone: they are our own, and a
@@ -10454,7 +10469,7 @@ const endOfWorkerStep = (error) => ({
     outcome: outcomeOfError(error),
 });
 /** Opens the events and the log of a run. @throws the file system's error where they cannot be opened. */
-function openTeller(folder, seal) {
+function openReporter(folder, seal) {
     const events = (0,external_node_fs_namespaceObject.openSync)(folder.events, 'a', 0o600);
     const log = (0,external_node_fs_namespaceObject.openSync)(folder.log, 'a', 0o600);
     const warnings = [];
@@ -10523,14 +10538,14 @@ function boundedOutput(event, source, log) {
     let told = 0;
     return (text) => {
         log(text);
-        if (told >= teller_MOST_TOLD)
+        if (told >= reporter_MOST_TOLD)
             return;
-        for (let at = 0; at < text.length && told < teller_MOST_TOLD; at += LONGEST_CHUNK) {
+        for (let at = 0; at < text.length && told < reporter_MOST_TOLD; at += LONGEST_CHUNK) {
             const part = text.slice(at, at + LONGEST_CHUNK);
             told += part.length;
             event({ kind: 'output', source, text: part });
         }
-        if (told >= teller_MOST_TOLD)
+        if (told >= reporter_MOST_TOLD)
             event({ kind: 'output', source, text: '\n[more output: see output.log of this run on the server]\n' });
     };
 }
@@ -10553,7 +10568,7 @@ function emptyResult(outcome, warnings) {
     return { outcome, problems: [], warnings };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/deploy.js
+;// CONCATENATED MODULE: ./compiled/src/worker/run/deploy.js
 
 
 
@@ -10588,29 +10603,29 @@ function emptyResult(outcome, warnings) {
 
 
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
-async function deploy(asked) {
+async function deployOnHost(asked) {
     const context = { ...asked, request: withTidyPaths(asked.request) };
-    const { request, teller, signal } = context;
-    const result = emptyResult('failed', teller.warnings);
+    const { request, reporter, signal } = context;
+    const result = emptyResult('failed', reporter.warnings);
     const begun = await beginRun(context);
-    const found = await teller.step('preflight', () => checkedSurvey(begun, context), preflightWords);
+    const found = await reporter.step('preflight', () => checkedHostState(begun, context), preflightWords);
     if (found.facts.liveSha !== undefined)
         result.previousSha = found.facts.liveSha;
     stayReadable(found.live);
     const repository = await stageRepository(found, request);
-    await teller.step('fetch', () => fetchSha(repository, request, signal), () => request.sha.slice(0, 12));
+    await reporter.step('fetch', () => fetchSha(repository, request, signal), () => request.sha.slice(0, 12));
     const decided = await decide(found, repository, context);
     if (decided !== undefined)
         return { ...result, ...decided };
     await refuseShutFolders(found, repository, request.sha);
     const adopted = await adoptLive(found, context);
     const stage = await prepare(adopted, repository, context, result);
-    const cut = await whenLetGo(adopted, repository, stage, context);
+    const cut = await cutOverOnGo(adopted, repository, stage, context);
     if (cut.outcome === 'deployed')
-        await tidy(adopted, repository, request, teller);
+        await tidy(adopted, repository, request, reporter);
     if (cut.outcome === 'put-back')
         await dropStage(adopted, repository, stage, context);
-    return { ...result, ...cut, warnings: teller.warnings };
+    return { ...result, ...cut, warnings: reporter.warnings };
 }
 function preflightWords(found) {
     const { facts } = found;
@@ -10621,7 +10636,7 @@ function preflightWords(found) {
     ].join(', ');
 }
 /** Judges what was found with the lock held: what the action saw before may be old by now. */
-async function checkedSurvey(found, { request, folder, teller }) {
+async function checkedHostState(found, { request, folder, reporter }) {
     const refusals = [
         ...found.facts.refusals,
         ...found.facts.deployRefusals,
@@ -10632,7 +10647,7 @@ async function checkedSurvey(found, { request, folder, teller }) {
         ...dirtyRefusals(found.facts.dirtyFiles, request.dirtyCheckout),
         ...(await hostProblems(found, request)),
     ];
-    const envFault = request.envFile === undefined ? undefined : judgeEnvText(request.envFile);
+    const envFault = request.envFile === undefined ? undefined : checkEnvText(request.envFile);
     if (envFault !== undefined)
         refusals.push({
             message: `env-file ${envFault}.`,
@@ -10641,14 +10656,14 @@ async function checkedSurvey(found, { request, folder, teller }) {
     if (refusals.length > 0)
         throw new Failure(refusals);
     for (const trap of found.facts.warnings)
-        teller.warn(trap);
+        reporter.warn(trap);
     // Kept again right before they are taken away; but what cannot be kept is to be known before the build.
     if (found.checkout)
         await keepLocalChanges(found.checkout, found.facts.dirtyFiles, folder);
     return found;
 }
 /** Ends early where nothing is to be done; undefined means: go on. */
-async function decide(found, repository, { request, teller, signal }) {
+async function decide(found, repository, { request, reporter, signal }) {
     const { liveSha, liveVerified, port } = found.facts;
     const { sha } = request;
     const olderThanLive = request.explicit
@@ -10658,7 +10673,7 @@ async function decide(found, repository, { request, teller, signal }) {
         sha,
         explicit: request.explicit,
         attempt: request.run.attempt,
-        ...given({ liveSha }),
+        ...definedOnly({ liveSha }),
         liveVerified,
         olderThanLive,
         history: found.history,
@@ -10669,7 +10684,9 @@ async function decide(found, repository, { request, teller, signal }) {
     if (decision.kind === 'refuse')
         throw new Failure(decision.problem);
     if (decision.kind === 'newer-is-live') {
-        teller.warn({ message: `A newer commit (${liveSha}) is live already; ${request.sha} was not deployed.` });
+        reporter.warn({
+            message: `A newer commit (${liveSha}) is live already; ${request.sha} was not deployed.`,
+        });
         return { outcome: 'newer-is-live' };
     }
     if (decision.kind === 'go' || port === undefined)
@@ -10677,7 +10694,9 @@ async function decide(found, repository, { request, teller, signal }) {
     const health = { ...request.health, deadline: Math.min(request.health.deadline, 10_000) };
     const asked = await askLoopback({ port, health, sha: request.sha, expectVersion: true, signal });
     if (!asked.healthy) {
-        teller.warn({ message: 'The commit is live already but does not answer health; it is deployed again.' });
+        reporter.warn({
+            message: 'The commit is live already but does not answer health; it is deployed again.',
+        });
         return undefined;
     }
     const release = found.history.live?.release;
@@ -10685,14 +10704,14 @@ async function decide(found, repository, { request, teller, signal }) {
         outcome: 'unchanged',
         deployedSha: request.sha,
         health: asked.facts,
-        ...given({ release }),
+        ...definedOnly({ release }),
     };
 }
 /**
  * The live commit becomes a release of the journal where our own deploys did not make it: the first deploy, or
  * changes by hand. It counts as verified if it answers health.
  */
-async function adoptLive(found, { request, teller, signal }) {
+async function adoptLive(found, { request, reporter, signal }) {
     const { liveSha, liveVerified, port } = found.facts;
     if (liveSha === undefined || liveVerified || found.live === undefined)
         return found;
@@ -10707,7 +10726,7 @@ async function adoptLive(found, { request, teller, signal }) {
             signal,
         })).healthy;
     if (!healthy) {
-        teller.warn({
+        reporter.warn({
             message: `The live commit ${liveSha} does not answer health and was not deployed by this action: it is no target for a rollback.`,
         });
         return found;
@@ -10718,16 +10737,16 @@ async function adoptLive(found, { request, teller, signal }) {
         sha: liveSha,
         app: request.app.appName,
     });
-    teller.progress(`the live commit ${liveSha.slice(0, 12)} answers health: adopted as verified`);
+    reporter.progress(`the live commit ${liveSha.slice(0, 12)} answers health: adopted as verified`);
     return { ...found, history: historyOf(readJournal(found.state)) };
 }
 /** Cuts over once the action and the other applications of the host let it; until then it can be stopped. */
-async function whenLetGo(found, repository, stage, context) {
+async function cutOverOnGo(found, repository, stage, context) {
     let begun = false;
     context.prepared();
     try {
-        await waitForGo(context);
-        return await inTurn({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
+        await awaitGo(context);
+        return await withPm2Lock({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
             const now = await lookAgain(found, stage, context);
             context.commit();
             const ready = await writeCutover(now.found, now.stage, context);
@@ -10737,7 +10756,7 @@ async function whenLetGo(found, repository, stage, context) {
     }
     catch (error) {
         if (!begun)
-            await discardStage(repository, stage.folder, context.teller);
+            await discardStage(repository, stage.folder, context.reporter);
         throw error;
     }
 }
@@ -10745,8 +10764,8 @@ async function whenLetGo(found, repository, stage, context) {
  * A build takes minutes, and people and the application write meanwhile: what the cutover would take away is looked at
  * once more. @throws a Failure where it must not be; nothing was changed.
  */
-async function lookAgain(found, stage, { request, folder, teller, signal }) {
-    await waitForPeople(found, signal);
+async function lookAgain(found, stage, { request, folder, reporter, signal }) {
+    await waitForGit(found, signal);
     const problems = await hostProblems(found, request);
     if (problems.length > 0)
         throw new Failure(problems);
@@ -10761,29 +10780,29 @@ async function lookAgain(found, stage, { request, folder, teller, signal }) {
         throw new Failure(refusals);
     const changes = await keepLocalChanges(found.checkout, dirtyFiles, folder);
     if (changes)
-        teller.warn(keptWords(changes));
+        reporter.warn(keptWords(changes));
     return {
         found: { ...found, facts: { ...found.facts, dirtyFiles } },
         stage: {
             ...stage,
             paths,
-            ...given({ tracking, changes }),
+            ...definedOnly({ tracking, changes }),
         },
     };
 }
 /** Stops at `prepared` until the action says go; gives up where it has not been heard of for too long. */
-async function waitForGo({ request, folder, teller, signal }) {
+async function awaitGo({ request, folder, reporter, signal }) {
     if (signal.aborted)
         throw new Cancelled();
     if (request.cutover === 'at-once')
         return;
-    if (!teller.event({ kind: 'state', state: 'prepared' }))
+    if (!reporter.event({ kind: 'state', state: 'prepared' }))
         throw new Failure({
             message: 'Everything is prepared, but the action could not be told: the disk of the server is full. Nothing was changed.',
             next: 'Free some space there (df -h; df -i), then start the workflow again.',
         });
     while (!(0,external_node_fs_namespaceObject.existsSync)(folder.go)) {
-        if (silence(folder) > request.goLease)
+        if (sinceActionSeen(folder) > request.goLease)
             throw new Failure({
                 message: `Everything is prepared, but the action has not been heard of for ${formatDuration(request.goLease)}: nothing was changed.`,
                 next: 'Start the workflow again.',
@@ -10795,16 +10814,16 @@ async function waitForGo({ request, folder, teller, signal }) {
  * A version that was put back is of no use any more, but for what the application wrote there while it was live. What
  * cannot be deleted goes with old releases: the old version serves, whatever becomes of this folder.
  */
-async function dropStage(found, repository, stage, { request, teller }) {
+async function dropStage(found, repository, stage, { request, reporter }) {
     try {
         const place = await rescue(found, stage.release, request);
         if (place !== undefined)
-            teller.warn(rescuedWords(stage.release, place));
+            reporter.warn(rescuedWords(stage.release, place));
         await dropRelease(repository, stage.folder);
         dropNote(found.state, stage.release);
     }
     catch (error) {
-        teller.warn({
+        reporter.warn({
             message: `The version that was put back could not be deleted: ${problemsOf(error)[0].message}`,
         });
     }
@@ -10814,31 +10833,31 @@ function remember(state, { environment, database }) {
         return;
     writeState(state, {
         ...readState(state),
-        ...given({ environment }),
+        ...definedOnly({ environment }),
         ...(database === 'given' ? { database: true } : {}),
     });
 }
 /** After the new version is verified; nothing here can make a good deploy fail. */
-async function tidy(found, repository, request, teller) {
-    const forgotten = tried(() => remember(found.state, request.app));
+async function tidy(found, repository, request, reporter) {
+    const forgotten = catchProblem(() => remember(found.state, request.app));
     if (forgotten)
-        teller.warn({
+        reporter.warn({
             message: `What was deployed here could not be remembered on the server: ${forgotten.message}`,
             next: 'The next deploy cannot tell a wrong environment or a missing database-url by it.',
         });
     try {
         const { gone, rescued } = await prune({ found, repository, request });
         for (const [release, place] of rescued)
-            teller.warn(rescuedWords(release, place));
+            reporter.warn(rescuedWords(release, place));
         if (gone.length > 0)
-            teller.progress(`deleted ${gone.length} old ${gone.length === 1 ? 'release' : 'releases'}`);
+            reporter.progress(`deleted ${gone.length} old ${gone.length === 1 ? 'release' : 'releases'}`);
     }
     catch (error) {
-        teller.warn({ message: `Old releases could not be deleted: ${problemsOf(error)[0].message}` });
+        reporter.warn({ message: `Old releases could not be deleted: ${problemsOf(error)[0].message}` });
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/old-runs.js
+;// CONCATENATED MODULE: ./compiled/src/worker/run/prune-runs.js
 
 
 
@@ -10847,20 +10866,20 @@ async function tidy(found, repository, request, teller) {
 /** Runs whose events and output stay on the host, with the one that is at work. */
 const RUNS_KEPT = 20;
 /** Changes that were taken away, in the folder of a run. */
-const old_runs_KEPT = [PATCH, COPIES];
+const prune_runs_KEPT = [PATCH, COPIES];
 /**
  * Deletes what old runs have left, before the run in the folder `own` begins: also where one deploy after the other fails,
  * the disk does not fill with what they said. Runs that are at work or wait stay. Never throws: nothing hangs on it.
  */
 function pruneRuns(state, own) {
-    const others = old_runs_listed(state).filter(({ path }) => path !== own.path);
+    const others = prune_runs_listed(state).filter(({ path }) => path !== own.path);
     const ended = others.filter((run) => !workerLives(run));
     const kept = RUNS_KEPT - 1 - (others.length - ended.length);
     const newestFirst = ended.map((run) => ({ run, at: lastHeardOf(run) })).sort((a, b) => b.at - a.at);
     for (const [index, { run }] of newestFirst.entries())
         try {
             if (index < kept)
-                remove(run.reserve);
+                removePath(run.reserve);
             else
                 emptyRun(run.path);
         }
@@ -10869,10 +10888,10 @@ function pruneRuns(state, own) {
         }
 }
 /** Runs of which more is there than changes that were taken away. */
-function old_runs_listed(state) {
-    return allRunFolders(state).filter(({ path }) => old_runs_namesIn(path).some((name) => !old_runs_KEPT.includes(name)));
+function prune_runs_listed(state) {
+    return allRunFolders(state).filter(({ path }) => entriesOf(path).some((name) => !prune_runs_KEPT.includes(name)));
 }
-function old_runs_namesIn(path) {
+function entriesOf(path) {
     try {
         return (0,external_node_fs_namespaceObject.readdirSync)(path);
     }
@@ -10888,14 +10907,14 @@ function lastHeardOf({ events, cancel }) {
 /** Deletes the folder of a run, but for changes that were taken away: nobody else may have them. */
 function emptyRun(path) {
     if (!present((0,external_node_path_namespaceObject.join)(path, PATCH)))
-        remove(path);
+        removePath(path);
     else
-        for (const name of old_runs_namesIn(path))
-            if (!old_runs_KEPT.includes(name))
-                remove((0,external_node_path_namespaceObject.join)(path, name));
+        for (const name of entriesOf(path))
+            if (!prune_runs_KEPT.includes(name))
+                removePath((0,external_node_path_namespaceObject.join)(path, name));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/rollback.js
+;// CONCATENATED MODULE: ./compiled/src/worker/run/rollback.js
 
 
 
@@ -10927,9 +10946,9 @@ function emptyRun(path) {
 
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
 async function rollBack(context) {
-    const { request, teller } = context;
+    const { request, reporter } = context;
     const started = performance.now();
-    const result = emptyResult('failed', teller.warnings);
+    const result = emptyResult('failed', reporter.warnings);
     const found = await beginRun(context);
     const { refusals } = found.facts;
     if (refusals.length > 0)
@@ -10938,17 +10957,17 @@ async function rollBack(context) {
         result.previousSha = found.facts.liveSha;
     const history = historyAsFound(found.history, found.facts.liveSha);
     if (history !== found.history)
-        teller.warn({
+        reporter.warn({
             message: `What is live (${found.facts.liveSha}) was not deployed by this action: somebody put it there by hand.`,
         });
     const decision = chooseRollback({
-        ...given({ undoRun: request.undoRun, to: request.to }),
+        ...definedOnly({ undoRun: request.undoRun, to: request.to }),
         appName: request.app.appName,
         history,
         isAvailable: availability(found),
     });
     if (decision.kind === 'nothing') {
-        teller.progress(`nothing to undo: ${decision.why}`);
+        reporter.progress(`nothing to undo: ${decision.why}`);
         const { live } = history;
         return {
             ...result,
@@ -10957,33 +10976,33 @@ async function rollBack(context) {
         };
     }
     const { to } = decision;
-    await warnOfForeign(found, teller);
-    const done = await inTurn({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
-        await waitForPeople(found, context.signal);
+    await warnOfUntracked(found, reporter);
+    const done = await withPm2Lock({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
+        await waitForGit(found, context.signal);
         context.commit();
         return goBack(found, to, context);
     });
     return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
 }
 /** Among releases what the application wrote into the leaving one is not in the one that comes back. */
-async function warnOfForeign(found, teller) {
+async function warnOfUntracked(found, reporter) {
     if (found.strategy === 'in-place' || found.live === undefined)
         return;
     const asked = { sharedPaths: [], buildOutput: [], envFilePath: '.env.local' };
-    const foreign = (await foreignInLive(found, asked)).filter((path) => !isSymlink((0,external_node_path_namespaceObject.join)(found.live, path)));
+    const foreign = (await untrackedInLive(found, asked)).filter((path) => !isSymlink((0,external_node_path_namespaceObject.join)(found.live, path)));
     if (foreign.length === 0)
         return;
-    teller.warn({
-        message: `Only the version that leaves has ${someOf(foreign)}: kept in ${found.live}.`,
+    reporter.warn({
+        message: `Only the version that leaves has ${shortenList(foreign)}: kept in ${found.live}.`,
         next: 'Name in shared-paths what every version needs.',
     });
 }
 async function goBack(found, to, context) {
-    const { request, teller, folder } = context;
+    const { request, reporter, folder } = context;
     const { state, supervisor, tools, app } = found;
     const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
     refuseOneAndTheSame(plan);
-    await holdTurnRoom(tools, plan, folder);
+    await reserveForTurn(tools, plan, folder);
     if (plan.from && plan.from.release !== to.release && found.live !== undefined)
         await noteLeaving(found, plan, []);
     if (plan.checkout)
@@ -10991,31 +11010,31 @@ async function goBack(found, to, context) {
     const port = found.facts.port;
     const versions = rollbackVersions(found, plan);
     const before = await supervisor.running(port, found.entry);
-    keepOpenPages(found, plan.from, to, teller);
+    keepOpenPages(found, plan.from, to, reporter);
     writePlan(state, plan);
-    teller.event({ kind: 'state', state: 'putting-back' });
-    const probe = probeDowntime(port, request.health.budget, teller);
+    reporter.event({ kind: 'state', state: 'putting-back' });
+    const probe = probeDowntime(port, request.health.budget, reporter);
     let health;
     try {
-        await teller.step('put back', async () => {
+        await reporter.step('put back', async () => {
             await bringInPlace(tools, plan);
             await supervisor.restart({ state, entry: found.entry });
         }, () => to.sha.slice(0, 12));
-        health = await teller.step('verification', () => verifyRestart({
+        health = await reporter.step('verification', () => verifyRestart({
             supervisor,
             port,
             sha: to.sha,
             health: request.health,
             expectVersion: false,
-            tell: teller.progress,
+            tell: reporter.progress,
             before,
             versions,
-            warn: teller.warn,
+            warn: reporter.warn,
         }));
     }
     catch (error) {
-        const detail = teller.clean(problemsOf(error)[0].message);
-        warnUnwritten(teller, tried(() => writeJournal(state, request.run, { event: 'broken', ...to, detail })));
+        const detail = reporter.clean(problemsOf(error)[0].message);
+        warnUnwritten(reporter, catchProblem(() => writeJournal(state, request.run, { event: 'broken', ...to, detail })));
         return {
             outcome: 'broken',
             problems: [...problemsOf(error), handWork(plan, supervisor.restartWords)],
@@ -11023,16 +11042,16 @@ async function goBack(found, to, context) {
         };
     }
     // It is back and verified, whatever can be written about it.
-    warnUnwritten(teller, tried(() => {
+    warnUnwritten(reporter, catchProblem(() => {
         writeJournal(state, request.run, {
             event: 'rolled-back',
             ...to,
             app: app.appName,
-            ...given({ from: plan.from }),
+            ...definedOnly({ from: plan.from }),
         });
         dropPlan(state);
     }));
-    await saveOrWarn(found, teller);
+    await saveOrWarn(found, reporter);
     return {
         outcome: 'rolled-back',
         deployedSha: to.sha,
@@ -11065,13 +11084,13 @@ function movesBack(found, to) {
  * Looks what git would take away on the way back, and keeps what people changed. @throws a Failure where that cannot be
  * kept; nothing was changed.
  */
-async function lookBack(found, to, { folder, teller }) {
+async function lookBack(found, to, { folder, reporter }) {
     const { checkout, facts, releases, state, tools } = found;
     if (found.strategy !== 'in-place' || checkout === undefined)
         return undefined;
     const kept = readNote(state, to.release)?.changes;
     if (kept !== undefined && !changesAreThere(kept))
-        teller.warn({
+        reporter.warn({
             message: `${to.sha} was live with local changes, which were kept in ${kept.patch}; that file is gone, so it comes back without them.`,
         });
     const moves = movesBack(found, to);
@@ -11086,8 +11105,8 @@ async function lookBack(found, to, { folder, teller }) {
     const dirty = (await changedByPeople(found)).filter((path) => !tracking.hostFrom.includes(path));
     const changes = await keepLocalChanges(checkout, dirty, folder);
     if (changes)
-        teller.warn(keptWords(changes));
-    return { ...moves, tracking, ...given({ changes }) };
+        reporter.warn(keptWords(changes));
+    return { ...moves, tracking, ...definedOnly({ changes }) };
 }
 /** Everything the rollback will change: the kept files of the target take the places of the live ones. */
 function planRollback(found, to, run, look) {
@@ -11095,8 +11114,8 @@ function planRollback(found, to, run, look) {
     const from = liveRef(found) ?? found.history.live;
     const base = {
         task: 'rollback',
-        run: { id: run.id, attempt: run.attempt, ...given({ url: run.url }) },
-        ...given({ from }),
+        run: { id: run.id, attempt: run.attempt, ...definedOnly({ url: run.url }) },
+        ...definedOnly({ from }),
         to,
     };
     const target = releaseFolder(releases, to.release);
@@ -11104,7 +11123,7 @@ function planRollback(found, to, run, look) {
         return {
             ...base,
             swaps: [],
-            link: { path: currentLink(app.appPath), ...given({ from: live }), to: target },
+            link: { path: currentLink(app.appPath), ...definedOnly({ from: live }), to: target },
         };
     const away = releaseFolder(releases, from.release);
     const { paths, tracking } = look;
@@ -11132,8 +11151,8 @@ function planRollback(found, to, run, look) {
             folder: live,
             fromSha: facts.liveSha,
             toSha: to.sha,
-            from: besideOf(away, [], moved, tracking.hostFrom, look.changes),
-            to: besideOf(target, note?.rebuilt ?? [], moved, tracking.hostTo, note?.changes),
+            from: extrasOf(away, [], moved, tracking.hostFrom, look.changes),
+            to: extrasOf(target, note?.rebuilt ?? [], moved, tracking.hostTo, note?.changes),
             untrack: tracking.untrack,
             aside: asideFor(state, base.run, to),
         },
@@ -11145,7 +11164,7 @@ function pathsOf(state, release) {
     return [...new Set([...(note?.paths ?? []), ...(note?.envFiles ?? [])])];
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/long-run.js
+;// CONCATENATED MODULE: ./compiled/src/worker/run/long-run.js
 
 
 
@@ -11172,23 +11191,23 @@ async function longRun(asked, key, env) {
     const opened = refuseFullDisk(asked.app.appPath, () => openRun(asked, key, env));
     if (!opened)
         return;
-    const { state, folder, teller } = opened;
+    const { state, folder, reporter } = opened;
     const request = { ...asked, health: countedIn(state.requests, asked.health) };
-    teller.event({ kind: 'started', pid: process.pid, at: Date.now() });
+    reporter.event({ kind: 'started', pid: process.pid, at: Date.now() });
     let result;
     try {
-        result = await lockedRun(request, env, state, folder, teller);
+        result = await lockedRun(request, env, state, folder, reporter);
     }
     catch (error) {
         const outcome = error instanceof Cancelled ? 'cancelled' : 'failed';
-        result = { ...emptyResult(outcome, teller.warnings), problems: problemsOf(error) };
+        result = { ...emptyResult(outcome, reporter.warnings), problems: problemsOf(error) };
     }
     const stays = request.command === 'deploy' ? dropPackedBuild(request) : undefined;
     if (stays)
-        teller.warn(stays);
-    teller.end({ ...result, problems: result.problems.map(withAdvice) });
-    teller.close();
-    tried(freeReserve);
+        reporter.warn(stays);
+    reporter.end({ ...result, problems: result.problems.map(withAdvice) });
+    reporter.close();
+    catchProblem(freeReserve);
 }
 /** Makes the run's folder, with its reserve. undefined: the run is under way or has ended already. */
 function openRun({ app, run, command }, key, env) {
@@ -11201,14 +11220,14 @@ function openRun({ app, run, command }, key, env) {
         return undefined;
     const { folder, told } = claimed;
     holdReserve((0,external_node_path_namespaceObject.join)(folder.reserve, 'records'));
-    return { state, folder, teller: openTeller(folder, sealer(key, told)) };
+    return { state, folder, reporter: openReporter(folder, sealer(key, told)) };
 }
 /** Why the packed build still lies on the server, where it does. It is deleted a day later then. */
 function dropPackedBuild({ packedBuild }) {
-    const why = packedBuild === undefined ? undefined : tried(() => remove(packedBuild));
+    const why = packedBuild === undefined ? undefined : catchProblem(() => removePath(packedBuild));
     return why && { message: `The packed build could not be deleted on the server: ${why.message}` };
 }
-async function lockedRun(request, env, state, folder, teller) {
+async function lockedRun(request, env, state, folder, reporter) {
     const stop = stopper(() => isCancelled(state, request.run, folder), request.timeout);
     try {
         stop.check();
@@ -11216,15 +11235,15 @@ async function lockedRun(request, env, state, folder, teller) {
             wait: request.lockWait,
             signal: stop.signal,
             onWaiting(holder) {
-                teller.event({ kind: 'state', state: 'waiting-for-lock' });
-                teller.progress(`waiting for ${holderWords(holder)} to finish`);
+                reporter.event({ kind: 'state', state: 'waiting-for-lock' });
+                reporter.progress(`waiting for ${holderWords(holder)} to finish`);
             },
         }, () => {
             stop.check();
             stop.startClock();
-            const shared = { env, teller, signal: stop.signal, commit: stop.commit };
+            const shared = { env, reporter, signal: stop.signal, commit: stop.commit };
             return request.command === 'deploy'
-                ? deploy({ ...shared, request, folder, prepared: stop.stopClock })
+                ? deployOnHost({ ...shared, request, folder, prepared: stop.stopClock })
                 : rollBack({ ...shared, request, folder });
         });
     }
@@ -11287,10 +11306,6 @@ function stopper(cancelled, timeout) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
-/** Starts each line that a short command prints for the action. */
-const LINE_MARK = 'muva-worker ';
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/main.js
 
 
@@ -11306,7 +11321,7 @@ const LINE_MARK = 'muva-worker ';
 
 /** Exit code where the request could not be carried out and a line of kind `refused` says why. */
 const REFUSED = 3;
-function say(line) {
+function printAnswer(line) {
     process.stdout.write(`${LINE_MARK}${JSON.stringify(line)}\n`);
 }
 /**
@@ -11338,16 +11353,16 @@ async function main() {
     const home = env.HOME ?? '/';
     switch (request.command) {
         case 'inspect':
-            return say(await lookAtHost(request, env));
+            return printAnswer(await lookAtHost(request, env));
         case 'probe':
             return probe(request, env);
         case 'follow':
-            return followRun(request, home, say);
+            return streamRunEvents(request, home, printAnswer);
         case 'go':
         case 'cancel':
-            return say(signal(request, home));
+            return printAnswer(signal(request, home));
         case 'cancel-session':
-            return say(cancelSession(request, home));
+            return printAnswer(cancelSession(request, home));
         default:
             if (key.length === 0)
                 throw new Error('a deploy or rollback runs detached, with a key of its own');
@@ -11367,7 +11382,7 @@ async function lookAtHost(request, env) {
     }
 }
 async function probe(request, env) {
-    const { facts, state } = await survey(request.app, env);
+    const { facts, state } = await readHostState(request.app, env);
     if (facts.port === undefined)
         return refuse(facts.refusals);
     const asked = await askLoopback({
@@ -11375,13 +11390,13 @@ async function probe(request, env) {
         // Nothing is written where this action has no folder yet.
         health: request.counted && isFolder(state.path) ? countedIn(state.requests, request.health) : request.health,
         expectVersion: true,
-        ...given({ version: facts.liveSha }),
+        ...definedOnly({ version: facts.liveSha }),
         signal: new AbortController().signal,
     });
-    say({ kind: 'probed', health: asked.facts, healthy: asked.healthy });
+    printAnswer({ kind: 'probed', health: asked.facts, healthy: asked.healthy });
 }
 function refuse(problems) {
-    say({ kind: 'refused', problems });
+    printAnswer({ kind: 'refused', problems });
     process.exitCode = REFUSED;
 }
 // A reader that has gone away must not crash the answer half-way with a stack.

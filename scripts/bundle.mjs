@@ -33,7 +33,7 @@ try {
     'false',
     '--noCheck',
   );
-  const engine = bundle(join(compiled, 'src/engine.js'), join(work, 'engine'));
+  const engine = bundle(join(compiled, 'src/entry/engine.js'), join(work, 'engine'));
   const worker = bundle(join(compiled, 'src/worker/main.js'), join(work, 'worker'));
   inlineParser(engine);
   rmSync(out, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-// Writes the inputs of action.yml (from src/settings/table.ts) and the generated parts of the documents (tables of
+// Writes the inputs of action.yml (from src/inputs/table.ts) and the generated parts of the documents (tables of
 // inputs and outputs, examples from examples/), and checks the rest: links, commands, and what examples hand to the
 // action.
 // `--check` writes nothing and fails on a difference.
@@ -51,7 +51,7 @@ async function inputParts() {
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
     const compile = ['node_modules/typescript/bin/tsc', '-p', '.', '--outDir', folder, '--noCheck'];
     execFileSync(process.execPath, compile, { stdio: 'inherit' });
-    const { INPUT_PARTS } = await import(pathToFileURL(join(folder, 'src/settings/table.js')).href);
+    const { INPUT_PARTS } = await import(pathToFileURL(join(folder, 'src/inputs/table.js')).href);
     return INPUT_PARTS;
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -7,8 +7,8 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { currentLink } from '../../src/worker/record/layout.js';
-import { runBundle } from '../servers/doors.js';
+import { currentLink } from '../../src/worker/state/layout.js';
+import { runBundle } from '../servers/entry-points.js';
 import { query } from '../servers/postgres.js';
 import type { RunResult, StepResult } from '../servers/runner.js';
 import { filesBelow, type Hit, searchFor, watchArguments } from '../servers/secret-search.js';

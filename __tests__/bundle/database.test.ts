@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { runBundle, runTerminal, temporaryFolder } from '../servers/doors.js';
+import { runBundle, runTerminal, temporaryFolder } from '../servers/entry-points.js';
 import { type Fault, type GitHubApi, startGitHubApi } from '../servers/github-api.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import type { RunOptions, RunResult } from '../servers/runner.js';

@@ -12,10 +12,10 @@ describe('dist', () => {
     );
     const foreign = files.map((entry) => entry.name).filter((name) => !/\.(js|txt)$/.test(name));
     assert.deepEqual(foreign, []);
-    for (const door of ['index.js', 'cli.js', 'worker.js'])
+    for (const file of ['index.js', 'cli.js', 'worker.js'])
       assert.ok(
-        files.some((entry) => entry.name === door),
-        door,
+        files.some((entry) => entry.name === file),
+        file,
       );
   });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { runBundle } from '../servers/doors.js';
+import { runBundle } from '../servers/entry-points.js';
 import { forgingBuild } from '../servers/hostile-build.js';
 import { withCheckout, withStage } from '../servers/stage.js';
 import { stageInputs } from '../servers/stage-inputs.js';

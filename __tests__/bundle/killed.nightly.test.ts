@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, describe, test } from 'node:test';
-import { temporaryFolder } from '../servers/doors.js';
+import { temporaryFolder } from '../servers/entry-points.js';
 import { type Stage, withStage } from '../servers/stage.js';
 
 /** Where the reports of the runs go. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { runBundle, temporaryFolder } from '../servers/doors.js';
+import { runBundle, temporaryFolder } from '../servers/entry-points.js';
 import { type GitHubApi, startGitHubApi } from '../servers/github-api.js';
 import { type PostgresServer, startPostgres } from '../servers/postgres.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { runBundle, runTerminal } from '../servers/doors.js';
+import { runBundle, runTerminal } from '../servers/entry-points.js';
 import { type GitHubApi, startGitHubApi, stateOf } from '../servers/github-api.js';
 import { query } from '../servers/postgres.js';
 import type { RunResult } from '../servers/runner.js';
@@ -190,7 +190,7 @@ describe(`the bundle on Node ${process.versions.node}`, () => {
     assert.equal(await served(), 'v2');
   });
 
-  test('the terminal door answers the same', async () => {
+  test('the terminal answers the same', async () => {
     await withCheckout(stage.origin, stage.origin.head(), async (cwd) => {
       const flags = Object.entries(inputs()).filter(
         ([name]) => !['database-url', 'ssh-private-key'].includes(name),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { runBundle, temporaryFolder } from '../servers/doors.js';
+import { runBundle, temporaryFolder } from '../servers/entry-points.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import type { RunOptions, RunResult } from '../servers/runner.js';

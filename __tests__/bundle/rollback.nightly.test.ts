@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { runBundle, runTerminal } from '../servers/doors.js';
+import { runBundle, runTerminal } from '../servers/entry-points.js';
 import { type AppFaults, appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';

@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { LOCK_KEY } from '../../src/database/history/bookmark.js';
+import { LOCK_KEY } from '../../src/database/history/deploy-tables.js';
 import { type FaultProxy, startFaultProxy } from '../servers/fault-proxy.js';
 import { startMigrateRun } from '../servers/migrate-run.js';
 import { type PgBouncer, startPgBouncer } from '../servers/pgbouncer.js';

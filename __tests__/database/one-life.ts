@@ -1,11 +1,11 @@
 /** One deploy and its undoing, phase by phase, over whichever transport the inputs lead to. */
 import assert from 'node:assert/strict';
-import { runPhase } from '../../src/base/phase.js';
 import { openDatabase } from '../../src/database/connection/open.js';
-import { judgeDrift, lookDrift } from '../../src/database/schema/drift.js';
+import { judgeDrift, readDriftNow } from '../../src/database/schema/drift.js';
 import { fingerprintQuery, readFingerprint } from '../../src/database/schema/fingerprint.js';
-import { migrate } from '../../src/phases/migrate.js';
-import { verify } from '../../src/phases/verify.js';
+import { migrate } from '../../src/pipeline/migrate.js';
+import { verify } from '../../src/pipeline/verify.js';
+import { runPhase } from '../../src/report/phase.js';
 import { query } from '../servers/postgres.js';
 import { createProject, history, type Inputs, settingsFor } from '../servers/project.js';
 import { rollbackAlone } from '../servers/rollback.js';
@@ -37,9 +37,12 @@ export async function liveOneLife(connection: Inputs, url: string): Promise<void
     const hotels = verified.facts.tables?.find(({ name }) => name === 'hotels');
     assert.deepEqual([hotels?.rows, hotels?.exact, hotels?.rls], [2, true, true]);
 
-    assert.match(judgeDrift(await lookDrift(tools), 'fail').detail, /^unchanged since run 31/);
+    assert.match(judgeDrift(await readDriftNow(tools), 'fail').detail, /^unchanged since run 31/);
     await query(url, 'create view public.mine as select 1 as one');
-    assert.match(judgeDrift(await lookDrift(tools), 'fail').refusals[0]!.message, /added view public\.mine$/);
+    assert.match(
+      judgeDrift(await readDriftNow(tools), 'fail').refusals[0]!.message,
+      /added view public\.mine$/,
+    );
     await query(url, 'drop view public.mine');
 
     for (const expected of [30, 0]) {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
-import { Failure } from '../../src/base/report.js';
 import { choosePgDump, findPgDumps, withDump } from '../../src/database/backup/pg-dump.js';
-import { parseDatabaseUrl } from '../../src/settings/database-url.js';
+import { parseDatabaseUrl } from '../../src/inputs/checks/database-url.js';
+import { Failure } from '../../src/lib/report.js';
 import { makeCertificate } from '../servers/certificate.js';
 import { type PostgresServer, startPostgres } from '../servers/postgres.js';
 

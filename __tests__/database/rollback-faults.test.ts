@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { PhaseReport } from '../../src/base/report.js';
 import { openDatabase } from '../../src/database/connection/open.js';
+import type { PhaseReport } from '../../src/lib/report.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, objects, runMigrate, settingsFor } from '../servers/project.js';
 import { type RollbackOptions, runRollback } from '../servers/rollback.js';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { problemsOf } from '../../src/base/report.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import { planDatabase } from '../../src/database/plan.js';
-import type { Judgement } from '../../src/database/schema/judgement.js';
+import type { DeployCheck } from '../../src/database/schema/deploy-check.js';
 import { orderProof, type ProofSetting, proveReversible } from '../../src/database/shadow.js';
-import { planOrder } from '../../src/phases/plan-order.js';
-import type { Settings } from '../../src/settings/settings.js';
+import type { Settings } from '../../src/inputs/settings.js';
+import { problemsOf } from '../../src/lib/report.js';
+import { planOrder } from '../../src/pipeline/plan-order.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, type Files, objects, runMigrate, settingsFor } from '../servers/project.js';
 import { databaseWork } from '../servers/work.js';
@@ -29,7 +29,7 @@ async function prove(
   pending: Files,
   scratchSql = 'select 1',
   scratchServer = server,
-): Promise<Judgement & { left: string[] }> {
+): Promise<DeployCheck & { left: string[] }> {
   const [url, scratch] = [await server.createDatabase(), await scratchServer.createDatabase()];
   await query(scratch, scratchSql);
   const project = createProject(applied);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { openDatabase } from '../../src/database/connection/open.js';
 import { fingerprintQuery, readFingerprint } from '../../src/database/schema/fingerprint.js';
-import { parseDatabaseUrl } from '../../src/settings/database-url.js';
+import { parseDatabaseUrl } from '../../src/inputs/checks/database-url.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, runMigrate } from '../servers/project.js';
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { runBundle } from '../servers/doors.js';
+import { runBundle } from '../servers/entry-points.js';
 import type { RunResult } from '../servers/runner.js';
 import { pushVersion, type Stage, withCheckout, withStage } from '../servers/stage.js';
 import { stageInputs } from '../servers/stage-inputs.js';

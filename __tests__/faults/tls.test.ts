@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Failure } from '../../src/base/report.js';
-import { Secret } from '../../src/base/secret.js';
 import { exchangeHttp, NotSent } from '../../src/database/connection/https-request.js';
 import { openDatabase } from '../../src/database/connection/open.js';
-import { parseDatabaseUrl } from '../../src/settings/database-url.js';
-import { checkHealth } from '../../src/web/probe.js';
+import { checkHealth } from '../../src/http/check-health.js';
+import { parseDatabaseUrl } from '../../src/inputs/checks/database-url.js';
+import { Failure } from '../../src/lib/report.js';
+import { Secret } from '../../src/lib/secret.js';
 import { makeCertificate } from '../servers/certificate.js';
 import { HEALTHY, serve, withHttpServer } from '../servers/http.js';
 import { startPostgres } from '../servers/postgres.js';

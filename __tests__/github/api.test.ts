@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
-import type { LogEntry } from '../../src/base/log.js';
-import type { HostFact, Outcome, Problem, Report } from '../../src/base/report.js';
-import { Secret } from '../../src/base/secret.js';
 import { commentPlan, updateComment, wantsComment } from '../../src/github/comment.js';
 import { closeDeployment, liveAgain, openDeployment } from '../../src/github/deployment.js';
-import { type InputName, inputRule } from '../../src/settings/inputs.js';
-import { parseSettings } from '../../src/settings/parse.js';
-import type { Run, Settings } from '../../src/settings/settings.js';
+import { type InputName, inputRule } from '../../src/inputs/input-sources.js';
+import { parseSettings } from '../../src/inputs/read.js';
+import type { Run, Settings } from '../../src/inputs/settings.js';
+import type { LogEntry } from '../../src/lib/log.js';
+import type { HostFact, Outcome, Problem, Report } from '../../src/lib/report.js';
+import { Secret } from '../../src/lib/secret.js';
 import { type Fault, type GitHubApi, JOB_USER, startGitHubApi, stateOf } from '../servers/github-api.js';
 
 const TOKEN = 'ghs_test0123456789';

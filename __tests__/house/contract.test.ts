@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
-import { OUTPUT_NAMES, OUTPUT_SAYS } from '../../src/base/outputs.js';
-import { INPUT_NAMES, inputRule, withEnvironment } from '../../src/settings/inputs.js';
-import { inputReader } from '../../src/settings/readers.js';
-import { INPUT_PARTS } from '../../src/settings/table.js';
+import { inputReader } from '../../src/inputs/input-reader.js';
+import { INPUT_NAMES, inputRule, withEnvironment } from '../../src/inputs/input-sources.js';
+import { INPUT_PARTS } from '../../src/inputs/table.js';
+import { OUTPUT_DESCRIPTIONS, OUTPUT_NAMES } from '../../src/report/outputs.js';
 
 /** The names that users rely on. They are only ever added to: a name that goes missing breaks somebody's workflow. */
 const INPUTS =
@@ -69,7 +69,8 @@ describe('the contract', () => {
       OUTPUTS.filter((name) => !(OUTPUT_NAMES as string[]).includes(name)),
       [],
     );
-    for (const name of OUTPUT_NAMES) assert.equal(action.outputs[name]!.description, OUTPUT_SAYS[name], name);
+    for (const name of OUTPUT_NAMES)
+      assert.equal(action.outputs[name]!.description, OUTPUT_DESCRIPTIONS[name], name);
   });
 
   test('the page the names were agreed on says the same, where it lies beside the checkout', (t) => {

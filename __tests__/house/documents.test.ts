@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { withSection } from '../../bench/measure.js';
-import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
-import { parseSettings } from '../../src/settings/parse.js';
+import { type InputName, withEnvironment } from '../../src/inputs/input-sources.js';
+import { parseSettings } from '../../src/inputs/read.js';
 
 /** What the quick start's secrets and variables may hold; every other expression stands for an ordinary word. */
 const VALUES: Record<string, string> = {

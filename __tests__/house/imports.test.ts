@@ -5,43 +5,33 @@ import { describe, test } from 'node:test';
 
 /** What each room may import of the other rooms; top-level files of src are rooms of their own. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  base: [],
-  settings: ['base'],
-  // Starts git, tar and pg_dump on this machine.
-  'programs.ts': [],
-  database: ['base', 'programs.ts'],
+  lib: [],
+  inputs: ['lib'],
+  report: ['lib', 'inputs'],
+  database: ['lib'],
   // Only the worker's protocol: types and plain values that both bundles share.
-  vps: ['base', 'settings', 'worker/protocol', 'programs.ts'],
-  web: ['base'],
-  worker: ['base', 'web'],
-  // The parts of a run, opened.
-  'tools.ts': ['base', 'settings', 'database', 'vps'],
-  phases: ['base', 'settings', 'database', 'vps', 'web', 'worker/protocol', 'tools.ts'],
-  'decide.ts': ['base'],
-  'deploy.ts': ['base', 'settings', 'database', 'vps', 'phases', 'tools.ts', 'decide.ts'],
-  // What both doors share.
-  'door.ts': ['base', 'settings'],
-  github: ['base', 'settings', 'door.ts'],
-  terminal: ['base', 'settings', 'programs.ts'],
-  'main.ts': ['base', 'settings', 'deploy.ts', 'door.ts', 'github'],
-  'cli.ts': ['base', 'settings', 'deploy.ts', 'door.ts', 'terminal'],
-  'engine.ts': ['main.ts', 'cli.ts'],
+  server: ['lib', 'inputs', 'report', 'worker/protocol'],
+  http: ['lib'],
+  worker: ['lib', 'http'],
+  pipeline: ['lib', 'inputs', 'report', 'database', 'server', 'http', 'worker/protocol'],
+  github: ['lib', 'inputs', 'report'],
+  entry: ['lib', 'inputs', 'report', 'pipeline', 'github'],
 };
 
 /** The folders of the large rooms, each built on those before it. */
 const FOLDERS: Record<string, readonly string[]> = {
-  database: ['sql', 'connection', 'files', 'history', 'schema', 'apply', 'rollback', 'backup'],
-  worker: ['host', 'record', 'supervisor', 'own-files', 'survey', 'build', 'cutover'],
+  database: ['sql', 'connection', 'migrations', 'history', 'schema', 'apply', 'rollback', 'backup'],
+  worker: ['host', 'state', 'supervisor', 'host-files', 'host-state', 'build', 'cutover', 'run'],
 };
 
 /** Packages that only one room may import; everything else outside Node itself is refused. */
 const PACKAGES: Record<string, readonly string[]> = {
-  '@actions/core': ['github', 'main.ts'],
-  '@actions/github': ['github', 'main.ts'],
+  '@actions/core': ['report', 'github', 'entry'],
+  '@actions/github': ['github'],
   pg: ['database'],
   'libpg-query': ['database'],
-  'node-ssh': ['vps'],
-  ssh2: ['vps'],
+  'node-ssh': ['server'],
+  ssh2: ['server'],
 };
 
 /** Packages that cost start-up time and are therefore imported only where they are used. */
@@ -52,11 +42,11 @@ const LAZY = ['pg', 'libpg-query', 'node-ssh', 'ssh2', '@actions/github'];
  * the job; on the server the worker does, whose environment is that of the login.
  */
 const STARTERS: readonly string[] = [
-  'programs.ts',
-  'vps/remote-start.ts',
+  'lib/local-programs.ts',
+  'server/start-detached.ts',
   'worker/build/rehearse.ts',
   'worker/host/lock.ts',
-  'worker/host/program.ts',
+  'worker/host/run-program.ts',
 ];
 
 interface Import {
@@ -189,45 +179,45 @@ describe('the house', () => {
   test('listeners of an abort signal are added by one function, which hears a signal that has fired already', () => {
     const wrong = files.filter(
       (file) =>
-        file !== 'base/when-aborted.ts' &&
+        file !== 'lib/when-aborted.ts' &&
         /['"`]abort['"`]|\bonabort\b/.test(readFileSync(join('src', file), 'utf8')),
     );
-    assert.deepEqual(wrong, [], 'use whenAborted of src/base/when-aborted.ts');
+    assert.deepEqual(wrong, [], 'use whenAborted of src/lib/when-aborted.ts');
   });
 
   test('every TLS connection is made with the one constant that verifies', () => {
     // Its handshake is let through, so that dates can be told, and judged before anything is sent.
-    const judges = 'web/request.ts';
+    const judges = 'http/request.ts';
     const making = imports.filter((entry) => !entry.type && /^node:(https|tls|http2)$/.test(entry.to));
     const wrong = files.filter((file) => {
-      if (file === judges || file === 'base/verified-tls.ts') return false;
+      if (file === judges || file === 'lib/verified-tls.ts') return false;
       const code = readFileSync(join('src', file), 'utf8');
       const makes = making.some(({ from }) => from === file);
       return /rejectUnauthorized|NODE_TLS_REJECT/.test(code) || makes !== code.includes('...VERIFIED_TLS');
     });
     assert.ok(making.length > 3);
-    assert.deepEqual(wrong, [], 'use VERIFIED_TLS of src/base/verified-tls.ts');
+    assert.deepEqual(wrong, [], 'use VERIFIED_TLS of src/lib/verified-tls.ts');
   });
 
   test('files of the project are read in one place, which refuses links out of it', () => {
     // The authorities that Node was told of; the event and the files of the action itself, at paths of the runner.
     const others = [
-      'database/files/project-folder.ts',
+      'database/migrations/project-folder.ts',
       'database/connection/tls.ts',
-      'settings/run-identity.ts',
-      'vps/fleet.ts',
-      'vps/send-build.ts',
+      'inputs/run-identity.ts',
+      'server/fleet/fleet.ts',
+      'server/fleet/send-build.ts',
     ];
     const wrong = files.filter(
       (file) =>
         // What runs on the server reads there.
-        !/^worker\/|^vps\/remote-start/.test(file) &&
+        !/^worker\/|^server\/start-detached/.test(file) &&
         !others.includes(file) &&
         /\b(readFile|readFileSync|createReadStream|openSync|opendir)\b/.test(
           readFileSync(join('src', file), 'utf8'),
         ),
     );
-    assert.deepEqual(wrong, [], 'use openFolder of src/database/files/project-folder.ts');
+    assert.deepEqual(wrong, [], 'use openFolder of src/database/migrations/project-folder.ts');
   });
 
   test('each package is imported in one place, and the heavy ones only when used', () => {

@@ -1,12 +1,12 @@
-import { redactor } from '../../src/base/redact.js';
-import { teller } from '../../src/base/teller.js';
-import { maskSecrets } from '../../src/github/inputs.js';
-import { githubSink } from '../../src/github/log.js';
+import { maskSecrets } from '../../src/github/action-inputs.js';
+import { githubSink } from '../../src/github/log-sink.js';
+import { redactor } from '../../src/lib/redact.js';
+import { logPrinter } from '../../src/report/log-printer.js';
 
-/** Run by the local runner: speaks through the GitHub log as the corridor would; INPUT_SAY picks what. */
+/** Run by the local runner: speaks through the GitHub log as the pipeline would; INPUT_SAY picks what. */
 const secret = 'p@ss/w0rd-of-the-hotel';
 maskSecrets([secret]);
-const told = teller(githubSink(), redactor([secret]), 100);
+const told = logPrinter(githubSink(), redactor([secret]), 100);
 
 const hostile = [
   'compiling ##[set-output name=a]1',

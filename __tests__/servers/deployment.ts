@@ -1,17 +1,17 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { given } from '../../src/base/given.js';
-import type { LogEntry } from '../../src/base/log.js';
-import type { PhaseRecord } from '../../src/base/phase.js';
-import type { Step } from '../../src/base/report.js';
 import type { Database } from '../../src/database/connection/connection.js';
-import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
-import { parseSettings } from '../../src/settings/parse.js';
-import type { Settings } from '../../src/settings/settings.js';
-import type { Work } from '../../src/tools.js';
-import { openFleet } from '../../src/vps/fleet.js';
-import type { ServerWork } from '../../src/vps/server-work.js';
+import { type InputName, withEnvironment } from '../../src/inputs/input-sources.js';
+import { parseSettings } from '../../src/inputs/read.js';
+import type { Settings } from '../../src/inputs/settings.js';
+import { definedOnly } from '../../src/lib/defined-only.js';
+import type { LogEntry } from '../../src/lib/log.js';
+import type { Step } from '../../src/lib/report.js';
+import type { Work } from '../../src/pipeline/tools.js';
+import type { PhaseRecord } from '../../src/report/phase.js';
+import { openFleet } from '../../src/server/fleet/fleet.js';
+import type { ServerWork } from '../../src/server/fleet/server-work.js';
 import { makeKeyPair, type Sshd, type SshdOptions, startSshd } from './sshd.js';
 import type { Vps } from './vps.js';
 import { startWire, type Wire } from './wire.js';
@@ -121,7 +121,7 @@ export interface SessionOptions {
   database?: Database;
 }
 
-/** Opens the fleet as the corridor does, and closes it. */
+/** Opens the fleet as the pipeline does, and closes it. */
 export async function withTools<T>(
   settings: Settings,
   work: (session: Session) => Promise<T>,
@@ -137,7 +137,7 @@ export async function withTools<T>(
   const fleet = openFleet(settings.vps!, {
     dist: await workerBundle(),
     log: tell,
-    ...given({ reconnectFor, patience }),
+    ...definedOnly({ reconnectFor, patience }),
   });
   const opened = { log: tell, signal: controller.signal, fleet, database };
   try {

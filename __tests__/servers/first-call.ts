@@ -9,7 +9,7 @@ import ssh2 from 'ssh2';
 export interface FirstCalls {
   /** The inputs and the environment of every mode, all pointing to a server that hears the call and says nothing. */
   readonly modes: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Milliseconds from the start of the door's process, as the runner starts it, to its first network call. */
+  /** Milliseconds from the start of the action's process, as the runner starts it, to its first network call. */
   ofMode(mode: string): Promise<number>;
   /** The same of a Node process that does nothing else. */
   ofEmpty(): Promise<number>;

@@ -1,7 +1,7 @@
 /** A small real Next.js application from the npm registry, and visitors who load its pages as a browser does. */
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { assetUrls } from '../../src/web/assets.js';
+import { assetUrls } from '../../src/http/assets.js';
 import type { Files, Origin } from './origin.js';
 import { until } from './until.js';
 import { ask, type LoadResult, type Vps } from './vps.js';

@@ -2,19 +2,19 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { given } from '../../src/base/given.js';
-import type { LogEntry } from '../../src/base/log.js';
-import type { PhaseReport } from '../../src/base/report.js';
 import type { Database } from '../../src/database/connection/connection.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import { type DatabasePlan, planDatabase } from '../../src/database/plan.js';
-import { type MigrateOptions, migrate } from '../../src/phases/migrate.js';
-import { plan } from '../../src/phases/plan.js';
-import { planOrder } from '../../src/phases/plan-order.js';
-import { type InputName, withEnvironment } from '../../src/settings/inputs.js';
-import { parseSettings } from '../../src/settings/parse.js';
-import type { Settings } from '../../src/settings/settings.js';
-import type { DatabaseWork } from '../../src/tools.js';
+import { type InputName, withEnvironment } from '../../src/inputs/input-sources.js';
+import { parseSettings } from '../../src/inputs/read.js';
+import type { Settings } from '../../src/inputs/settings.js';
+import { definedOnly } from '../../src/lib/defined-only.js';
+import type { LogEntry } from '../../src/lib/log.js';
+import type { PhaseReport } from '../../src/lib/report.js';
+import { type MigrateOptions, migrate } from '../../src/pipeline/migrate.js';
+import { plan } from '../../src/pipeline/plan.js';
+import { planOrder } from '../../src/pipeline/plan-order.js';
+import type { DatabaseWork } from '../../src/pipeline/tools.js';
 import { type PostgresServer, query } from './postgres.js';
 import { databaseWork, workWith } from './work.js';
 
@@ -157,7 +157,7 @@ async function withTools<T>(
     });
   try {
     return await work(
-      databaseWork(settings, { log: tell, database, ...given({ signal: options.signal }) }),
+      databaseWork(settings, { log: tell, database, ...definedOnly({ signal: options.signal }) }),
       log,
     );
   } finally {

@@ -1,14 +1,14 @@
-import type { LogEntry } from '../../src/base/log.js';
-import { type PhaseRecord, runPhase } from '../../src/base/phase.js';
-import type { PhaseReport } from '../../src/base/report.js';
 import type { Database, DatabaseAccess } from '../../src/database/connection/connection.js';
 import { openDatabase } from '../../src/database/connection/open.js';
 import {
   type DatabaseRollback,
-  lookWhatToUndo,
+  readWhatToUndo,
   rollbackDatabase,
 } from '../../src/database/rollback/rollback-database.js';
-import type { Settings } from '../../src/settings/settings.js';
+import type { Settings } from '../../src/inputs/settings.js';
+import type { LogEntry } from '../../src/lib/log.js';
+import type { PhaseReport } from '../../src/lib/report.js';
+import { type PhaseRecord, runPhase } from '../../src/report/phase.js';
 
 /** Rolls a database back where there is no server, as the phase does. */
 export async function rollbackAlone(
@@ -23,7 +23,7 @@ export async function rollbackAlone(
     rules,
     workingDirectory,
     migrationsDir: rules.migrationsDir,
-    look: await lookWhatToUndo(access, record),
+    look: await readWhatToUndo(access, record),
     again: ['--run-id', wish.runId],
     onKept: (versions: readonly string[]) => {
       record.facts.schemaAhead = [...versions];

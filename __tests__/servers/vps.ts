@@ -15,8 +15,8 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { given } from '../../src/base/given.js';
-import { commandOf } from '../../src/worker/host/proc.js';
+import { definedOnly } from '../../src/lib/defined-only.js';
+import { commandOf } from '../../src/worker/host/processes.js';
 import { appFiles } from './fixture-app.js';
 import { freePort } from './free-port.js';
 import { GIT_ENV, type Origin, startOrigin } from './origin.js';
@@ -189,7 +189,7 @@ async function installApp(vps: Vps, origin: Origin, options: VpsOptions): Promis
           exec_mode: options.mode ?? 'cluster',
           instances: options.instances ?? 1,
           kill_timeout: 10_000,
-          ...given({ listen_timeout: options.listenTimeout }),
+          ...definedOnly({ listen_timeout: options.listenTimeout }),
           ...(byArguments ? { args: ['-p', String(vps.port)] } : { env: { PORT: String(vps.port) } }),
         },
       ],

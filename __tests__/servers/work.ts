@@ -1,10 +1,11 @@
 /** What phases are handed, made of settings and of what a test opened itself. */
-import type { Log } from '../../src/base/log.js';
+
 import type { Database } from '../../src/database/connection/connection.js';
-import type { Settings } from '../../src/settings/settings.js';
-import { type DatabaseWork, type Work, workOf } from '../../src/tools.js';
-import type { Fleet } from '../../src/vps/fleet.js';
-import type { ServerWork } from '../../src/vps/server-work.js';
+import type { Settings } from '../../src/inputs/settings.js';
+import type { Log } from '../../src/lib/log.js';
+import { type DatabaseWork, type Work, workOf } from '../../src/pipeline/tools.js';
+import type { Fleet } from '../../src/server/fleet/fleet.js';
+import type { ServerWork } from '../../src/server/fleet/server-work.js';
 
 export interface Opened {
   database?: Database | undefined;

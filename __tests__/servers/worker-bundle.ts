@@ -14,7 +14,7 @@ const BUILD = fileURLToPath(new URL('../..', import.meta.url));
  */
 export async function workerBundle(): Promise<string> {
   const hash = createHash('sha256');
-  for (const folder of ['base', 'web', 'worker'])
+  for (const folder of ['lib', 'http', 'worker'])
     for (const file of readdirSync(join(BUILD, 'src', folder), { recursive: true, encoding: 'utf8' }).sort())
       if (file.endsWith('.js')) hash.update(file).update(readFileSync(join(BUILD, 'src', folder, file)));
   const dist = join(BUILD, `worker-${hash.digest('hex').slice(0, 16)}`);

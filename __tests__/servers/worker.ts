@@ -4,9 +4,9 @@ import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Problem } from '../../src/base/report.js';
-import { parseWorkerLine } from '../../src/vps/messages.js';
-import { runEvents } from '../../src/vps/run-events.js';
+import type { Problem } from '../../src/lib/report.js';
+import { runEvents } from '../../src/server/run-events.js';
+import { parseWorkerLine } from '../../src/server/worker-messages.js';
 import type {
   AppRequest,
   DeployRequest,

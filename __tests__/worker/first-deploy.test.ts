@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { parseJournal } from '../../src/worker/record/journal.js';
+import { parseJournal } from '../../src/worker/state/journal.js';
 import { withVps } from '../servers/vps.js';
 import { deployRequest, rollbackRequest, runWorker } from '../servers/worker.js';
 

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { KEY_LENGTH, sealer, unseal } from '../../src/base/seal.js';
+import { KEY_LENGTH, sealer, unseal } from '../../src/lib/seal.js';
+import { freeReserve, holdReserve, withReserve } from '../../src/worker/host/disk-reserve.js';
 import { appendLine, writeAtomically } from '../../src/worker/host/files.js';
-import { freeReserve, holdReserve, withReserve } from '../../src/worker/host/reserve.js';
 import type { RunResult, WorkerEvent } from '../../src/worker/protocol.js';
-import { readJournal, writeJournal } from '../../src/worker/record/journal.js';
-import type { RunFolder } from '../../src/worker/record/run-folder.js';
-import type { StateFolder } from '../../src/worker/record/state.js';
-import { openTeller, type Teller } from '../../src/worker/teller.js';
+import { openReporter, type Reporter } from '../../src/worker/run/reporter.js';
+import { readJournal, writeJournal } from '../../src/worker/state/journal.js';
+import type { RunFolder } from '../../src/worker/state/run-folder.js';
+import type { StateFolder } from '../../src/worker/state/state-folder.js';
 import { type Disk, mountDisk } from '../servers/disk.js';
 
 /** Bytes of one block: less than that is not given out. */
@@ -89,10 +89,10 @@ describe('writing on a disk that is nearly or quite full', () => {
   });
 
   /** What a run tells, and what of it is there. */
-  async function told(work: (teller: Teller) => unknown): Promise<WorkerEvent[]> {
+  async function told(work: (teller: Reporter) => unknown): Promise<WorkerEvent[]> {
     mkdirSync(at('run'));
     const files = { events: at('run/events'), log: at('run/log') } as RunFolder;
-    const teller = openTeller(files, sealer(KEY));
+    const teller = openReporter(files, sealer(KEY));
     await work(teller);
     teller.close();
     const text = readFileSync(files.events, 'utf8');

@@ -11,20 +11,20 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { isUsualOutput } from '../../src/base/output-names.js';
+import { isUsualOutput } from '../../src/lib/build-output-names.js';
 import { reachedCutover } from '../../src/worker/build/stage-marks.js';
-import { sameContent, stampOf } from '../../src/worker/host/sameness.js';
-import { foreignAmong } from '../../src/worker/own-files/foreign.js';
-import { foldersAbove, pathInside, withTidyPaths } from '../../src/worker/own-files/paths.js';
-import { linkedPaths } from '../../src/worker/own-files/shared-paths.js';
+import { sameContent, stampOf } from '../../src/worker/host/compare-files.js';
+import { foldersAbove, pathInside, withTidyPaths } from '../../src/worker/host-files/paths.js';
+import { linkedPaths } from '../../src/worker/host-files/shared-paths.js';
 import {
   choiceProblems,
   chooseSwaps,
   type InLive,
   type SwapQuestion,
-} from '../../src/worker/own-files/swap-choice.js';
-import { judgeTracking, lyingIn } from '../../src/worker/own-files/tracking.js';
-import { historyAsFound, historyOf } from '../../src/worker/record/journal.js';
+} from '../../src/worker/host-files/swap-choice.js';
+import { judgeTracking, pathsInCheckout } from '../../src/worker/host-files/tracking.js';
+import { untrackedAmong } from '../../src/worker/host-files/untracked-files.js';
+import { historyAsFound, historyOf } from '../../src/worker/state/journal.js';
 
 /** A build that made `made`; of the live checkout only what `live` says is there. */
 const choose = (
@@ -165,7 +165,7 @@ describe('what only the live folder has', () => {
     untracked: string[],
     more: { shared?: string[]; named?: string[]; made?: string[] } = {},
   ): string[] =>
-    foreignAmong(
+    untrackedAmong(
       untracked,
       {
         sharedPaths: more.shared ?? [],
@@ -249,7 +249,7 @@ describe('files that only one of two commits tracks', () => {
       mkdirSync(join(root, 'elsewhere'));
       symlinkSync(join(root, 'elsewhere'), join(root, 'public/uploads'));
       writeFileSync(join(root, 'data'), '');
-      const lies = lyingIn(root);
+      const lies = pathsInCheckout(root);
       assert.deepEqual(lies('public/uploads/.gitkeep'), { path: 'public/uploads', isFile: true });
       assert.deepEqual(lies('data/a'), { path: 'data', isFile: true });
       assert.deepEqual(lies('public'), { path: 'public', isFile: false });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
-import { judgeEnvText } from '../../src/base/env-text.js';
-import type { Problem } from '../../src/base/report.js';
-import { recipeOf } from '../../src/worker/build/install-and-build.js';
-import { missingOutput } from '../../src/worker/build/output.js';
+import { checkEnvText } from '../../src/lib/env-text.js';
+import type { Problem } from '../../src/lib/report.js';
+import { recipeOf } from '../../src/worker/build/build-commands.js';
+import { missingOutput } from '../../src/worker/build/build-output.js';
 import { rehearsalCommand, rehearsalObstacle, secondPort } from '../../src/worker/build/rehearse.js';
+import { judgeFreeSpace } from '../../src/worker/host/free-space.js';
 import {
   fetchAttempts,
   httpsForm,
@@ -14,19 +15,18 @@ import {
   porcelainPaths,
   tokenEnvironment,
 } from '../../src/worker/host/git.js';
-import { ageOf, listeningInodes } from '../../src/worker/host/proc.js';
-import { explainEnd, lastLines } from '../../src/worker/host/program.js';
-import { judgeRoom } from '../../src/worker/host/room.js';
+import { ageOf, listeningInodes } from '../../src/worker/host/processes.js';
+import { explainEnd, lastLines } from '../../src/worker/host/run-program.js';
 import { managedFolders, openToolbox } from '../../src/worker/host/toolbox.js';
-import { isEnvFile } from '../../src/worker/own-files/classify.js';
-import { type EnvRun, judgeHostEnvFiles } from '../../src/worker/own-files/env-files.js';
+import { isEnvFile } from '../../src/worker/host-files/classify.js';
+import { type EnvRun, judgeHostEnvFiles } from '../../src/worker/host-files/env-files.js';
 import type { HostFacts } from '../../src/worker/protocol.js';
-import { strategyFor } from '../../src/worker/record/layout.js';
-import { choosePlace, statePlaces } from '../../src/worker/record/state.js';
+import { strategyFor } from '../../src/worker/state/layout.js';
+import { choosePlace, statePlaces } from '../../src/worker/state/state-folder.js';
 import { supervisorOf } from '../../src/worker/supervisor/choice.js';
 import { portOf, withPort } from '../../src/worker/supervisor/entry.js';
 import { entryIn, noticesIn, type Pm2Entry, reloadLimit } from '../../src/worker/supervisor/pm2-client.js';
-import { wordsOf } from '../../src/worker/supervisor/pm2-config.js';
+import { argumentWords } from '../../src/worker/supervisor/pm2-config.js';
 import { startEnvironment } from '../../src/worker/supervisor/pm2-ecosystem.js';
 import { longerListenTimeout } from '../../src/worker/supervisor/pm2-restart.js';
 import { entryRefusals, entryTraps } from '../../src/worker/supervisor/pm2-traps.js';
@@ -341,8 +341,8 @@ describe('the first start', () => {
     assert.equal(unwrapped('npm start', { start: 'node x', prestart: 'prepare' }), 'npm start');
   });
   test('reads arguments as PM2 does', () => {
-    assert.deepEqual(wordsOf(`start --title "a b" 'c d'`), ['start', '--title', 'a b', 'c d']);
-    assert.deepEqual([wordsOf(['a b', 1]), wordsOf(undefined)], [['a b', '1'], []]);
+    assert.deepEqual(argumentWords(`start --title "a b" 'c d'`), ['start', '--title', 'a b', 'c d']);
+    assert.deepEqual([argumentWords(['a b', 1]), argumentWords(undefined)], [['a b', '1'], []]);
   });
   test('takes the block of an ecosystem file that is named after the environment, over env', () => {
     const app = {
@@ -438,11 +438,11 @@ describe('the host', () => {
       '2CAPTCHA_KEY=',
       'A: 1',
     ])
-      assert.equal(judgeEnvText(whole), undefined, whole);
-    assert.match(judgeEnvText('A=1\nB="x\nC=3')!, /quote that line 2 opens/);
-    assert.match(judgeEnvText('A=1\nHALF')!, /line 2 is not NAME=value/);
-    assert.match(judgeEnvText(' \n')!, /is empty/);
-    assert.match(judgeEnvText('A=\0')!, /NUL/);
+      assert.equal(checkEnvText(whole), undefined, whole);
+    assert.match(checkEnvText('A=1\nB="x\nC=3')!, /quote that line 2 opens/);
+    assert.match(checkEnvText('A=1\nHALF')!, /line 2 is not NAME=value/);
+    assert.match(checkEnvText(' \n')!, /is empty/);
+    assert.match(checkEnvText('A=\0')!, /NUL/);
   });
   test('samples are no environment files', () => {
     assert.deepEqual(
@@ -503,7 +503,7 @@ describe('the host', () => {
         deployRefusals: [],
         warnings: [],
       } as unknown as HostFacts;
-      judgeRoom(facts, '/var/www/app');
+      judgeFreeSpace(facts, '/var/www/app');
       const words = ({ message }: Problem): string => /\d+ \w+/.exec(message)![0];
       return `${facts.deployRefusals.map(words)} / ${facts.warnings.map(words)}`;
     };

@@ -17,10 +17,10 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { copyWithRights, giveRights } from '../../src/worker/host/rights.js';
+import { copyWithRights, giveRights } from '../../src/worker/host/permissions.js';
 import { openToolbox, type Toolbox } from '../../src/worker/host/toolbox.js';
 import { appVersion } from '../servers/fixture-app.js';
-import { anotherGroup, readableFor, STRANGER_ID } from '../servers/stranger.js';
+import { anotherGroup, readableFor, STRANGER_ID } from '../servers/other-user.js';
 import { ownNothingBeside, type Vps, withVps } from '../servers/vps.js';
 import { app, deployRequest, rollbackRequest, runWorker } from '../servers/worker.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { isAlive } from '../../src/worker/host/proc.js';
+import { isAlive } from '../../src/worker/host/processes.js';
 import type { DeployRequest, RunResult } from '../../src/worker/protocol.js';
 import { type AppFaults, appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';

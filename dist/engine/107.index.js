@@ -12,7 +12,7 @@ Object.defineProperty(exports, "__esModule", ({ value: true }));
 
 /***/ }),
 
-/***/ 344:
+/***/ 7963:
 /***/ (function(__unused_webpack_module, exports, __webpack_require__) {
 
 "use strict";
@@ -95,7 +95,7 @@ exports.parsePlPgSQLSync = parsePlPgSQLSync;
 exports.fingerprintSync = fingerprintSync;
 exports.normalizeSync = normalizeSync;
 exports.scanSync = scanSync;
-__exportStar(__webpack_require__(344), exports);
+__exportStar(__webpack_require__(7963), exports);
 class SqlError extends Error {
     sqlDetails;
     constructor(message, details) {

@@ -16,7 +16,7 @@ __webpack_require__.r(__webpack_exports__);
 /* harmony import */ var node_fs__WEBPACK_IMPORTED_MODULE_0___default = /*#__PURE__*/__webpack_require__.n(node_fs__WEBPACK_IMPORTED_MODULE_0__);
 /* harmony import */ var node_tls__WEBPACK_IMPORTED_MODULE_1__ = __webpack_require__(1692);
 /* harmony import */ var node_tls__WEBPACK_IMPORTED_MODULE_1___default = /*#__PURE__*/__webpack_require__.n(node_tls__WEBPACK_IMPORTED_MODULE_1__);
-/* harmony import */ var _base_verified_tls_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(1581);
+/* harmony import */ var _lib_verified_tls_js__WEBPACK_IMPORTED_MODULE_2__ = __webpack_require__(3435);
 
 
 
@@ -29,7 +29,7 @@ function tlsOptions(address, caCertificate) {
         return undefined;
     return {
         ca: [...trusted(), ...SUPABASE_ROOTS, ...(caCertificate === undefined ? [] : [caCertificate])],
-        ..._base_verified_tls_js__WEBPACK_IMPORTED_MODULE_2__/* .VERIFIED_TLS */ .r,
+        ..._lib_verified_tls_js__WEBPACK_IMPORTED_MODULE_2__/* .VERIFIED_TLS */ .r,
         // The driver leaves the name out where the host is an address, and Node would then check another name.
         checkServerIdentity: (_name, certificate) => node_tls__WEBPACK_IMPORTED_MODULE_1___default().checkServerIdentity(address.host, certificate),
     };

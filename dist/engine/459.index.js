@@ -12213,7 +12213,7 @@ module.exports = {
 
 
 const { kConstruct } = __webpack_require__(1519)
-const { urlEquals, getFieldValues } = __webpack_require__(8060)
+const { urlEquals, getFieldValues } = __webpack_require__(5679)
 const { kEnumerableProperty, isDisturbed } = __webpack_require__(586)
 const { webidl } = __webpack_require__(6083)
 const { Response, cloneResponse, fromInnerResponse } = __webpack_require__(9141)
@@ -13246,7 +13246,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 8060:
+/***/ 5679:
 /***/ ((module, __unused_webpack_exports, __webpack_require__) => {
 
 "use strict";

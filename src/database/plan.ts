@@ -1,19 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Problem } from '../base/report.js';
+import type { Problem } from '../lib/report.js';
 import { preflight } from './apply/preflight.js';
 import type { Database, DatabaseAccess } from './connection/connection.js';
-import { failureOf } from './connection/problem.js';
-import { reading } from './connection/reading.js';
-import { type Batch, makeBatches, type PlannedFile } from './files/batches.js';
-import { classify } from './files/classify.js';
-import { LATER } from './files/finding-rules.js';
-import { type Finding, findRisks } from './files/findings.js';
-import { readMigrationFiles } from './files/migration-files.js';
-import { whyAlone } from './files/non-transactional.js';
-import { PARTIAL_TABLE } from './history/bookmark.js';
-import { editedProblems } from './history/edited.js';
-import { type HistoryLook, lookAtHistory } from './history/migration-history.js';
+import { retryRead } from './connection/retry-read.js';
+import { failureOf } from './connection/sql-problem.js';
+import { PARTIAL_TABLE } from './history/deploy-tables.js';
+import { editedProblems } from './history/edited-files.js';
+import { type HistoryReport, readHistory } from './history/migration-history.js';
 import { type PartialMigration, standsUpTo } from './history/partial-migration.js';
 import {
   choosePending,
@@ -22,7 +16,13 @@ import {
   irreversible,
   type Pending,
   wrongMarkers,
-} from './history/pending.js';
+} from './history/pending-files.js';
+import { type Batch, makeBatches, type PlannedFile } from './migrations/batches.js';
+import { classify } from './migrations/classify.js';
+import { type LintFinding, lintFiles } from './migrations/lint.js';
+import { LATER } from './migrations/lint-rules.js';
+import { readMigrationFiles } from './migrations/migration-files.js';
+import { whyNonTransactional } from './migrations/non-transactional.js';
 import { loadParser } from './sql/parser.js';
 import { positionIn } from './sql/source-text.js';
 import { literal } from './sql/sql-text.js';
@@ -45,7 +45,7 @@ export interface DatabasePlan {
   /** A pending or deferred file deletes data. */
   destructive: boolean;
   /** The history that the plan was made from; undefined for a plan made from the files alone. */
-  look?: HistoryLook;
+  look?: HistoryReport;
 }
 
 /** What holds for the files themselves, whatever is applied. */
@@ -77,7 +77,7 @@ export async function planDatabase(
   const sending = { deadline: LOOK_DEADLINE, signal };
   // The files are read while the connection is made and the server looks.
   const [look, files] = await Promise.all([
-    reading(signal, () => lookAtHistory(database, sending)).catch((error) => {
+    retryRead(signal, () => readHistory(database, sending)).catch((error) => {
       throw failureOf(error, 'looking at the migration history');
     }),
     readMigrationFiles(workingDirectory, rules.migrationsDir),
@@ -151,7 +151,7 @@ async function planFor(
     }
   }
   const pending = planned.slice(0, chosen.pending.length);
-  const findings = findRisks(planned);
+  const findings = lintFiles(planned);
   const told = findings.filter((finding) => !finding.destructive || rules.destructiveChanges === 'warn');
   const refused = findings.filter((finding) => finding.destructive && rules.destructiveChanges === 'refuse');
   return {
@@ -174,7 +174,7 @@ async function planFor(
   };
 }
 
-function riskProblem(finding: Finding, refused: boolean): Problem {
+function riskProblem(finding: LintFinding, refused: boolean): Problem {
   const { rule, at, statement, lock, destructive, instead, waits } = finding;
   const what = destructive ? 'deletes data' : `locks its table (${lock}) while it runs`;
   // The marker is no advice to a file that waits already.
@@ -190,7 +190,7 @@ function riskProblem(finding: Finding, refused: boolean): Problem {
 }
 
 /** A file that was applied in part goes on behind that part, so the part must still be what was run. */
-function refuseEditedParts(plan: DatabasePlan, look: HistoryLook): void {
+function refuseEditedParts(plan: DatabasePlan, look: HistoryReport): void {
   for (const partial of look.partial) {
     const file = [...plan.pending, ...plan.deferred].find((each) => each.version === partial.version);
     if (!file) continue;
@@ -225,13 +225,13 @@ function refuseTransport({ pending, deferred, refusals }: DatabasePlan, { transp
 
 /** A statement outside a transaction runs in whichever session the pooler has: nothing can be set for it. */
 function lostSettings(file: PlannedFile): Problem[] {
-  return file.shape.segments.flatMap(({ alone, again, statements: [statement] }) => {
+  return file.shape.segments.flatMap(({ alone, sessionSetup: again, statements: [statement] }) => {
     const set = again[again.length - 1];
     if (!alone || !set || !statement) return [];
     const line = positionIn(file.file, file.source, set.from).line;
     return [
       {
-        message: `${whyAlone(statement)} cannot run in a transaction, and behind a transaction pooler what line ${line} sets does not hold for it`,
+        message: `${whyNonTransactional(statement)} cannot run in a transaction, and behind a transaction pooler what line ${line} sets does not hold for it`,
         at: positionIn(file.file, file.source, statement.from),
         next: 'Give the session pooler or direct URL in database-url (port 5432). Or put the statement into a file of its own, with names that are qualified (schema.table).',
       },

@@ -1,29 +1,29 @@
-import type { DatabaseAddress, DatabaseConnection } from '../base/database-address.js';
-import { given } from '../base/given.js';
-import { Failure, type Problem } from '../base/report.js';
-import { STILL_INSIDE } from './apply/explicit.js';
+import type { DatabaseAddress, DatabaseConnection } from '../lib/database-address.js';
+import { definedOnly } from '../lib/defined-only.js';
+import { Failure, type Problem } from '../lib/report.js';
+import { STILL_INSIDE } from './apply/explicit-transaction.js';
 import { placedProblem } from './apply/file-error.js';
-import { type ApplyRules, LEAVE_NOTHING, opening } from './apply/unit.js';
+import { type ApplyRules, LEAVE_NOTHING, openTransaction } from './apply/migration-statement.js';
 import type { Database, DatabaseAccess } from './connection/connection.js';
 import { openDatabase } from './connection/open.js';
-import { failureOf } from './connection/problem.js';
 import { SqlError } from './connection/sql-error.js';
-import { titleOf } from './files/batches.js';
-import { classify } from './files/classify.js';
-import { forOneTransaction } from './files/down-files.js';
-import { type MigrationFile, readMigrationFiles } from './files/migration-files.js';
-import type { DeployRun } from './history/bookmark.js';
-import { CODES } from './history/codes.js';
+import { failureOf } from './connection/sql-problem.js';
+import type { DeployRun } from './history/deploy-tables.js';
+import { CODES } from './history/error-codes.js';
+import { titleOf } from './migrations/batches.js';
+import { classify } from './migrations/classify.js';
+import { forOneTransaction } from './migrations/down-files.js';
+import { type MigrationFile, readMigrationFiles } from './migrations/migration-files.js';
 import type { DatabasePlan } from './plan.js';
+import type { DeployCheck } from './schema/deploy-check.js';
 import {
   compareObjects,
   describeDifference,
-  type Fingerprint,
   fingerprintQuery,
-  isSame,
+  isSameSchema,
   readFingerprint,
+  type SchemaFingerprint,
 } from './schema/fingerprint.js';
-import type { Judgement } from './schema/judgement.js';
 import { loadParser, type Parse } from './sql/parser.js';
 import { blank } from './sql/source-text.js';
 import { dollarQuote } from './sql/sql-text.js';
@@ -68,9 +68,9 @@ export async function proveReversible(
   { log, signal }: Pick<DatabaseAccess, 'log' | 'signal'>,
   setting: ProofSetting,
   plan: DatabasePlan,
-): Promise<Judgement> {
+): Promise<DeployCheck> {
   const { connection, shadow } = setting;
-  const calm = (detail: string): Judgement => ({ detail, refusals: [], warnings: [] });
+  const calm = (detail: string): DeployCheck => ({ detail, refusals: [], warnings: [] });
   refuseSameDatabase(setting);
   const { files } = await readMigrationFiles(setting.workingDirectory, setting.migrationsDir);
   const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
@@ -130,36 +130,36 @@ function refuseSameDatabase({ connection, shadow }: ProofSetting): void {
     });
 }
 
-interface Stage {
+interface ShadowStage {
   database: Database;
   signal: AbortSignal;
   parse: Parse;
 }
 
 async function prove(
-  stage: Stage,
+  stage: ShadowStage,
   setting: ProofSetting,
   base: readonly MigrationFile[],
   proven: readonly MigrationFile[],
 ): Promise<Problem[]> {
   const sending = { deadline: FILE_DEADLINE, signal: stage.signal };
   try {
-    await stage.database.send(`begin;\n${opening(contextOf(setting))}`, sending);
-    for (const file of base) await run(stage, file, file.source);
-    const states = [await look(stage)];
+    await stage.database.send(`begin;\n${openTransaction(contextOf(setting))}`, sending);
+    for (const file of base) await runOnShadow(stage, file, file.source);
+    const states = [await readSchema(stage)];
     for (const file of proven) {
-      await run(stage, file, file.source);
-      states.push(await look(stage));
+      await runOnShadow(stage, file, file.source);
+      states.push(await readSchema(stage));
     }
     const problems: Problem[] = [];
     for (let index = proven.length - 1; index >= 0 && problems.length === 0; index--) {
       const file = proven[index]!;
-      await run(stage, { ...file, file: file.down!.file }, file.down!.source);
-      problems.push(...leftBehind(file, states[index]!, await look(stage)));
+      await runOnShadow(stage, { ...file, file: file.down!.file }, file.down!.source);
+      problems.push(...leftoverProblem(file, states[index]!, await readSchema(stage)));
     }
     if (problems.length > 0) return problems;
-    for (const file of proven) await run(stage, file, file.source);
-    return leftBehind(proven.at(-1)!, states.at(-1)!, await look(stage), 'a second up');
+    for (const file of proven) await runOnShadow(stage, file, file.source);
+    return leftoverProblem(proven.at(-1)!, states.at(-1)!, await readSchema(stage), 'a second up');
   } catch (error) {
     if (error instanceof Failure) return error.problems;
     if (error instanceof SqlError && error.code === CODES.changed)
@@ -178,7 +178,7 @@ async function prove(
 }
 
 /** The scratch database has a history of its own kind: none, so nothing is expected in it. */
-function contextOf({ run, rules }: ProofSetting): Parameters<typeof opening>[0] {
+function contextOf({ run, rules }: ProofSetting): Parameters<typeof openTransaction>[0] {
   return {
     run,
     environment: undefined,
@@ -191,7 +191,7 @@ function contextOf({ run, rules }: ProofSetting): Parameters<typeof opening>[0] 
 }
 
 /** Runs a file as it stands inside the open transaction; what no transaction can hold is left out. */
-async function run(stage: Stage, file: MigrationFile, text: string): Promise<void> {
+async function runOnShadow(stage: ShadowStage, file: MigrationFile, text: string): Promise<void> {
   const shape = classify(file.file, text, stage.parse);
   if (shape.problems.length > 0) throw new Failure(shape.problems);
   const prepared = forOneTransaction(shape);
@@ -205,14 +205,14 @@ async function run(stage: Stage, file: MigrationFile, text: string): Promise<voi
       statement: { from: 0, to: source.length },
       message,
       start: STILL_INSIDE.length,
-      ...given({ position: error.position }),
+      ...definedOnly({ position: error.position }),
     };
     const problem = placedProblem({ ...file, source: text, shape }, error, place);
     throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
   }
 }
 
-async function look(stage: Stage): Promise<Fingerprint> {
+async function readSchema(stage: ShadowStage): Promise<SchemaFingerprint> {
   const results = await stage.database.send(`${STILL_INSIDE}${fingerprintQuery()} reset all;`, {
     deadline: FILE_DEADLINE,
     signal: stage.signal,
@@ -220,14 +220,14 @@ async function look(stage: Stage): Promise<Fingerprint> {
   return readFingerprint(results);
 }
 
-function leftBehind(
+function leftoverProblem(
   file: MigrationFile,
-  wanted: Fingerprint,
-  found: Fingerprint,
+  wanted: SchemaFingerprint,
+  found: SchemaFingerprint,
   what = 'its down file',
 ): Problem[] {
   const difference = compareObjects(wanted.objects, found.objects);
-  if (isSame(difference)) return [];
+  if (isSameSchema(difference)) return [];
   const down = file.down?.file ?? file.file;
   return [
     {

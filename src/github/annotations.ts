@@ -1,10 +1,10 @@
 import type { AnnotationProperties } from '@actions/core';
-import { capital } from '../base/capital.js';
-import { given } from '../base/given.js';
-import { exitCodeOf } from '../base/outputs.js';
-import { type Problem, problemKey, type Report } from '../base/report.js';
-import { outcomeText } from '../base/voice.js';
-import { fromWorkspace, type Places } from './places.js';
+import { capitalize } from '../lib/capitalize.js';
+import { definedOnly } from '../lib/defined-only.js';
+import { type Problem, problemKey, type Report } from '../lib/report.js';
+import { outcomeText } from '../report/log-format.js';
+import { exitCodeOf } from '../report/outputs.js';
+import { type FilePlaces, fromWorkspace } from '../report/summary/file-places.js';
 
 /** GitHub keeps ten per level and step, and drops the rest silently. */
 const MOST = 10;
@@ -22,14 +22,14 @@ export interface Annotation {
  * What is shown beside the files of a pull request and on top of the run: how it ended, then what went wrong,
  * then the warnings; ten at most, and the last one tells how many more the log has.
  */
-export function annotationsOf(report: Report, places: Places): Annotation[] {
+export function annotationsOf(report: Report, places: FilePlaces): Annotation[] {
   const failed = exitCodeOf(report) !== 0;
   const [cause] = report.problems;
   const all: Annotation[] = [];
   if (failed) {
     const why = cause === undefined ? '' : `: ${cause.message}`;
     const { next } = report;
-    const how = { message: `${capital(outcomeText(report))}${why}`, ...given({ next }) };
+    const how = { message: `${capitalize(outcomeText(report))}${why}`, ...definedOnly({ next }) };
     all.push(annotation('failed', how, places));
   }
   // What to do is told with the cause. Where the cause itself has other advice, that is told as well.
@@ -54,7 +54,7 @@ export function annotationsOf(report: Report, places: Places): Annotation[] {
   ];
 }
 
-function annotation(level: Annotation['level'], problem: Problem, places: Places): Annotation {
+function annotation(level: Annotation['level'], problem: Problem, places: FilePlaces): Annotation {
   const code = problem.code === undefined ? '' : ` (${problem.code})`;
   const next = problem.next === undefined ? '' : `\n${problem.next}`;
   const message = `${problem.message}${code}${next}`;

@@ -1,9 +1,9 @@
-import { beginningOf } from '../base/cut-text.js';
-import type { Log } from '../base/log.js';
-import { messageOf, type Problem } from '../base/report.js';
-import { retry } from '../base/retry.js';
-import type { Secret } from '../base/secret.js';
-import type { Run } from '../settings/settings.js';
+import type { Run } from '../inputs/settings.js';
+import { textStart } from '../lib/cut-text.js';
+import type { Log } from '../lib/log.js';
+import { messageOf, type Problem } from '../lib/report.js';
+import { retry } from '../lib/retry.js';
+import type { Secret } from '../lib/secret.js';
 
 type Octokit = ReturnType<typeof import('@actions/github').getOctokit>;
 
@@ -26,7 +26,7 @@ export interface ApiOptions {
 }
 
 /** What is being done, and what the token needs for it; both appear in the warning. */
-export interface Errand {
+export interface ApiCall {
   readonly what: string;
   readonly permission: string;
 }
@@ -40,13 +40,13 @@ const DEADLINE = 15_000;
  */
 export async function withApi<T>(
   options: ApiOptions,
-  errand: Errand,
+  call: ApiCall,
   work: (api: Api) => Promise<T>,
 ): Promise<T | undefined> {
   const { run, token, log } = options;
   const [owner, repo] = run.repository?.split('/') ?? [];
   if (token === undefined || !owner || !repo) {
-    const message = `${errand.what}: ${token === undefined ? 'github-token is empty' : 'GITHUB_REPOSITORY is not set'}`;
+    const message = `${call.what}: ${token === undefined ? 'github-token is empty' : 'GITHUB_REPOSITORY is not set'}`;
     log({ kind: 'warning', problem: { message } });
     return undefined;
   }
@@ -71,9 +71,9 @@ export async function withApi<T>(
     log({
       kind: 'warning',
       problem: {
-        ...apiProblem(error, errand),
+        ...apiProblem(error, call),
         ...(signal.aborted
-          ? { message: `${errand.what}: GitHub did not answer within ${deadline / 1_000} s` }
+          ? { message: `${call.what}: GitHub did not answer within ${deadline / 1_000} s` }
           : {}),
       },
     });
@@ -82,11 +82,11 @@ export async function withApi<T>(
 }
 
 /** An error of the API in words. */
-function apiProblem(error: unknown, { what, permission }: Errand): Problem {
+function apiProblem(error: unknown, { what, permission }: ApiCall): Problem {
   const status = statusOf(error);
   return {
     // Without the link to the documentation at its end.
-    message: `${what}: ${beginningOf(messageOf(error).split(' - https://')[0]!, 500)}`,
+    message: `${what}: ${textStart(messageOf(error).split(' - https://')[0]!, 500)}`,
     ...(status === undefined ? {} : { code: String(status) }),
     ...(status === 403 && !isRateLimit(error)
       ? { next: `Give the job the permission "${permission}".` }

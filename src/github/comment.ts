@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { Report } from '../base/report.js';
-import type { Settings } from '../settings/settings.js';
+import type { Settings } from '../inputs/settings.js';
+import type { Report } from '../lib/report.js';
+import { type FilePlaces, fromWorkspace } from '../report/summary/file-places.js';
+import { inlineCode, markdownLink } from '../report/summary/markdown.js';
+import { summaryOf } from '../report/summary/summary.js';
+import { commitLink } from '../report/summary/tables.js';
 import { type Api, type ApiOptions, withApi } from './api.js';
-import { code, link } from './markdown.js';
-import { fromWorkspace, type Places } from './places.js';
-import { summaryOf } from './summary.js';
-import { commit } from './summary-tables.js';
 
 /** GitHub takes no longer comment. Characters. */
 const COMMENT_LIMIT = 65_000;
@@ -30,21 +30,21 @@ export async function commentPlan(
   options: ApiOptions,
   settings: Settings,
   report: Report,
-  places: Places,
+  places: FilePlaces,
 ): Promise<void> {
-  const around = { run: settings.run, places, origin: originOf(settings, places) };
+  const around = { run: settings.run, places, origin: commentOrigin(settings, places) };
   await updateComment(options, settings, places, summaryOf(report, around, COMMENT_LIMIT));
 }
 
 /** Which application, commit and run a comment is about, as Markdown: it stays when the next commit comes. */
-function originOf({ run, vps }: Settings, places: Places): string {
+function commentOrigin({ run, vps }: Settings, places: FilePlaces): string {
   const project = fromWorkspace('.', places);
   const sha = run.pullRequestHead ?? run.sha;
   return [
-    ...(project === '' ? [] : [code(project)]),
-    ...(vps === undefined ? [] : [code(vps.appName)]),
-    ...(sha === undefined ? [] : [`commit ${commit(sha, run)}`]),
-    `run ${link(run.id, run.url)}, attempt ${run.attempt}`,
+    ...(project === '' ? [] : [inlineCode(project)]),
+    ...(vps === undefined ? [] : [inlineCode(vps.appName)]),
+    ...(sha === undefined ? [] : [`commit ${commitLink(sha, run)}`]),
+    `run ${markdownLink(run.id, run.url)}, attempt ${run.attempt}`,
   ].join(' · ');
 }
 
@@ -52,7 +52,7 @@ function originOf({ run, vps }: Settings, places: Places): string {
 export async function updateComment(
   options: ApiOptions,
   settings: Settings,
-  places: Places,
+  places: FilePlaces,
   markdown: string,
 ): Promise<void> {
   const issue_number = settings.run.pullRequest!;

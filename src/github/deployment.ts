@@ -1,7 +1,7 @@
-import { given } from '../base/given.js';
-import type { Outcome, Report } from '../base/report.js';
-import type { Settings } from '../settings/settings.js';
-import { type ApiOptions, type Errand, withApi } from './api.js';
+import type { Settings } from '../inputs/settings.js';
+import { definedOnly } from '../lib/defined-only.js';
+import type { Outcome, Report } from '../lib/report.js';
+import { type ApiCall, type ApiOptions, withApi } from './api.js';
 
 type State = 'in_progress' | 'success' | 'failure' | 'error' | 'inactive';
 
@@ -24,7 +24,7 @@ export async function openDeployment(
   settings: Settings,
   ref = settings.vps?.ref ?? settings.run.sha,
 ): Promise<string | undefined> {
-  const errand: Errand = { what: 'GitHub Deployment not created', permission: PERMISSION };
+  const errand: ApiCall = { what: 'GitHub Deployment not created', permission: PERMISSION };
   if (ref === undefined) {
     options.log({ kind: 'warning', problem: { message: `${errand.what}: there is no commit to name` } });
     return undefined;
@@ -34,7 +34,7 @@ export async function openDeployment(
       owner,
       repo,
       ref,
-      environment: environmentOf(settings),
+      environment: githubEnvironment(settings),
       description: `muva-deploy ${settings.mode}`,
       auto_merge: false,
       // The job itself is one of the commit's checks and still running: waiting for it would never end.
@@ -74,7 +74,7 @@ export async function closeDeployment(
 async function retireOthers(options: ApiOptions, settings: Settings, id: string): Promise<void> {
   const errand = { what: 'Earlier GitHub Deployments not marked inactive', permission: PERMISSION };
   await withApi(options, errand, async ({ rest, owner, repo }) => {
-    const environment = environmentOf(settings);
+    const environment = githubEnvironment(settings);
     const { data } = await rest.repos.listDeployments({ owner, repo, environment, per_page: 20 });
     for (const { id: deployment_id, production_environment } of data) {
       if (!production_environment || String(deployment_id) === id) continue;
@@ -86,7 +86,7 @@ async function retireOthers(options: ApiOptions, settings: Settings, id: string)
   });
 }
 
-function environmentOf({ environment }: Settings): string {
+function githubEnvironment({ environment }: Settings): string {
   return environment ?? 'production';
 }
 
@@ -105,7 +105,7 @@ async function setStatus(
       deployment_id: Number(id),
       state,
       description,
-      ...given({ log_url: settings.run.url, environment_url: settings.health.url }),
+      ...definedOnly({ log_url: settings.run.url, environment_url: settings.health.url }),
     }),
   );
 }

@@ -1,13 +1,13 @@
 import type { DeployRequest } from './protocol.js';
-import type { RunFolder } from './record/run-folder.js';
-import type { Teller } from './teller.js';
+import type { Reporter } from './run/reporter.js';
+import type { RunFolder } from './state/run-folder.js';
 
 /** What every part of one deploy on this host works with. */
 export interface DeployContext {
   request: DeployRequest;
   env: NodeJS.ProcessEnv;
   folder: RunFolder;
-  teller: Teller;
+  reporter: Reporter;
   /** Fires on cancel and when the time is over, both only before the cutover. */
   signal: AbortSignal;
   /** Called once everything is prepared: waiting for the others is not counted as time of this deploy. */

@@ -1,13 +1,11 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { given } from '../base/given.js';
-import { type Problem, problemsOf } from '../base/report.js';
-import { KEY_LENGTH } from '../base/seal.js';
-import { cancelSession, followRun, signal } from './follow.js';
+import { definedOnly } from '../lib/defined-only.js';
+import { type Problem, problemsOf } from '../lib/report.js';
+import { KEY_LENGTH } from '../lib/seal.js';
 import { isFolder } from './host/files.js';
 import { TokenNeeded } from './host/git.js';
-import { askLoopback, countedIn } from './host/health.js';
-import { inspect } from './inspect.js';
-import { longRun } from './long-run.js';
+import { askLoopback, countedIn } from './host/loopback-health.js';
+import { readHostState } from './host-state/host-state.js';
 import {
   type InspectRequest,
   LINE_MARK,
@@ -15,12 +13,14 @@ import {
   type WorkerLine,
   type WorkerRequest,
 } from './protocol.js';
-import { survey } from './survey/survey.js';
+import { cancelSession, signal, streamRunEvents } from './run/follow.js';
+import { inspect } from './run/inspect.js';
+import { longRun } from './run/long-run.js';
 
 /** Exit code where the request could not be carried out and a line of kind `refused` says why. */
 const REFUSED = 3;
 
-function say(line: WorkerLine): void {
+function printAnswer(line: WorkerLine): void {
   process.stdout.write(`${LINE_MARK}${JSON.stringify(line)}\n`);
 }
 
@@ -52,16 +52,16 @@ async function main(): Promise<void> {
   const home = env.HOME ?? '/';
   switch (request.command) {
     case 'inspect':
-      return say(await lookAtHost(request, env));
+      return printAnswer(await lookAtHost(request, env));
     case 'probe':
       return probe(request, env);
     case 'follow':
-      return followRun(request, home, say);
+      return streamRunEvents(request, home, printAnswer);
     case 'go':
     case 'cancel':
-      return say(signal(request, home));
+      return printAnswer(signal(request, home));
     case 'cancel-session':
-      return say(cancelSession(request, home));
+      return printAnswer(cancelSession(request, home));
     default:
       if (key.length === 0) throw new Error('a deploy or rollback runs detached, with a key of its own');
       await longRun(request, key, env);
@@ -80,7 +80,7 @@ async function lookAtHost(request: InspectRequest, env: NodeJS.ProcessEnv): Prom
 }
 
 async function probe(request: ProbeRequest, env: NodeJS.ProcessEnv): Promise<void> {
-  const { facts, state } = await survey(request.app, env);
+  const { facts, state } = await readHostState(request.app, env);
   if (facts.port === undefined) return refuse(facts.refusals);
   const asked = await askLoopback({
     port: facts.port,
@@ -88,14 +88,14 @@ async function probe(request: ProbeRequest, env: NodeJS.ProcessEnv): Promise<voi
     health:
       request.counted && isFolder(state.path) ? countedIn(state.requests, request.health) : request.health,
     expectVersion: true,
-    ...given({ version: facts.liveSha }),
+    ...definedOnly({ version: facts.liveSha }),
     signal: new AbortController().signal,
   });
-  say({ kind: 'probed', health: asked.facts, healthy: asked.healthy });
+  printAnswer({ kind: 'probed', health: asked.facts, healthy: asked.healthy });
 }
 
 function refuse(problems: Problem[]): void {
-  say({ kind: 'refused', problems });
+  printAnswer({ kind: 'refused', problems });
   process.exitCode = REFUSED;
 }
 

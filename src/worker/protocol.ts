@@ -1,6 +1,6 @@
-import type { WorkEvent } from '../base/log.js';
-import type { HealthFact, Problem } from '../base/report.js';
-import type { RequestBudget } from '../base/request-budget.js';
+import type { WorkEvent } from '../lib/log.js';
+import type { HealthFact, Problem } from '../lib/report.js';
+import type { RequestBudget } from '../lib/request-budget.js';
 
 /**
  * What the action and the worker say to each other. The worker is a bundle of its own that runs on the VPS.
@@ -292,9 +292,9 @@ export interface RunResult {
 
 /**
  * What a rollback would do on a host. `runs`: the workflow runs that it takes back, or that are ahead of what is live
- * already. `forward`: the release came after the live one, so it is no way back.
+ * already. `forward`: the release came after the live one, so it is no rollback target.
  */
-export type WayBack =
+export type HostRollbackTarget =
   | { kind: 'go'; to: { sha: string; release: string }; forward: boolean; runs: string[] }
   | { kind: 'nothing'; why: string; runs: string[]; overtakenBy?: string }
   | { kind: 'refused'; problem: Problem };
@@ -319,7 +319,7 @@ export interface HostFacts {
   /** The commit asked about is older than the live one and never was live: a newer run came first. */
   newerIsLive?: true;
   /** The answer to `undo`. */
-  wayBack?: WayBack;
+  wayBack?: HostRollbackTarget;
   shaOnRemote?: boolean;
   dirtyFiles: string[];
   freeBytes: number;

@@ -1,9 +1,9 @@
-import type { SourcePosition } from '../../base/report.js';
-import { jsonField } from '../connection/answer.js';
+import type { SourcePosition } from '../../lib/report.js';
 import type { Database } from '../connection/connection.js';
-import type { PlannedFile } from '../files/batches.js';
-import { conflicts, type LockMode, lockOf } from '../files/lock-modes.js';
-import { HISTORY_TABLE } from '../history/bookmark.js';
+import { jsonField } from '../connection/results.js';
+import { HISTORY_TABLE } from '../history/deploy-tables.js';
+import type { PlannedFile } from '../migrations/batches.js';
+import { conflicts, type LockMode, lockOf } from '../migrations/lock-modes.js';
 import { positionIn } from '../sql/source-text.js';
 import { afterToken } from '../sql/sql-lexer.js';
 

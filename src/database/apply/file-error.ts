@@ -1,11 +1,11 @@
-import { given } from '../../base/given.js';
-import type { Problem, SourcePosition } from '../../base/report.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import type { Problem, SourcePosition } from '../../lib/report.js';
 import type { SqlError } from '../connection/sql-error.js';
-import type { PlannedFile } from '../files/batches.js';
-import { CODES } from '../history/codes.js';
-import { indexOfCodePoint, isWithin, positionIn } from '../sql/source-text.js';
+import { CODES } from '../history/error-codes.js';
+import type { PlannedFile } from '../migrations/batches.js';
+import { indexOfCodePoint, isPositionWithin, positionIn } from '../sql/source-text.js';
 import { afterToken, skipBlanks } from '../sql/sql-lexer.js';
-import type { StatementLine } from './unit.js';
+import type { StatementLine } from './migration-statement.js';
 
 /** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
 export function fileProblem(
@@ -23,7 +23,7 @@ export function fileProblem(
 }
 
 /** Where in a file an error came from, for files that are sent as they stand. */
-export interface Place {
+export interface ErrorPlace {
   statement: { from: number; to: number };
   /** The message, the error's position in it, and where the statement starts in it. */
   message?: string;
@@ -32,7 +32,7 @@ export interface Place {
 }
 
 /** The same for a file whose statements stood in the message themselves. */
-export function placedProblem(file: PlannedFile, error: SqlError, place: Place | undefined): Problem {
+export function placedProblem(file: PlannedFile, error: SqlError, place: ErrorPlace | undefined): Problem {
   if (!place) return worded(file, error, undefined);
   const { statement, message = '', position, start = 0 } = place;
   const text = file.shape.source.slice(statement.from, statement.to);
@@ -45,12 +45,12 @@ export function placedProblem(file: PlannedFile, error: SqlError, place: Place |
 }
 
 function worded(file: PlannedFile, error: SqlError, at: SourcePosition | undefined): Problem {
-  const next = nextAction(error);
+  const next = nextActionOfError(error);
   return {
     message: withoutRowData(error, file.source),
     code: error.code,
-    ...given({ at }),
-    ...given({ next }),
+    ...definedOnly({ at }),
+    ...definedOnly({ next }),
   };
 }
 
@@ -63,7 +63,7 @@ function offsetIn(text: string, { internalQuery, internalPosition = 1 }: SqlErro
   const at = text.indexOf(internalQuery);
   const once = at !== -1 && text.indexOf(internalQuery, at + 1) === -1;
   const inside = indexOfCodePoint(internalQuery, internalPosition);
-  return once && isWithin(internalQuery, internalPosition) ? at + inside : undefined;
+  return once && isPositionWithin(internalQuery, internalPosition) ? at + inside : undefined;
 }
 
 /**
@@ -127,7 +127,7 @@ function bodyLines(where = ''): number[] {
 }
 
 /** Which of several units an error came from, where no notice told: their lines are distinct then. */
-export function unitOf(
+export function statementOfError(
   units: readonly { lines: readonly StatementLine[] }[],
   error: SqlError,
 ): number | undefined {
@@ -175,7 +175,7 @@ const NEXT: Readonly<Record<string, string>> = {
   [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
 };
 
-function nextAction(error: SqlError): string | undefined {
+function nextActionOfError(error: SqlError): string | undefined {
   const own = NEXT[error.code];
   if (own !== undefined) return own;
   if (error.code.startsWith('58'))

@@ -1,4 +1,4 @@
-import { CODES } from '../history/codes.js';
+import { CODES } from '../history/error-codes.js';
 import { afterToken, skipBlanks } from '../sql/sql-lexer.js';
 import { dollarQuote } from '../sql/sql-text.js';
 

@@ -1,17 +1,17 @@
-import { Cancelled, Failure, type Problem } from '../../base/report.js';
+import { Cancelled, Failure, type Problem } from '../../lib/report.js';
 import type { DatabaseAccess } from '../connection/connection.js';
-import { databaseProblem } from '../connection/problem.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
-import type { PlannedFile } from '../files/batches.js';
-import { HISTORY_TABLE, LEASE_TABLE, PARTIAL_TABLE } from '../history/bookmark.js';
-import { CODES } from '../history/codes.js';
+import { databaseProblem } from '../connection/sql-problem.js';
+import { HISTORY_TABLE, LEASE_TABLE, PARTIAL_TABLE } from '../history/deploy-tables.js';
+import { CODES } from '../history/error-codes.js';
 import { PARTIAL_JSON, type PartialMigration } from '../history/partial-migration.js';
+import type { PlannedFile } from '../migrations/batches.js';
 import { dollarQuote, literal } from '../sql/sql-text.js';
-import type { BatchOutcome } from './apply.js';
 import { WAITED_FOR_HISTORY } from './blockers.js';
-import { type BatchContext, GRACE, noteReader } from './sent.js';
-import { tryAgain } from './try-again.js';
-import { opening } from './unit.js';
+import { ANSWER_GRACE, type BatchContext, noteReader } from './delivery.js';
+import type { BatchOutcome } from './implicit-transaction.js';
+import { openTransaction } from './migration-statement.js';
+import { retryBusy } from './retry-busy.js';
 import { waitForLock } from './wait-for-lock.js';
 
 /** The lease outlives the longest statement by this much. */
@@ -31,16 +31,16 @@ export interface PartsRun {
  * Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. `partial`: what is
  * recorded of the file, as it was planned from.
  */
-export async function begin(
+export async function beginParts(
   run: PartsRun,
   partial: PartialMigration | undefined,
 ): Promise<BatchOutcome | undefined> {
   const { tools, context, holder } = run;
-  const text = `${opening({ ...context, holder, marker: '' })}\n${standsAsPlanned(run, partial)}\n${takeLease(run)}`;
+  const text = `${openTransaction({ ...context, holder, marker: '' })}\n${standsAsPlanned(run, partial)}\n${takeLease(run)}`;
   for (let attempt = 1; ; attempt++) {
     try {
       await tools.database.send(text, {
-        deadline: GRACE + context.rules.lockTimeout,
+        deadline: ANSWER_GRACE + context.rules.lockTimeout,
         signal: tools.signal,
         onNotice: noteReader(context),
       });
@@ -57,7 +57,7 @@ export async function begin(
         const over =
           errorMeaning(error) === 'stop'
             ? problem
-            : await tryAgain(tools, attempt, problem, WAITED_FOR_HISTORY);
+            : await retryBusy(tools, attempt, problem, WAITED_FOR_HISTORY);
         if (over !== 'again') return { kind: 'failed', problem: over, at: 0, times: [] };
       }
     }

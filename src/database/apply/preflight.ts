@@ -1,10 +1,10 @@
-import type { Problem } from '../../base/report.js';
+import type { Problem } from '../../lib/report.js';
 import type { Database, SendOptions } from '../connection/connection.js';
-import { sqlProblem } from '../connection/problem.js';
-import { reading } from '../connection/reading.js';
+import { retryRead } from '../connection/retry-read.js';
 import { SqlError } from '../connection/sql-error.js';
-import type { PlannedFile } from '../files/batches.js';
-import { CODES } from '../history/codes.js';
+import { sqlProblem } from '../connection/sql-problem.js';
+import { CODES } from '../history/error-codes.js';
+import type { PlannedFile } from '../migrations/batches.js';
 import { indexOfCodePoint, positionIn } from '../sql/source-text.js';
 
 const PREFIX = `do $muva$begin raise exception using errcode = '${CODES.parsed}'; end$muva$;\n`;
@@ -42,7 +42,7 @@ async function parseAtServer(
 ): Promise<{ file: PlannedFile; problem: Problem } | undefined> {
   const message = PREFIX + files.map((file) => file.shape.source).join(BETWEEN);
   try {
-    await reading(options.signal, () => database.send(message, options));
+    await retryRead(options.signal, () => database.send(message, options));
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     if (error.code === CODES.parsed) return undefined;

@@ -1,15 +1,15 @@
-import { Failure } from '../../base/report.js';
-import { pause } from '../../base/retry.js';
-import { jsonField } from '../connection/answer.js';
+import { Failure } from '../../lib/report.js';
+import { pause } from '../../lib/retry.js';
 import type { DatabaseAccess } from '../connection/connection.js';
-import { reading } from '../connection/reading.js';
-import { LEASE_HELD, LEASE_TABLE, LOCK_KEY, READS_TABLES } from '../history/bookmark.js';
+import { jsonField } from '../connection/results.js';
+import { retryRead } from '../connection/retry-read.js';
+import { LEASE_HELD, LEASE_TABLE, LOCK_KEY, READS_TABLES } from '../history/deploy-tables.js';
 import { literal } from '../sql/sql-text.js';
 
 /** Who a session is: what it says in the comment at the head of its message. */
 const LABEL = `substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/')`;
 
-interface Holder {
+interface DatabaseLockHolder {
   /** Null for a lease that was taken through a transaction pooler. */
   pid: number | null;
   label: string | null;
@@ -51,8 +51,8 @@ export async function waitForLock({ database, log, signal }: DatabaseAccess, wit
   const until = performance.now() + within;
   let told = '';
   for (;;) {
-    const results = await reading(signal, () => database.send(LOOK, { deadline: 15_000, signal }));
-    const look = jsonField<{ free: boolean; holder: Holder | null }>(results, 'look');
+    const results = await retryRead(signal, () => database.send(LOOK, { deadline: 15_000, signal }));
+    const look = jsonField<{ free: boolean; holder: DatabaseLockHolder | null }>(results, 'look');
     if (!look) throw new Error('the look at the lock gave no row');
     if (look.free) return;
     const who = look.holder ? describe(look.holder) : 'another run';
@@ -68,14 +68,14 @@ export async function waitForLock({ database, log, signal }: DatabaseAccess, wit
 }
 
 /** For a run that is dead. A lease that was taken through a transaction pooler has no session to end. */
-function howToFree(holder: Holder | null): string {
+function howToFree(holder: DatabaseLockHolder | null): string {
   if (holder?.pid) return ` Where it is dead: select pg_terminate_backend(${holder.pid});`;
   return holder?.lease === undefined
     ? ''
     : ` Where it is dead: delete from ${LEASE_TABLE} where holder = ${literal(holder.lease)};`;
 }
 
-function describe({ pid, label, user, state, seconds }: Holder): string {
+function describe({ pid, label, user, state, seconds }: DatabaseLockHolder): string {
   const name = label?.trim() ? label.trim() : `a session of ${user ?? 'another role'}`;
   const idle = state?.startsWith('idle in') ? ` for ${seconds} s` : '';
   return pid === null ? name : `${name} (pid ${pid}, ${state ?? 'ended'}${idle})`;

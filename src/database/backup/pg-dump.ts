@@ -4,12 +4,12 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
-import { endOf } from '../../base/cut-text.js';
-import type { DatabaseAddress } from '../../base/database-address.js';
-import { given } from '../../base/given.js';
-import { Cancelled, Failure, type Problem } from '../../base/report.js';
-import { whenAborted } from '../../base/when-aborted.js';
-import { runProgram, startProgram } from '../../programs.js';
+import { textEnd } from '../../lib/cut-text.js';
+import type { DatabaseAddress } from '../../lib/database-address.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { runProgram, startProgram } from '../../lib/local-programs.js';
+import { Cancelled, Failure, type Problem } from '../../lib/report.js';
+import { whenAborted } from '../../lib/when-aborted.js';
 import type { Transport } from '../connection/connection.js';
 
 /** A pg_dump on this machine. */
@@ -57,12 +57,12 @@ export async function findPgDumps(path = process.env.PATH ?? ''): Promise<PgDump
   const folders = new Set([...path.split(':').filter((folder) => folder.startsWith('/')), ...versions]);
   const candidates = [...folders].map((folder) => join(folder, 'pg_dump')).filter((file) => existsSync(file));
   const asked = await Promise.all(
-    candidates.map(async (file) => ({ path: file, major: await askVersion(file) })),
+    candidates.map(async (file) => ({ path: file, major: await askPgDumpVersion(file) })),
   );
   return asked.filter((found): found is PgDump => found.major !== undefined);
 }
 
-async function askVersion(file: string): Promise<number | undefined> {
+async function askPgDumpVersion(file: string): Promise<number | undefined> {
   const ended = await runProgram([file, '--version'], { timeout: 10_000 }).catch(() => undefined);
   return ended && majorOf(ended.stdout);
 }
@@ -159,7 +159,7 @@ async function dumpEnvironment(
     PGPASSWORD: address.password.reveal(),
     PGCONNECT_TIMEOUT: '15',
     PGGSSENCMODE: 'disable',
-    ...given({ PGOPTIONS: address.options, PGAPPNAME: address.applicationName }),
+    ...definedOnly({ PGOPTIONS: address.options, PGAPPNAME: address.applicationName }),
     ...(tls ? { PGSSLMODE: 'verify-full', PGSSLROOTCERT: roots } : { PGSSLMODE: 'disable' }),
   };
 }
@@ -167,7 +167,7 @@ async function dumpEnvironment(
 async function ended(child: ChildProcess, signal: AbortSignal): Promise<void> {
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
-    said = endOf(said + chunk, 4_000);
+    said = textEnd(said + chunk, 4_000);
   });
   const [code, killedBy] = (await once(child, 'close')) as [number | null, string | null];
   if (signal.aborted) throw new Cancelled();

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { DatabaseConnection } from '../../base/database-address.js';
-import { Failure } from '../../base/report.js';
-import { pause } from '../../base/retry.js';
+import type { DatabaseConnection } from '../../lib/database-address.js';
+import { Failure } from '../../lib/report.js';
+import { pause } from '../../lib/retry.js';
 import { askJson } from '../connection/management-api.js';
-import { failureOf } from '../connection/problem.js';
+import { failureOf } from '../connection/sql-problem.js';
 
 type Project = Extract<DatabaseConnection, { kind: 'management-api' }>;
 

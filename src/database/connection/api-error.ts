@@ -1,4 +1,4 @@
-import { given } from '../../base/given.js';
+import { definedOnly } from '../../lib/defined-only.js';
 import type { SqlErrorFields } from './sql-error.js';
 
 const START = /^(?:Failed to run sql query: )?(ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}): /;
@@ -24,7 +24,7 @@ export function parseApiError(said: string, query: string, shift: number): SqlEr
     ...(position === undefined ? {} : { position: position - shift }),
     ...(hint === undefined ? {} : { hint: hint.trim() }),
     ...(internalQuery === undefined ? {} : { internalQuery: internalQuery.trimEnd() }),
-    ...given({ where }),
+    ...definedOnly({ where }),
   };
 }
 

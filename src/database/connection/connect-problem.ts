@@ -1,4 +1,4 @@
-import type { Problem } from '../../base/report.js';
+import type { Problem } from '../../lib/report.js';
 import { SqlError } from './sql-error.js';
 
 export interface ConnectProblem extends Problem {
@@ -22,7 +22,7 @@ export function connectProblem(error: unknown, source = 'database-url'): Connect
 }
 
 function problemFor(error: unknown): ConnectProblem {
-  const code = codeOf(error);
+  const code = errorCodeOf(error);
   const said = error instanceof Error ? error.message : String(error);
   if (error instanceof SqlError) return refusedByServer(error);
   const known = BY_CODE[code];
@@ -179,9 +179,9 @@ function refusedByServer(error: SqlError): ConnectProblem {
 }
 
 /** The code of an error; with several addresses tried, the first that says more than a time-out. */
-export function codeOf(error: unknown): string {
+export function errorCodeOf(error: unknown): string {
   if (error instanceof AggregateError) {
-    const codes = error.errors.map(codeOf).filter((code) => code !== '');
+    const codes = error.errors.map(errorCodeOf).filter((code) => code !== '');
     return codes.find((code) => code === 'ECONNREFUSED') ?? codes[0] ?? '';
   }
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;

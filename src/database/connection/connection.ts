@@ -1,4 +1,4 @@
-import type { Log } from '../../base/log.js';
+import type { Log } from '../../lib/log.js';
 
 /** The way to the server, which decides what may be asked of a session: behind a transaction pooler nothing outlasts a transaction. */
 export type Transport = 'direct' | 'session-pooler' | 'transaction-pooler' | 'management-api';

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import type pg from 'pg';
-import { given } from '../../base/given.js';
-import { Cancelled } from '../../base/report.js';
-import { whenAborted } from '../../base/when-aborted.js';
-import { isWithin } from '../sql/source-text.js';
-import { codeOf } from './connect-problem.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { Cancelled } from '../../lib/report.js';
+import { whenAborted } from '../../lib/when-aborted.js';
+import { isPositionWithin } from '../sql/source-text.js';
+import { errorCodeOf } from './connect-problem.js';
 import type { SendOptions, StatementResult } from './connection.js';
 import { LostConnection, SqlError } from './sql-error.js';
 
@@ -97,7 +97,8 @@ export function exchange(
         finish();
         const said = sqlErrorOf(error, shift);
         reject(
-          said ?? new LostConnection('the connection to the database was lost', codeOf(error) || 'ENDED'),
+          said ??
+            new LostConnection('the connection to the database was lost', errorCodeOf(error) || 'ENDED'),
         );
         if (!said) streamOf(client).destroy();
       },
@@ -164,14 +165,14 @@ export function sqlErrorOf(error: unknown, shift: number): SqlError | undefined 
   const position = number(fields.position);
   const internal = number(fields.internalPosition);
   // Where it lies behind the query that it should be in, it is a position in the message too.
-  const outside = internal !== undefined && !isWithin(fields.internalQuery ?? '', internal);
+  const outside = internal !== undefined && !isPositionWithin(fields.internalQuery ?? '', internal);
   const internalPosition = outside ? internal - shift : internal;
   return new SqlError({
     message: fields.message,
     code: fields.code,
-    ...given({ severity: fields.severity }),
+    ...definedOnly({ severity: fields.severity }),
     ...(position === undefined ? {} : { position: position - shift }),
-    ...given({
+    ...definedOnly({
       internalPosition,
       internalQuery: fields.internalQuery,
       where: fields.where,

@@ -1,8 +1,8 @@
 import type { OutgoingHttpHeaders } from 'node:http';
-import { given } from '../../base/given.js';
-import { VERIFIED_TLS } from '../../base/verified-tls.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { VERIFIED_TLS } from '../../lib/verified-tls.js';
 
-export interface Answer {
+export interface ApiAnswer {
   status: number;
   contentType: string;
   /** Seconds that the server asks to wait; undefined where it does not say. */
@@ -10,7 +10,7 @@ export interface Answer {
   body: string;
 }
 
-export interface Request {
+export interface ApiRequest {
   url: string;
   method: 'GET' | 'POST';
   headers: OutgoingHttpHeaders;
@@ -35,7 +35,7 @@ export class NotSent extends Error {
 }
 
 /** One HTTP exchange; node:https and not fetch, because fetch cannot be given a certificate authority. */
-export async function exchangeHttp(request: Request): Promise<Answer> {
+export async function exchangeHttp(request: ApiRequest): Promise<ApiAnswer> {
   const secure = request.url.startsWith('https:');
   const [{ request: start }, tls] = await Promise.all([
     secure ? import('node:https') : import('node:http'),
@@ -54,7 +54,7 @@ export async function exchangeHttp(request: Request): Promise<Answer> {
         // An agent would keep the connection, and a kept connection may be dead by the next message.
         agent: false,
         ...VERIFIED_TLS,
-        ...given({ signal: request.signal }),
+        ...definedOnly({ signal: request.signal }),
         ...(secure && request.caCertificate !== undefined
           ? { ca: [...tls.trusted(), request.caCertificate] }
           : {}),

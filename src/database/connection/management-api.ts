@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import type { DatabaseAddress, DatabaseConnection } from '../../base/database-address.js';
-import { given } from '../../base/given.js';
-import { Cancelled, Failure, type Problem, problemsOf } from '../../base/report.js';
-import { pause } from '../../base/retry.js';
-import { Secret } from '../../base/secret.js';
+import type { DatabaseAddress, DatabaseConnection } from '../../lib/database-address.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { Cancelled, Failure, type Problem, problemsOf } from '../../lib/report.js';
+import { pause } from '../../lib/retry.js';
+import { Secret } from '../../lib/secret.js';
 import { parseApiError } from './api-error.js';
 import { CERTIFICATE_CODES } from './connect-problem.js';
 import type { Database, Row, SendOptions, StatementResult } from './connection.js';
-import { type Answer, exchangeHttp, NotSent } from './https-request.js';
+import { type ApiAnswer, exchangeHttp, NotSent } from './https-request.js';
 import { type OpenOptions, openPostgres } from './postgres-connection.js';
 import { LostConnection, SqlError } from './sql-error.js';
 
-type Connection = Extract<DatabaseConnection, { kind: 'management-api' }>;
+type ApiConnection = Extract<DatabaseConnection, { kind: 'management-api' }>;
 
 /** Too many requests are answered with a wait; more than this many in a row is another fault. */
 const WAITS = 5;
@@ -27,7 +27,7 @@ const POOLER = "the project's pooler settings";
  * session pooler are asked for, which gives an ordinary session; where the pooler cannot be reached from here, each
  * message goes through the API's query endpoint over HTTPS: one request, one transaction, at most 60 s.
  */
-export function openManagementApi(connection: Connection, options: OpenOptions): Database {
+export function openManagementApi(connection: ApiConnection, options: OpenOptions): Database {
   let chosen: Promise<Database> | undefined;
   let current: Database = queryEndpoint(connection, options);
   const choose = async (signal: AbortSignal | undefined): Promise<Database> => {
@@ -63,7 +63,7 @@ export function openManagementApi(connection: Connection, options: OpenOptions):
 
 /** An ordinary session from a temporary login, or why there is none. */
 async function sessionDatabase(
-  connection: Connection,
+  connection: ApiConnection,
   options: OpenOptions,
   signal: AbortSignal | undefined,
 ): Promise<Database | { why: string }> {
@@ -79,7 +79,7 @@ async function sessionDatabase(
     source: POOLER,
   });
   try {
-    await database.send('select 1', { deadline: 15_000, ...given({ signal }) });
+    await database.send('select 1', { deadline: 15_000, ...definedOnly({ signal }) });
     return database;
   } catch (error) {
     await database.close();
@@ -90,7 +90,7 @@ async function sessionDatabase(
 
 /** The primary's pooler in session mode, which Supabase serves at port 5432 of the same host. */
 function sessionAddress(
-  { projectRef }: Pick<Connection, 'projectRef'>,
+  { projectRef }: Pick<ApiConnection, 'projectRef'>,
   login: unknown,
   poolers: unknown,
 ): DatabaseAddress | undefined {
@@ -116,21 +116,21 @@ function sessionAddress(
 }
 
 /** The query endpoint as a database: no notices, no cancel from outside, rows of one statement only. */
-function queryEndpoint(connection: Connection, options: OpenOptions): Database {
+function queryEndpoint(connection: ApiConnection, options: OpenOptions): Database {
   return {
     transport: 'management-api',
     async send(message, sending) {
       const nonce = randomBytes(6).toString('hex');
       const label = (options.label ?? '').replaceAll(/[^\p{L}\p{N} ._:/#@-]/gu, '');
       const query = `/*muva-deploy ${nonce} ${label}*/ ${message}`;
-      const answer = await ask(connection, 'POST', 'database/query', { query }, sending);
+      const answer = await askApi(connection, 'POST', 'database/query', { query }, sending);
       return resultOf(answer, query, query.length - message.length);
     },
     close: () => Promise.resolve(),
   };
 }
 
-function resultOf(answer: Answer, query: string, shift: number): StatementResult[] {
+function resultOf(answer: ApiAnswer, query: string, shift: number): StatementResult[] {
   const body = jsonOf(answer);
   if (answer.status >= 200 && answer.status < 300) {
     if (!Array.isArray(body)) throw new Failure(notJson(answer));
@@ -139,11 +139,11 @@ function resultOf(answer: Answer, query: string, shift: number): StatementResult
   const said = (body as { message?: unknown } | undefined)?.message;
   const fields = typeof said === 'string' ? parseApiError(said, query, shift) : undefined;
   if (fields) throw new SqlError(fields);
-  throw refusal(answer, body);
+  throw apiRefusal(answer, body);
 }
 
 /** An answer that is no result: what it means for a message that may or may not have run. */
-function refusal(answer: Answer, body: unknown): Error {
+function apiRefusal(answer: ApiAnswer, body: unknown): Error {
   const { status } = answer;
   const code = String(status);
   const next = 'https://supabase.com/dashboard/account/tokens';
@@ -172,7 +172,7 @@ function refusal(answer: Answer, body: unknown): Error {
 }
 
 /** The body is never shown: whatever answered there, it is not what was asked. */
-function notJson({ status, contentType }: Answer): Problem {
+function notJson({ status, contentType }: ApiAnswer): Problem {
   return {
     message: `the Management API did not answer with JSON (HTTP ${status}, ${contentType.split(';')[0] || 'no content type'})`,
     code: String(status),
@@ -180,7 +180,7 @@ function notJson({ status, contentType }: Answer): Problem {
   };
 }
 
-function jsonOf(answer: Answer): unknown {
+function jsonOf(answer: ApiAnswer): unknown {
   try {
     return JSON.parse(answer.body);
   } catch {
@@ -190,30 +190,30 @@ function jsonOf(answer: Answer): unknown {
 
 /** Asks for a JSON object; `optional`: where the API does not have it, undefined and no failure. */
 export async function askJson(
-  connection: Connection,
+  connection: ApiConnection,
   method: 'GET' | 'POST',
   path: string,
   body: unknown,
   signal: AbortSignal | undefined,
   optional: boolean,
 ): Promise<unknown> {
-  const answer = await ask(connection, method, path, body, {
+  const answer = await askApi(connection, method, path, body, {
     deadline: 30_000,
-    ...given({ signal }),
+    ...definedOnly({ signal }),
   });
   if (answer.status >= 200 && answer.status < 300) return jsonOf(answer);
   // Without the right to make logins, or on a server that has no such endpoint, the query endpoint may still work.
   if (optional && answer.status !== 401 && answer.status !== 540) return undefined;
-  throw refusal(answer, jsonOf(answer));
+  throw apiRefusal(answer, jsonOf(answer));
 }
 
-async function ask(
-  { apiUrl, projectRef, accessToken, caCertificate }: Connection,
+async function askApi(
+  { apiUrl, projectRef, accessToken, caCertificate }: ApiConnection,
   method: 'GET' | 'POST',
   path: string,
   body: unknown,
   sending: SendOptions,
-): Promise<Answer> {
+): Promise<ApiAnswer> {
   let waits = 0;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -226,9 +226,9 @@ async function ask(
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...given({ caCertificate }),
+        ...definedOnly({ caCertificate }),
         deadline: sending.deadline,
-        ...given({ signal: sending.signal }),
+        ...definedOnly({ signal: sending.signal }),
       });
       if (answer.status !== 429 || ++waits > WAITS) return answer;
       await pause(Math.min(LONGEST_WAIT, (answer.retryAfter ?? 2 ** waits) * 1000), sending.signal);

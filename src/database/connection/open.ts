@@ -1,4 +1,4 @@
-import type { DatabaseConnection } from '../../base/database-address.js';
+import type { DatabaseConnection } from '../../lib/database-address.js';
 import type { Database } from './connection.js';
 import { openManagementApi } from './management-api.js';
 import { type OpenOptions, openPostgres } from './postgres-connection.js';

@@ -1,4 +1,4 @@
-import { pause } from '../../base/retry.js';
+import { pause } from '../../lib/retry.js';
 import type { Row } from './connection.js';
 
 /** A second connection through the pooler, beside ours. */
@@ -51,7 +51,7 @@ async function visitOnce(look: PoolingLook): Promise<Visit> {
   const visitor = await look.visit();
   let process: string;
   try {
-    const seen = await takeTurns(look, visitor);
+    const seen = await askInTurns(look, visitor);
     if (!seen) return 'shared';
     process = seen;
     // A pooler that resets a connection after every transaction has done so by now.
@@ -70,7 +70,7 @@ async function visitOnce(look: PoolingLook): Promise<Visit> {
 }
 
 /** The visitor's server process, where each of the two had one of its own all the time. */
-async function takeTurns(look: PoolingLook, visitor: Visitor): Promise<string | undefined> {
+async function askInTurns(look: PoolingLook, visitor: Visitor): Promise<string | undefined> {
   const has: Partial<Record<(typeof TURNS)[number], string>> = {};
   for (const turn of TURNS) {
     const row = await (turn === 'ours' ? look.ask(WHO) : visitor.ask(`/*${look.nonce}*/ ${WHO}`));
@@ -85,9 +85,9 @@ async function takeTurns(look: PoolingLook, visitor: Visitor): Promise<string | 
 const PROCESS = "pid || '.' || extract(epoch from backend_start)";
 const WHO = `select ${PROCESS} as process from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid()`;
 
-type State = 'gone' | 'reset' | 'as the visitor left it' | 'used';
+type ProcessState = 'gone' | 'reset' | 'as the visitor left it' | 'used';
 
-async function stateOf(look: PoolingLook, process: string): Promise<State> {
+async function stateOf(look: PoolingLook, process: string): Promise<ProcessState> {
   const { query } = await look.ask(
     `select (select query from pg_catalog.pg_stat_activity where ${PROCESS} = '${process}') as query`,
   );

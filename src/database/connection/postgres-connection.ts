@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
-import type { DatabaseAddress } from '../../base/database-address.js';
-import { given } from '../../base/given.js';
-import type { Log } from '../../base/log.js';
-import { Cancelled, Failure } from '../../base/report.js';
-import { retry } from '../../base/retry.js';
-import { whenAborted } from '../../base/when-aborted.js';
+import type { DatabaseAddress } from '../../lib/database-address.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import type { Log } from '../../lib/log.js';
+import { Cancelled, Failure } from '../../lib/report.js';
+import { retry } from '../../lib/retry.js';
+import { whenAborted } from '../../lib/when-aborted.js';
 import { identifier } from '../sql/sql-text.js';
-import { lastRow } from './answer.js';
 import { type ConnectProblem, connectProblem } from './connect-problem.js';
 import type { Database, Row, SendOptions, StatementResult, Transport } from './connection.js';
 import { exchange, sqlErrorOf, streamOf } from './exchange.js';
 import { keepsSessions, type Visitor } from './pooling.js';
+import { lastRow } from './results.js';
 import { LostConnection } from './sql-error.js';
 
 export interface OpenOptions {
@@ -96,7 +96,7 @@ export function openPostgres(
     async confirmBackend(pid, signal) {
       // A pooler announces a process id of its own: what looked like a direct connection goes through one.
       if (transport !== 'direct' || announced === undefined || announced === pid) return;
-      const sending = { deadline: LOOK_DEADLINE, ...given({ signal }) };
+      const sending = { deadline: LOOK_DEADLINE, ...definedOnly({ signal }) };
       const kept = await keepsSessions({
         ask: async (message) => lastRow(await inTurn(message, sending)),
         visit: () => visit(address, caCertificate, signal),
@@ -115,7 +115,7 @@ export function openPostgres(
     async close() {
       const open = client;
       client = undefined;
-      if (open) await farewell(open);
+      if (open) await closeClient(open);
     },
   };
 }
@@ -148,7 +148,7 @@ async function connectPatiently(
         deadline: options.connectFor ?? CONNECT_FOR,
         first: 250,
         longest: 5_000,
-        ...given({ signal }),
+        ...definedOnly({ signal }),
         worthwhile: (error) => problemOf(error).retry,
         onRetry: (error, attempt) => {
           if (attempt === 1)
@@ -203,7 +203,7 @@ async function connectOnce(
     database: address.database,
     ssl: tls ?? false,
     connectionTimeoutMillis: address.connectTimeout ?? CONNECT_TIMEOUT,
-    ...given({ options: address.options, application_name: address.applicationName }),
+    ...definedOnly({ options: address.options, application_name: address.applicationName }),
     keepAlive: true,
   });
   client.on('error', () => undefined);
@@ -234,7 +234,7 @@ async function isAtWork(
     );
     return rows[0]?.active === true;
   } finally {
-    await farewell(client);
+    await closeClient(client);
   }
 }
 
@@ -254,7 +254,7 @@ async function visit(
     },
     async leave() {
       listenNoMore();
-      await farewell(client);
+      await closeClient(client);
     },
   };
 }
@@ -272,12 +272,12 @@ async function cancelMessage(
        where pid <> pg_catalog.pg_backend_pid() and query like '/*muva-deploy ${nonce} %'`,
     );
   } finally {
-    await farewell(client);
+    await closeClient(client);
   }
 }
 
 /** Says goodbye, but does not wait long for a peer that is gone. */
-async function farewell(client: pg.Client): Promise<void> {
+async function closeClient(client: pg.Client): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, 1_000);

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import tls, { type ConnectionOptions } from 'node:tls';
-import type { DatabaseAddress } from '../../base/database-address.js';
-import { VERIFIED_TLS } from '../../base/verified-tls.js';
+import type { DatabaseAddress } from '../../lib/database-address.js';
+import { VERIFIED_TLS } from '../../lib/verified-tls.js';
 
 /**
  * TLS for one address: always verified, chain and name. `undefined` is plaintext, which only this machine may have;

@@ -9,8 +9,8 @@ import {
   READS_TABLES,
   RUNS_TABLE,
   TABLE_FORMATS,
-} from './bookmark.js';
-import { CODES } from './codes.js';
+} from './deploy-tables.js';
+import { CODES } from './error-codes.js';
 import { PARTIAL_JSON, type PartialMigration } from './partial-migration.js';
 import { textHashSql } from './text-hash.js';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { jsonField } from '../connection/answer.js';
 import type { Database, SendOptions, StatementResult } from '../connection/connection.js';
-import { byBytes } from '../files/migration-files.js';
-import { HISTORY_TABLE } from './bookmark.js';
+import { jsonField } from '../connection/results.js';
+import { byBytes } from '../migrations/migration-files.js';
+import { HISTORY_TABLE } from './deploy-tables.js';
 import {
   type HistoryAnswer,
   historyMessage,
@@ -26,7 +26,7 @@ interface RecordedMigration {
 }
 
 /** What one look at the database tells; everything that a plan is made from. */
-export interface HistoryLook {
+export interface HistoryReport {
   /** Such as 150020. */
   serverVersion: number;
   backendPid: number;
@@ -58,12 +58,12 @@ export function historyHash(versions: readonly string[]): string {
 /** The same hash in SQL, over the table as it is now. */
 export const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
 
-/** Looks at history and bookmark in one message. `locked`: under the lock of this action. */
-export async function lookAtHistory(
+/** Looks at the history and our own tables in one message. `locked`: under the lock of this action. */
+export async function readHistory(
   database: Database,
   options: SendOptions,
   locked = false,
-): Promise<HistoryLook> {
+): Promise<HistoryReport> {
   const {
     newest,
     missingRights = [],

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { NonTransactionalKind } from '../files/non-transactional.js';
+import type { NonTransactionalKind } from '../migrations/non-transactional.js';
 
 /** What of a file stands whose statements cannot all run in one transaction. */
 export interface PartialMigration {

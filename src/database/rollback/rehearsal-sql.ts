@@ -1,6 +1,6 @@
-import { CHECK_DEFERRED, leaveNothing } from '../apply/unit.js';
-import { RUNS_TABLE } from '../history/bookmark.js';
-import { CODES } from '../history/codes.js';
+import { CHECK_DEFERRED, leaveNothing } from '../apply/migration-statement.js';
+import { RUNS_TABLE } from '../history/deploy-tables.js';
+import { CODES } from '../history/error-codes.js';
 import { changeRows } from '../schema/schema-record.js';
 import { dollarQuote, literal, textArray } from '../sql/sql-text.js';
 import { COUNT_UP_TO, type Down, type RevertOrder } from './revert-order.js';

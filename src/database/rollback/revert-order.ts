@@ -1,4 +1,4 @@
-import type { Timeouts } from '../apply/unit.js';
+import type { Timeouts } from '../apply/migration-statement.js';
 
 /** Rows of a table are counted up to here; more is told as "more than". */
 export const COUNT_UP_TO = 1_000_000;

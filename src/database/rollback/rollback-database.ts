@@ -1,29 +1,29 @@
 import { randomBytes } from 'node:crypto';
-import { Cancelled, Failure } from '../../base/report.js';
-import { commandLine } from '../../base/shell.js';
-import type { ApplyRules } from '../apply/unit.js';
+import { Cancelled, Failure } from '../../lib/report.js';
+import { commandLine } from '../../lib/shell.js';
+import type { ApplyRules } from '../apply/migration-statement.js';
 import type { DatabaseAccess } from '../connection/connection.js';
-import { failureOf } from '../connection/problem.js';
-import { reading } from '../connection/reading.js';
+import { retryRead } from '../connection/retry-read.js';
 import { SqlError } from '../connection/sql-error.js';
-import { HISTORY_TABLE, MIGRATIONS_TABLE } from '../history/bookmark.js';
-import { CODES } from '../history/codes.js';
-import { formatProblems, OtherFormat } from '../history/formats.js';
+import { failureOf } from '../connection/sql-problem.js';
+import { HISTORY_TABLE, MIGRATIONS_TABLE } from '../history/deploy-tables.js';
+import { CODES } from '../history/error-codes.js';
 import { lookAtRuns, type RunsLook } from '../history/migration-history.js';
-import { type DownPlace, type FoundDown, findDowns, prepareDowns } from './find-downs.js';
+import { formatProblems, OtherFormat } from '../history/table-formats.js';
+import { type DownPlace, type FoundDown, findDowns, prepareDowns } from './find-down-files.js';
 import type { RevertRules } from './revert-order.js';
 import {
   chooseTarget,
-  type RollbackLook,
+  type RollbackHistory,
   type RollbackTarget,
   type RollbackWish,
   splitAtIrreversible,
   wholeRuns,
 } from './rollback-decision.js';
 import { describeLoss, revertFailure } from './rollback-failure.js';
-import { LOOK_DEADLINE, sendChange } from './rollback-send.js';
+import { ROLLBACK_READ_DEADLINE, sendChange } from './rollback-send.js';
 import { deleteRecordsMessage } from './rollback-sql.js';
-import { type RevertFailure, type RevertResult, runDowns, tellFailedDowns } from './run-downs.js';
+import { type RevertFailure, type RevertResult, runDowns, tellFailedDowns } from './run-down-files.js';
 import type { RollbackSteps } from './steps.js';
 
 export interface DatabaseRollback {
@@ -35,13 +35,13 @@ export interface DatabaseRollback {
 }
 
 /** Looks at what the database knows of its deploys, before anything is undone. */
-export function lookWhatToUndo(
+export function readWhatToUndo(
   { database, signal }: DatabaseAccess,
   steps: RollbackSteps,
-): Promise<RollbackLook> {
+): Promise<RollbackHistory> {
   return steps.step('database: look what to undo', async () => {
-    const sending = { deadline: LOOK_DEADLINE, signal };
-    const asked = reading(signal, () => lookAtRuns(database, sending));
+    const sending = { deadline: ROLLBACK_READ_DEADLINE, signal };
+    const asked = retryRead(signal, () => lookAtRuns(database, sending));
     return rollbackLook(
       await asked.catch((error: unknown) => {
         throw failureOf(error, 'looking what to undo');
@@ -51,7 +51,7 @@ export function lookWhatToUndo(
 }
 
 /** @throws OtherFormat where another version made our tables, and this one cannot read them. */
-function rollbackLook({ recorded, runs, partial, environment, formats }: RunsLook): RollbackLook {
+function rollbackLook({ recorded, runs, partial, environment, formats }: RunsLook): RollbackHistory {
   const problems = formatProblems(formats);
   if (problems.length > 0) throw new OtherFormat(problems);
   return {
@@ -74,7 +74,7 @@ export interface DatabaseRollbackOrder extends DownPlace {
   /** Told of the versions that stay, before anything else is undone. */
   readonly onKept: (versions: readonly string[]) => void;
   /** Made a moment ago. A history that has changed since is noticed and looked at again. */
-  readonly look: RollbackLook;
+  readonly look: RollbackHistory;
   /** The runs whose code goes back in the same rollback; without it the database is rolled back alone. */
   readonly runs?: readonly string[];
   /** The words of the command line by which a person asks for the same again. */
@@ -103,14 +103,14 @@ export async function rollbackDatabase(
         });
       access.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
     }
-    look = await lookWhatToUndo(access, steps);
+    look = await readWhatToUndo(access, steps);
   }
 }
 
 /** How often the history may change between the look and the change. */
 const LOOKS = 3;
 
-async function undo(work: Work): Promise<DatabaseRollback> {
+async function undo(work: RollbackWork): Promise<DatabaseRollback> {
   const { access, order, look, steps } = work;
   const target = chooseTarget(look, order.wish, order.runs);
   if (target.kind === 'refused') throw new Failure({ message: target.message, next: target.next });
@@ -137,11 +137,11 @@ async function undo(work: Work): Promise<DatabaseRollback> {
   }
 }
 
-interface Work {
+interface RollbackWork {
   access: DatabaseAccess;
   order: DatabaseRollbackOrder;
   /** The newest one. */
-  look: RollbackLook;
+  look: RollbackHistory;
   steps: RollbackSteps;
 }
 
@@ -152,7 +152,7 @@ function tell(steps: RollbackSteps, name: string, detail: string): void {
 }
 
 /** Deletes history rows and nothing else, as rollback scripts without down files do. */
-async function deleteRecords(work: Work, target: Migrations): Promise<DatabaseRollback> {
+async function deleteRecords(work: RollbackWork, target: Migrations): Promise<DatabaseRollback> {
   const { access, order, look, steps } = work;
   const { rules } = order;
   const { versions } = target;
@@ -172,7 +172,7 @@ async function deleteRecords(work: Work, target: Migrations): Promise<DatabaseRo
   return { reverted: versions, schemaAhead: [], changed: true };
 }
 
-async function revert(work: Work, target: Migrations): Promise<DatabaseRollback> {
+async function revert(work: RollbackWork, target: Migrations): Promise<DatabaseRollback> {
   const { access, order, look, steps } = work;
   const found = await findDowns(access, look, order, target.versions);
   const { revert: wished, keep, why } = splitAtIrreversible(found, target.above);
@@ -221,7 +221,7 @@ const PROOF: Readonly<Record<string, string>> = {
  * Runs the recorded down files. Where they fail, nothing was undone; and where this checkout has other ones (a person
  * has corrected them since), those are tried.
  */
-async function revertOnce(work: Work, wished: readonly FoundDown[]): Promise<RevertResult> {
+async function revertOnce(work: RollbackWork, wished: readonly FoundDown[]): Promise<RevertResult> {
   const { access, order, look, steps } = work;
   const { rules } = order;
   const run = async (downs: readonly FoundDown[]): Promise<RevertResult | RevertFailure> => {

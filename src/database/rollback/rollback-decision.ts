@@ -1,6 +1,6 @@
-import { someOf } from '../../base/some-of.js';
-import { byBytes } from '../files/migration-files.js';
+import { shortenList } from '../../lib/shorten-list.js';
 import type { RecordedRun } from '../history/history-message.js';
+import { byBytes } from '../migrations/migration-files.js';
 
 /** One migration that this action recorded. */
 interface RecordedMigration {
@@ -11,7 +11,7 @@ interface RecordedMigration {
 }
 
 /** What the database knows; nothing of it was judged. */
-export interface RollbackLook {
+export interface RollbackHistory {
   /** Every version in the history. */
   history: string[];
   /** The names in the history, by version; null where it holds none. */
@@ -52,7 +52,7 @@ export const ROLLED_BACK = 'rolled-back';
  * know them; without it the database is rolled back alone, by what it knows itself.
  */
 export function chooseTarget(
-  look: RollbackLook,
+  look: RollbackHistory,
   wanted: RollbackWish,
   runs?: readonly string[],
 ): RollbackTarget {
@@ -67,12 +67,12 @@ export function chooseTarget(
   if (target.kind !== 'migrations' || target.above.length === 0) return target;
   return {
     kind: 'refused',
-    message: `${someOf(target.versions)} cannot be undone alone: ${someOf(target.above)} came later and would be left above a gap`,
+    message: `${shortenList(target.versions)} cannot be undone alone: ${shortenList(target.above)} came later and would be left above a gap`,
     next: 'Undo the later ones too: name them with rollback-steps, or an older commit with rollback-to.',
   };
 }
 
-function newest(look: RollbackLook, steps: number): RollbackTarget {
+function newest(look: RollbackHistory, steps: number): RollbackTarget {
   const versions = newestFirst(look.history).slice(0, steps);
   return versions.length === 0
     ? { kind: 'nothing', why: 'no migration is applied' }
@@ -80,7 +80,7 @@ function newest(look: RollbackLook, steps: number): RollbackTarget {
 }
 
 /** What the runs applied and still stands. */
-function ofRuns(look: RollbackLook, runs: readonly string[]): RollbackTarget {
+function ofRuns(look: RollbackHistory, runs: readonly string[]): RollbackTarget {
   const versions = newestFirst(
     look.migrations.filter(({ runId }) => runs.includes(runId)).map(({ version }) => version),
   );
@@ -94,7 +94,7 @@ function ofRuns(look: RollbackLook, runs: readonly string[]): RollbackTarget {
   };
 }
 
-function withWhatStandsAbove(look: RollbackLook, versions: string[]): RollbackTarget {
+function withWhatStandsAbove(look: RollbackHistory, versions: string[]): RollbackTarget {
   const oldest = versions[versions.length - 1]!;
   const above = newestFirst(look.history).filter(
     (version) => byBytes(version, oldest) > 0 && !versions.includes(version),
@@ -102,12 +102,12 @@ function withWhatStandsAbove(look: RollbackLook, versions: string[]): RollbackTa
   return { kind: 'migrations', versions, above };
 }
 
-function previous(look: RollbackLook): RollbackTarget {
+function previous(look: RollbackHistory): RollbackTarget {
   const run = look.runs.find(({ outcome }) => outcome !== ROLLED_BACK);
   return run ? ofRuns(look, [run.runId]) : { kind: 'nothing', why: 'no deploy is recorded in this database' };
 }
 
-function since(look: RollbackLook, to: string): RollbackTarget {
+function since(look: RollbackHistory, to: string): RollbackTarget {
   const at = look.runs.findIndex(
     ({ sha, outcome }) => outcome !== ROLLED_BACK && sha !== null && same(sha, to),
   );
@@ -162,13 +162,13 @@ export function splitAtIrreversible<T extends { version: string; down?: unknown 
   const cause =
     first.down === undefined
       ? `${first.version} has no down file`
-      : `${someOf(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
+      : `${shortenList(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
   return { revert: newestFirst.slice(0, at), keep: newestFirst.slice(at), why: `${cause}${below}` };
 }
 
 /** The runs of which every migration that still stands is undone: only they can be compared with their start. */
 export function wholeRuns(
-  look: RollbackLook,
+  look: RollbackHistory,
   reverted: readonly string[],
 ): { whole: string[]; partly: string[] } {
   const gone = new Set(reverted);

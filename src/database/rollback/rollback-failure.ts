@@ -1,8 +1,8 @@
-import { Failure, type Problem } from '../../base/report.js';
+import { Failure, type Problem } from '../../lib/report.js';
 import { withoutRowData } from '../apply/file-error.js';
 import { SqlError } from '../connection/sql-error.js';
-import type { DownText, PreparedDown } from '../files/down-files.js';
-import { CODES } from '../history/codes.js';
+import { CODES } from '../history/error-codes.js';
+import type { DownText, PreparedDown } from '../migrations/down-files.js';
 import { describeDifference, type SchemaDifference } from '../schema/fingerprint.js';
 import { indexOfCodePoint, positionIn } from '../sql/source-text.js';
 import { COUNT_UP_TO } from './revert-order.js';

@@ -1,16 +1,16 @@
-import { formatDuration } from '../../base/duration.js';
-import { Cancelled, Failure } from '../../base/report.js';
-import { retry } from '../../base/retry.js';
-import { lookUnderLock } from '../apply/resolve.js';
-import { RESOLVE_WITHIN } from '../apply/try-again.js';
-import type { ApplyRules } from '../apply/unit.js';
+import { formatDuration } from '../../lib/duration.js';
+import { Cancelled, Failure } from '../../lib/report.js';
+import { retry } from '../../lib/retry.js';
+import { readHistoryUnderLock } from '../apply/history-under-lock.js';
+import type { ApplyRules } from '../apply/migration-statement.js';
+import { RESOLVE_WITHIN } from '../apply/retry-busy.js';
 import { waitForLock } from '../apply/wait-for-lock.js';
 import type { Database, DatabaseAccess, StatementResult } from '../connection/connection.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
-import { CODES } from '../history/codes.js';
+import { CODES } from '../history/error-codes.js';
 
 /** Milliseconds for a message that only looks. */
-export const LOOK_DEADLINE = 40_000;
+export const ROLLBACK_READ_DEADLINE = 40_000;
 
 /** Milliseconds that a table in use is waited for. */
 const WAIT = 120_000;
@@ -86,7 +86,7 @@ function patiently<T>({ log, signal }: DatabaseAccess, work: () => Promise<T>): 
 
 /** Which of the versions stand in the history, read under the lock, so that no lost message can still be at work. */
 async function standingVersions(database: Database, versions: readonly string[]): Promise<string[]> {
-  const look = await lookUnderLock(database, RESOLVE_WITHIN);
+  const look = await readHistoryUnderLock(database, RESOLVE_WITHIN);
   if (!look)
     throw new Failure(
       {

@@ -1,6 +1,6 @@
-import { localSettings, type Timeouts } from '../apply/unit.js';
-import { HISTORY_TABLE, MIGRATIONS_TABLE, RUNS_TABLE, takeDatabase } from '../history/bookmark.js';
-import { CODES } from '../history/codes.js';
+import { localSettings, type Timeouts } from '../apply/migration-statement.js';
+import { HISTORY_TABLE, MIGRATIONS_TABLE, RUNS_TABLE, takeDatabase } from '../history/deploy-tables.js';
+import { CODES } from '../history/error-codes.js';
 import { FINGERPRINT_ROW } from '../schema/fingerprint.js';
 import { changeRows, deterministic, objectRows, recordKilledRun } from '../schema/schema-record.js';
 import { dollarQuote, literal, textArray } from '../sql/sql-text.js';
@@ -22,16 +22,16 @@ export function revertMessage(order: RevertOrder): string {
   const versions = order.downs.map(({ version }) => version);
   const runs = [...order.whole, ...order.partly];
   return [
-    opening(order.rules),
-    block(guard(versions)),
+    startOfRollback(order.rules),
+    sqlBlock(guard(versions)),
     localSettings(order.rules),
-    block(recordKilledRun()),
-    block(rememberObjects(order.whole)),
-    block(rehearsal(order, runs)),
-    ...order.downs.flatMap((down) => [localSettings(order.rules), block(unit(down, order))]),
+    sqlBlock(recordKilledRun()),
+    sqlBlock(rememberObjects(order.whole)),
+    sqlBlock(rehearsal(order, runs)),
+    ...order.downs.flatMap((down) => [localSettings(order.rules), sqlBlock(unit(down, order))]),
     localSettings(order.rules),
-    block(compareWithStart(order)),
-    closing(order.whole),
+    sqlBlock(compareWithStart(order)),
+    endOfRollback(order.whole),
     `select current_setting('muva.losses', true) as losses, current_setting('muva.fingerprint', true) as fingerprint;`,
   ].join('\n');
 }
@@ -43,9 +43,9 @@ export function deleteRecordsMessage(
   rules: Timeouts,
 ): string {
   return [
-    opening(rules),
-    block(guard(versions)),
-    block(`
+    startOfRollback(rules),
+    sqlBlock(guard(versions)),
+    sqlBlock(`
 begin
   delete from ${HISTORY_TABLE} where version = any (${textArray(versions)});
   delete from ${MIGRATIONS_TABLE} where version = any (${textArray(versions)});
@@ -56,9 +56,9 @@ end`),
   ].join('\n');
 }
 
-const block = (body: string): string => `do ${dollarQuote(body)};`;
+const sqlBlock = (body: string): string => `do ${dollarQuote(body)};`;
 
-function opening(rules: Timeouts): string {
+function startOfRollback(rules: Timeouts): string {
   return `set transaction isolation level read committed, read write;\n${localSettings(rules)}`;
 }
 
@@ -99,7 +99,7 @@ end`;
 
 /**
  * Two things must hold: every object that the runs changed is as it was before the oldest of them, and the down
- * files changed nothing else. Together they mean that the schema is as before, though other hands may have changed
+ * files changed nothing else. Together they mean that the schema is as before, though others may have changed
  * other objects since. The complaint is a JSON list of [word, kind, schema, name].
  */
 function compareWithStart(order: RevertOrder): string {
@@ -144,8 +144,8 @@ function compareWithStart(order: RevertOrder): string {
 }
 
 /** A run that is undone as a whole starts afresh when it is run again. */
-function closing(whole: readonly string[]): string {
-  return block(`begin
+function endOfRollback(whole: readonly string[]): string {
+  return sqlBlock(`begin
   update ${RUNS_TABLE} set outcome = ${literal(ROLLED_BACK)}, fingerprint_before = null, changes = null,
     finished_at = clock_timestamp() where run_id = any (${textArray(whole)});
 end`);

@@ -1,4 +1,4 @@
-import type { Step } from '../../base/report.js';
+import type { Step } from '../../lib/report.js';
 
 /** How a rollback tells what it does, while it does it. */
 export interface RollbackSteps {

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Problem } from '../../base/report.js';
-import { type MigrationFile, readMigrationFiles } from '../files/migration-files.js';
-import { countedAsApplied, type FileRules } from '../history/pending.js';
+import type { Problem } from '../../lib/report.js';
+import { countedAsApplied, type FileRules } from '../history/pending-files.js';
+import { type MigrationFile, readMigrationFiles } from '../migrations/migration-files.js';
 import type { JudgedFact } from './schema-facts.js';
 
 interface Rules extends Pick<FileRules, 'missingMigrations' | 'baseline'> {

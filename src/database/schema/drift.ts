@@ -1,11 +1,12 @@
-import type { Problem } from '../../base/report.js';
-import { jsonField } from '../connection/answer.js';
+import type { Problem } from '../../lib/report.js';
 import type { DatabaseAccess, StatementResult } from '../connection/connection.js';
-import { failureOf } from '../connection/problem.js';
-import { reading } from '../connection/reading.js';
+import { jsonField } from '../connection/results.js';
+import { retryRead } from '../connection/retry-read.js';
 import { SqlError } from '../connection/sql-error.js';
-import { READS_TABLES, RUNS_TABLE } from '../history/bookmark.js';
+import { failureOf } from '../connection/sql-problem.js';
+import { READS_TABLES, RUNS_TABLE } from '../history/deploy-tables.js';
 import { dollarQuote } from '../sql/sql-text.js';
+import type { DeployCheck } from './deploy-check.js';
 import {
   compareObjects,
   describeDifference,
@@ -15,13 +16,12 @@ import {
   SET_DETERMINISTIC,
   type StoredObject,
 } from './fingerprint.js';
-import type { Judgement } from './judgement.js';
 import { UNRECORDED } from './schema-record.js';
 
-/** What becomes of a deploy where other hands have changed the schema. */
+/** What becomes of a deploy where others have changed the schema. */
 type DriftPolicy = 'warn' | 'fail' | 'off';
 
-/** What other hands changed since the last deploy. */
+/** What others changed since the last deploy. */
 export interface Drift {
   /** False where no deploy has recorded a state yet. */
   recorded: boolean;
@@ -73,13 +73,13 @@ export function readDrift(results: readonly StatementResult[]): Drift {
 }
 
 /**
- * Looks what other hands changed since the last deploy recorded the schema. Undefined where it could not be found
+ * Looks what others changed since the last deploy recorded the schema. Undefined where it could not be found
  * out in time, because somebody holds a table that must be looked at.
  */
-export async function lookDrift({ database, signal }: DatabaseAccess): Promise<Drift | undefined> {
+export async function readDriftNow({ database, signal }: DatabaseAccess): Promise<Drift | undefined> {
   try {
     const sending = { deadline: 45_000, signal };
-    return readDrift(await reading(signal, () => database.send(driftQuery(), sending)));
+    return readDrift(await retryRead(signal, () => database.send(driftQuery(), sending)));
   } catch (error) {
     const late = error instanceof SqlError && (error.code === '57014' || error.code === '55P03');
     if (late && !signal.aborted) return undefined;
@@ -88,8 +88,8 @@ export async function lookDrift({ database, signal }: DatabaseAccess): Promise<D
 }
 
 /** What the drift means under the input `drift`. */
-export function judgeDrift(drift: Drift | undefined, policy: DriftPolicy): Judgement {
-  const calm = (detail: string): Judgement => ({ detail, refusals: [], warnings: [] });
+export function judgeDrift(drift: Drift | undefined, policy: DriftPolicy): DeployCheck {
+  const calm = (detail: string): DeployCheck => ({ detail, refusals: [], warnings: [] });
   if (policy === 'off') return calm('not looked at');
   if (!drift) {
     const problem = {

@@ -66,7 +66,7 @@ const relationKind = (kind: string): string => `case ${kind} when 'r' then 'tabl
   when 'c' then 'type' else 'relation' end`;
 
 /** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
-const PARTS: readonly string[] = [
+const OBJECT_QUERIES: readonly string[] = [
   `select 'schema', nspname, '', pg_get_userbyid(nspowner)::text from schemas`,
   `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
   `select ${relationKind('c.relkind')}, c.nspname, c.relname,
@@ -196,7 +196,7 @@ with schemas as materialized (
   select p.*, s.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as signature
   from pg_proc p join schemas s on s.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
 ), described(kind, schema, name, definition) as (
-${PARTS.join('\nunion all\n')}
+${OBJECT_QUERIES.join('\nunion all\n')}
 )
 select kind::text, schema::text, name::text,
   left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { jsonField, lastRow } from '../connection/answer.js';
 import type { StatementResult } from '../connection/connection.js';
+import { jsonField, lastRow } from '../connection/results.js';
 import { literal } from '../sql/sql-text.js';
 import { DETERMINISTIC_SETTINGS, OBJECTS_QUERY } from './fingerprint-sql.js';
 
@@ -39,13 +39,13 @@ select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as
   encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''), 'UTF8')), 'hex') as fingerprint
 from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${OBJECTS_QUERY}) o) o`;
 
-export interface Fingerprint {
+export interface SchemaFingerprint {
   fingerprint: string;
   objects: SchemaObject[];
 }
 
 /** Reads the answer to `fingerprintQuery`. */
-export function readFingerprint(results: readonly StatementResult[]): Fingerprint {
+export function readFingerprint(results: readonly StatementResult[]): SchemaFingerprint {
   const { fingerprint } = lastRow(results);
   if (typeof fingerprint !== 'string') throw new Error('the fingerprint query gave no row');
   return { fingerprint, objects: readObjects(jsonField<StoredObject[]>(results, 'objects')) };
@@ -88,7 +88,7 @@ function keyOf(object: Pick<SchemaObject, 'kind' | 'schema' | 'name'>): string {
 }
 
 /** True where nothing differs. */
-export function isSame(difference: SchemaDifference): boolean {
+export function isSameSchema(difference: SchemaDifference): boolean {
   return difference.added.length + difference.removed.length + difference.altered.length === 0;
 }
 

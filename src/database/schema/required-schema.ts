@@ -1,10 +1,10 @@
-import type { Problem } from '../../base/report.js';
+import type { Problem } from '../../lib/report.js';
 import type { DatabaseAccess } from '../connection/connection.js';
-import { failureOf } from '../connection/problem.js';
-import { reading } from '../connection/reading.js';
-import type { PlannedFile } from '../files/batches.js';
-import { type MadeByFiles, madeByFiles } from '../files/made-by-files.js';
-import type { Judgement } from './judgement.js';
+import { retryRead } from '../connection/retry-read.js';
+import { failureOf } from '../connection/sql-problem.js';
+import type { PlannedFile } from '../migrations/batches.js';
+import { type CreatedByFiles, createdByFiles } from '../migrations/created-objects.js';
+import type { DeployCheck } from './deploy-check.js';
 import { type JudgedFact, judgeSchema, readSchemaRows, schemaFactsQuery } from './schema-facts.js';
 import type { SchemaRules } from './schema-facts-sql.js';
 
@@ -14,14 +14,14 @@ export function isRequired({ requiredTables, requiredFunctions, rls }: SchemaRul
 }
 
 /** What a deploy would require of the schema, judged as it is now. Asks what verify asks, and counts nothing. */
-export async function lookAtRequired(
+export async function checkRequired(
   { database, signal }: DatabaseAccess,
   rules: SchemaRules,
 ): Promise<JudgedFact[]> {
   const wanted: SchemaRules = { ...rules, rowCounts: 'off' };
   const { message, deadline } = schemaFactsQuery(wanted, false);
   try {
-    const results = await reading(signal, () => database.send(message, { deadline, signal }));
+    const results = await retryRead(signal, () => database.send(message, { deadline, signal }));
     return judgeSchema(readSchemaRows(results), wanted).facts;
   } catch (error) {
     throw failureOf(error, 'looking at the required schema');
@@ -36,13 +36,13 @@ export function judgeRequired(
   facts: readonly JudgedFact[],
   rules: Omit<SchemaRules, 'rowCounts'>,
   pending: readonly PlannedFile[],
-): Judgement {
+): DeployCheck {
   const problems = facts.flatMap((fact) => fact.problems);
   if (pending.length === 0) {
     const refusals = problems.map((problem) => also(problem, 'and nothing is pending'));
     return { detail: detailOf(problems), refusals, warnings: [] };
   }
-  const made = madeByFiles(pending);
+  const made = createdByFiles(pending);
   const { open, unclear } = sortOut(facts, rules, made);
   const warned = made.more ? [...open, ...unclear] : unclear;
   const refusals = made.more ? [] : open.map((problem) => also(problem, 'and no pending file mends that'));
@@ -70,7 +70,7 @@ function detailOf(problems: readonly Problem[]): string {
 function sortOut(
   facts: readonly JudgedFact[],
   { requiredTables, requiredFunctions, rls }: Parameters<typeof judgeRequired>[1],
-  made: MadeByFiles,
+  made: CreatedByFiles,
 ): { open: Problem[]; unclear: Problem[] } {
   const open: Problem[] = [];
   const unclear: Problem[] = [];

@@ -1,5 +1,5 @@
-import type { ArgumentType, FunctionName, QualifiedName } from '../../base/sql-names.js';
-import { CODES } from '../history/codes.js';
+import type { ArgumentType, FunctionName, QualifiedName } from '../../lib/sql-names.js';
+import { CODES } from '../history/error-codes.js';
 import { identifier, literal, textArray } from '../sql/sql-text.js';
 import { PLATFORM_SCHEMAS } from './fingerprint-sql.js';
 

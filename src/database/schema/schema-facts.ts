@@ -1,10 +1,10 @@
-import { formatBytes } from '../../base/bytes.js';
-import { given } from '../../base/given.js';
-import type { Problem, TableFact } from '../../base/report.js';
-import { someOf } from '../../base/some-of.js';
-import { jsonField } from '../connection/answer.js';
+import { formatBytes } from '../../lib/bytes.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import type { Problem, TableFact } from '../../lib/report.js';
+import { shortenList } from '../../lib/shorten-list.js';
 import type { StatementResult } from '../connection/connection.js';
-import { CODES } from '../history/codes.js';
+import { jsonField } from '../connection/results.js';
+import { CODES } from '../history/error-codes.js';
 import { VERSIONS_STATEMENT } from '../history/history-message.js';
 import { dollarQuote } from '../sql/sql-text.js';
 import {
@@ -117,7 +117,7 @@ export function readSchemaRows(results: readonly StatementResult[]): SchemaRows 
   return {
     facts,
     tables: jsonField<TableRow[]>(results, 'tables') ?? [],
-    ...given({ probe, counts, history }),
+    ...definedOnly({ probe, counts, history }),
   };
 }
 
@@ -237,7 +237,7 @@ function judgeProbe(probe: Record<string, string>): JudgedFact {
     ...(busy.length > 0
       ? [
           {
-            message: `role anon could not be asked for ${someOf(busy.map(([table, code]) => `${table} (${code})`))}`,
+            message: `role anon could not be asked for ${shortenList(busy.map(([table, code]) => `${table} (${code})`))}`,
           },
         ]
       : []),

@@ -1,4 +1,4 @@
-import { LOCK_KEY, PARTIAL_TABLE, RUNS_TABLE } from '../history/bookmark.js';
+import { LOCK_KEY, PARTIAL_TABLE, RUNS_TABLE } from '../history/deploy-tables.js';
 import { dollarQuote, literal } from '../sql/sql-text.js';
 import { FINGERPRINT_ROW } from './fingerprint.js';
 import { DETERMINISTIC_SETTINGS } from './fingerprint-sql.js';
@@ -10,7 +10,7 @@ import { DETERMINISTIC_SETTINGS } from './fingerprint-sql.js';
  * Looking at a whole schema costs more than a small migration, so a run looks before its first message and with its
  * last one. In between its row holds `objects` before and no `fingerprint_after`: that is how a killed run is known.
  *
- * Looking needs a lock on every table, view and index, and other hands may hold one of them for long. It is not worth
+ * Looking needs a lock on every table, view and index, and others may hold one of them for long. It is not worth
  * a deploy: a start that is not known is stored as JSON null, and a run whose end is not known is left like a killed
  * one, so that the next run, or its rollback, takes what it meets for that end.
  */

@@ -12,14 +12,14 @@ export interface Statement {
   to: number;
 }
 
-export type Parsed =
+export type ParsedSql =
   | { statements: Statement[]; wrong?: undefined }
   /** What the parser does not understand, and where. Another version's server might: it has the last word. */
   | { statements?: undefined; wrong: { message: string; index: number } }
   /** The parser's memory did not suffice. */
   | { statements?: undefined; wrong?: undefined; tooLarge: true };
 
-export type Parse = (source: string) => Parsed;
+export type Parse = (source: string) => ParsedSql;
 
 /** A shorter text that cannot be parsed is a fault of the parser. */
 const LARGEST_FAULT = 1024 * 1024;

@@ -1,4 +1,4 @@
-import type { SourcePosition } from '../../base/report.js';
+import type { SourcePosition } from '../../lib/report.js';
 
 /** Longest line shown to a person; a longer one is cut around the column. */
 const SHOWN = 160;
@@ -26,7 +26,7 @@ export function indexOfCodePoint(source: string, position: number): number {
 }
 
 /** True where a position from 1 in code points lies in a text, or right behind it. */
-export function isWithin(text: string, position: number): boolean {
+export function isPositionWithin(text: string, position: number): boolean {
   return position <= text.length + 1 && indexOfCodePoint(text, position) <= text.length;
 }
 

@@ -1,37 +1,37 @@
 import { join } from 'node:path';
-import { given } from '../../base/given.js';
-import { Failure } from '../../base/report.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { Failure } from '../../lib/report.js';
 import type { DeployContext } from '../deploy-context.js';
 import { writeAtomically } from '../host/files.js';
-import type { Repository } from '../host/git.js';
+import type { GitRepository } from '../host/git.js';
 import { must } from '../host/toolbox.js';
-import { rebuiltFiles } from '../own-files/rebuilt.js';
-import { linkShared } from '../own-files/shared-paths.js';
-import { lookAtTracking, type Tracking } from '../own-files/tracking.js';
+import { rebuiltFiles } from '../host-files/rebuilt-files.js';
+import { linkShared } from '../host-files/shared-paths.js';
+import { lookAtTracking, type Tracking } from '../host-files/tracking.js';
+import type { HostState } from '../host-state/host-state.js';
+import { pointersIn } from '../host-state/lfs.js';
+import { readProject } from '../host-state/project-files.js';
 import type { DeployRequest, RunResult } from '../protocol.js';
-import { currentLink } from '../record/layout.js';
-import { newReleaseName } from '../record/release-name.js';
-import { readNote, releaseFolder } from '../record/releases.js';
+import { currentLink } from '../state/layout.js';
+import { newReleaseName } from '../state/release-name.js';
+import { readNote, releaseFolder } from '../state/releases.js';
 import { portOf } from '../supervisor/entry.js';
 import type { FirstStart } from '../supervisor/supervisor.js';
-import { pointersIn } from '../survey/lfs.js';
-import { readProject } from '../survey/project.js';
-import type { Survey } from '../survey/survey.js';
-import { recipeOf } from './install-and-build.js';
-import { carryChunks, checkOutput, findOutput, type Made, withEnvFile } from './output.js';
+import { recipeOf } from './build-commands.js';
+import { type BuildOutput, carryChunks, checkOutput, findOutput, withEnvFile } from './build-output.js';
 import { rehearsalCommand, rehearsalObstacle, rehearse, sparePort } from './rehearse.js';
 import { bringHostFiles, checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
 import { discardStage } from './stage-marks.js';
 
 /** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
 export async function prepare(
-  found: Survey,
-  repository: Repository,
+  found: HostState,
+  repository: GitRepository,
   context: DeployContext,
   result: RunResult,
 ): Promise<Stage> {
-  const { request, teller } = context;
-  teller.event({ kind: 'state', state: 'preparing' });
+  const { request, reporter } = context;
+  reporter.event({ kind: 'state', state: 'preparing' });
   const release = newReleaseName(request.sha);
   const folder = releaseFolder(found.releases, release);
   try {
@@ -39,33 +39,33 @@ export async function prepare(
     const bootMs = await rehearseStage(found, stage, context, result);
     return bootMs === undefined ? stage : { ...stage, bootMs };
   } catch (error) {
-    await discardStage(repository, folder, teller);
+    await discardStage(repository, folder, reporter);
     throw error;
   }
 }
 
 async function build(
-  found: Survey,
-  repository: Repository,
+  found: HostState,
+  repository: GitRepository,
   context: DeployContext,
   { release, folder }: { release: string; folder: string },
 ): Promise<Stage> {
-  const { request, teller } = context;
-  const stage = await teller.step('stage', () => checkOutStage(found, repository, request, folder));
+  const { request, reporter } = context;
+  const stage = await reporter.step('stage', () => checkOutStage(found, repository, request, folder));
   const pointers = await pointersIn(stage);
   if (pointers !== undefined) throw new Failure(pointers);
   await lookAtCollisions(found, request, stage, []);
   writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
   let envFiles: string[] = [];
   const bring = async (): Promise<void> => {
-    envFiles = await bringHostFiles(found, request, stage, teller);
+    envFiles = await bringHostFiles(found, request, stage, reporter);
   };
-  let made: Made;
+  let made: BuildOutput;
   if (request.packedBuild === undefined) {
     await bring();
     made = await installAndBuild(found, context, folder);
   } else
-    made = await teller.step(
+    made = await reporter.step(
       'unpack',
       async () => {
         await unpack(found, context, request.packedBuild!, folder);
@@ -82,7 +82,7 @@ async function build(
     ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
     : [];
   const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
-  const start = found.entry === undefined ? await firstStart(found, context, folder) : undefined;
+  const start = found.entry === undefined ? await decideFirstStart(found, context, folder) : undefined;
   const port = found.facts.port ?? (start && portOf(start.entry));
   if (port === undefined)
     throw new Failure({
@@ -97,39 +97,39 @@ async function build(
     made: made.all,
     paths,
     rebuilt,
-    ...given({ tracking }),
+    ...definedOnly({ tracking }),
     envFiles,
     carriedChunks,
     port,
-    ...given({ start }),
+    ...definedOnly({ start }),
   };
 }
 
 /** How the application is started that is not run yet; undefined where its supervisor need not know. */
-async function firstStart(
-  { supervisor }: Survey,
-  { request, teller }: DeployContext,
+async function decideFirstStart(
+  { supervisor }: HostState,
+  { request, reporter }: DeployContext,
   folder: string,
 ): Promise<FirstStart | undefined> {
   const project = readProject(folder);
   const { packageManager = 'npm' } = recipeOf(project, {});
   return supervisor.firstStart({
     folder,
-    ...given({ startCommand: request.startCommand, scripts: project.packageJson?.scripts }),
+    ...definedOnly({ startCommand: request.startCommand, scripts: project.packageJson?.scripts }),
     packageManager,
-    teller,
+    reporter,
   });
 }
 
-const listed = ({ paths }: Made): string => paths.join(', ');
+const listed = ({ paths }: BuildOutput): string => paths.join(', ');
 
 /** Installs and builds in the stage; resolves to what this made. */
 async function installAndBuild(
-  found: Survey,
-  { request, teller, signal }: DeployContext,
+  found: HostState,
+  { request, reporter, signal }: DeployContext,
   folder: string,
-): Promise<Made> {
-  const options = { tools: found.tools, request, folder, teller, signal };
+): Promise<BuildOutput> {
+  const options = { tools: found.tools, request, folder, reporter, signal };
   const { install, build } = decideRecipe(options);
   // An install or a build may begin with an empty folder, and take the symlinks of shared paths away with the old one.
   const inStage = async (what: 'install' | 'build', command: string): Promise<void> => {
@@ -137,13 +137,13 @@ async function installAndBuild(
     linkShared(found, request, folder);
   };
   if (install !== undefined)
-    await teller.step(
+    await reporter.step(
       'install',
       () => inStage('install', install),
       () => install,
     );
   if (build === undefined) return findOutput(found, request, folder);
-  return teller.step(
+  return reporter.step(
     'build',
     async () => {
       await inStage('build', build);
@@ -155,14 +155,14 @@ async function installAndBuild(
 
 /** Puts the build that was made in the job into the stage; nothing is installed or built here. */
 async function unpack(
-  found: Survey,
-  { signal, teller }: DeployContext,
+  found: HostState,
+  { signal, reporter }: DeployContext,
   file: string,
   folder: string,
 ): Promise<void> {
   await must(found.tools, ['tar', '-xzf', file, '--no-same-owner', '-C', folder], {
     signal,
-    output: teller.output('unpack'),
+    output: reporter.output('unpack'),
   });
 }
 
@@ -171,9 +171,9 @@ async function unpack(
  * files that lie on the server already: git would overwrite them.
  */
 export async function lookAtCollisions(
-  found: Survey,
+  found: HostState,
   request: DeployRequest,
-  stage: Repository,
+  stage: GitRepository,
   swapped: readonly string[],
 ): Promise<Tracking | undefined> {
   const { liveSha } = found.facts;
@@ -195,16 +195,16 @@ export async function lookAtCollisions(
 
 /** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
 async function rehearseStage(
-  found: Survey,
+  found: HostState,
   stage: Stage,
-  { request, teller, signal }: DeployContext,
+  { request, reporter, signal }: DeployContext,
   result: RunResult,
 ): Promise<number | undefined> {
   result.rehearsed = false;
   const entry = found.entry ?? stage.start?.entry;
   const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, entry);
   if (obstacle !== undefined || entry === undefined) {
-    teller.progress(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
+    reporter.progress(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
     return undefined;
   }
   const port = await sparePort();
@@ -218,7 +218,7 @@ async function rehearseStage(
     node: found.tools.find('node')!,
   });
   const { tools } = found;
-  const { bootMs } = await teller.step(
+  const { bootMs } = await reporter.step(
     'rehearsal',
     () =>
       rehearse({
@@ -227,8 +227,8 @@ async function rehearseStage(
         port,
         sha: request.sha,
         health: request.health,
-        log: teller.logged,
-        tell: teller.progress,
+        log: reporter.logged,
+        tell: reporter.progress,
         signal,
       }),
     ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
-import { Cancelled, Failure, type HealthFact } from '../../base/report.js';
-import { pause } from '../../base/retry.js';
-import { whenAborted } from '../../base/when-aborted.js';
-import { askLoopback, unhealthy } from '../host/health.js';
+import { Cancelled, Failure, type HealthFact } from '../../lib/report.js';
+import { pause } from '../../lib/retry.js';
+import { whenAborted } from '../../lib/when-aborted.js';
+import { askLoopback, unhealthy } from '../host/loopback-health.js';
 import { connects } from '../host/port.js';
-import { collectOutput, endGroup, lastLines, type OpenOutput, whenEnded } from '../host/program.js';
+import { collectOutput, endGroup, lastLines, type OpenOutput, whenEnded } from '../host/run-program.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { HealthRequest } from '../protocol.js';
 import { type Entry, withPort } from '../supervisor/entry.js';

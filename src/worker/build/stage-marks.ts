@@ -1,17 +1,17 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { problemsOf } from '../../base/report.js';
-import { tried } from '../../base/tried.js';
-import { isFolder, present, remove } from '../host/files.js';
-import type { Repository } from '../host/git.js';
-import { commandOf, processEnvironment, programsIn } from '../host/proc.js';
+import { catchProblem } from '../../lib/catch-problem.js';
+import { problemsOf } from '../../lib/report.js';
+import { isFolder, present, removePath } from '../host/files.js';
+import type { GitRepository } from '../host/git.js';
+import { commandOf, processEnvironment, programsIn } from '../host/processes.js';
 import { readMark, writeRecord } from '../host/records.js';
-import { type JournalEntry, readJournal } from '../record/journal.js';
-import { liveFolder } from '../record/layout.js';
-import { dropRelease, readNote } from '../record/releases.js';
-import type { StateFolder } from '../record/state.js';
+import type { Reporter } from '../run/reporter.js';
+import { type JournalEntry, readJournal } from '../state/journal.js';
+import { liveFolder } from '../state/layout.js';
+import { dropRelease, readNote } from '../state/releases.js';
+import type { StateFolder } from '../state/state-folder.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
-import type { Teller } from '../teller.js';
 
 /**
  * A stage is marked before its folder is made. What a killed worker left is cleared by these marks alone: releases may
@@ -36,20 +36,20 @@ export function markStage(state: StateFolder, folder: string): void {
  * the folder by its mark.
  */
 export async function discardStage(
-  repository: Repository,
+  repository: GitRepository,
   folder: string,
-  teller: Pick<Teller, 'progress'>,
+  reporter: Pick<Reporter, 'progress'>,
 ): Promise<void> {
   try {
     await dropRelease(repository, folder);
   } catch (error) {
-    teller.progress(
+    reporter.progress(
       `${folder} could not be deleted, and is left to the next run: ${problemsOf(error)[0]!.message}`,
     );
   }
 }
 
-/** Whether a release came to its cutover, by all that is written down: then it may be live, or a way back. */
+/** Whether a release came to its cutover, by all that is written down: then it may be live, or a rollback target. */
 export function reachedCutover(
   release: string,
   { noted, journal }: { noted: boolean; journal: readonly JournalEntry[] },
@@ -61,11 +61,11 @@ export interface ClearOptions {
   state: StateFolder;
   app: { appPath: string };
   supervisor: Pick<Supervisor, 'keeps'>;
-  teller: Pick<Teller, 'warn'>;
+  reporter: Pick<Reporter, 'warn'>;
 }
 
 /** Deletes stages that never went live, and ends what a killed worker left running in them (a build, a rehearsal). */
-export function clearStages({ state, app, supervisor, teller }: ClearOptions): void {
+export function clearStages({ state, app, supervisor, reporter }: ClearOptions): void {
   if (!isFolder(marksOf(state))) return;
   const journal = readJournal(state);
   for (const name of readdirSync(marksOf(state)).filter((name) => name.endsWith('.json'))) {
@@ -78,17 +78,17 @@ export function clearStages({ state, app, supervisor, teller }: ClearOptions): v
     if (present(folder) && !reachedCutover(release, { noted, journal })) {
       // The path that was marked may have become the way to the live application since.
       if (liveFolder(folder) === liveFolder(app.appPath)) continue;
-      if (!endPrograms(folder, supervisor, teller)) continue;
-      const stays = tried(() => remove(folder));
+      if (!endPrograms(folder, supervisor, reporter)) continue;
+      const stays = catchProblem(() => removePath(folder));
       if (stays) {
-        teller.warn({
+        reporter.warn({
           message: `${folder} was left behind by a cut run, and could not be deleted: ${stays.message}`,
           next: 'Delete it on the server.',
         });
         continue;
       }
     }
-    tried(() => remove(mark));
+    catchProblem(() => removePath(mark));
   }
 }
 
@@ -96,19 +96,19 @@ export function clearStages({ state, app, supervisor, teller }: ClearOptions): v
 function endPrograms(
   folder: string,
   supervisor: ClearOptions['supervisor'],
-  teller: ClearOptions['teller'],
+  reporter: ClearOptions['reporter'],
 ): boolean {
   const programs = programsIn(folder);
-  const strange = programs.find((pid) => !isOurs(pid) || supervisor.keeps(pid));
+  const strange = programs.find((pid) => !isOurProgram(pid) || supervisor.keeps(pid));
   if (strange !== undefined) {
-    teller.warn({
+    reporter.warn({
       message: `${folder} was left behind by a cut run, and stays: ${commandOf(strange) ?? strange} works in it.`,
       next: 'End that program, or move it elsewhere; the next run then deletes the folder.',
     });
     return false;
   }
   for (const pid of programs) {
-    teller.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
+    reporter.warn({ message: `A program that a cut run left behind was ended: ${commandOf(pid) ?? pid}` });
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
@@ -119,7 +119,7 @@ function endPrograms(
 }
 
 /** Builds are told the commit, rehearsals that they are one. */
-function isOurs(pid: number): boolean {
+function isOurProgram(pid: number): boolean {
   const env = processEnvironment(pid);
   return env?.DEPLOY_SHA !== undefined || env?.REHEARSAL !== undefined;
 }

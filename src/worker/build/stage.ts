@@ -1,31 +1,31 @@
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { isInside } from '../../base/paths.js';
-import { Failure, type Problem } from '../../base/report.js';
-import { quote } from '../../base/shell.js';
-import { isFile, isFolder, readText, remove, writeAtomically } from '../host/files.js';
+import { isInside } from '../../lib/paths.js';
+import { Failure, type Problem } from '../../lib/report.js';
+import { quote } from '../../lib/shell.js';
+import { isFile, isFolder, readText, removePath, writeAtomically } from '../host/files.js';
 import {
   fetchCommit,
   fetchSources,
+  type GitRepository,
   git,
   headOf,
   originOf,
-  type Repository,
   reachRemoteLike,
 } from '../host/git.js';
-import { explainEnd, lastLines, runToEnd } from '../host/program.js';
-import { closeFoldersLike, giveRights, openLike } from '../host/rights.js';
-import { classifyPath } from '../own-files/classify.js';
-import { carryEnvFiles, findEnvFiles, lessOpenWords } from '../own-files/env-files.js';
-import { linkedPaths, linkShared, makeSharedFolders, refuseDetour } from '../own-files/shared-paths.js';
-import type { Tracking } from '../own-files/tracking.js';
+import { closeFoldersLike, giveRights, openLike } from '../host/permissions.js';
+import { explainEnd, lastLines, runToEnd } from '../host/run-program.js';
+import { classifyPath } from '../host-files/classify.js';
+import { carryEnvFiles, findEnvFiles, lessOpenWords } from '../host-files/env-files.js';
+import { linkedPaths, linkShared, makeSharedFolders, refuseDetour } from '../host-files/shared-paths.js';
+import type { Tracking } from '../host-files/tracking.js';
+import type { HostState } from '../host-state/host-state.js';
+import { readProject } from '../host-state/project-files.js';
 import type { DeployRequest } from '../protocol.js';
-import type { LocalChanges } from '../record/plan.js';
+import type { Reporter } from '../run/reporter.js';
+import type { LocalChanges } from '../state/plan.js';
 import type { FirstStart } from '../supervisor/supervisor.js';
-import { readProject } from '../survey/project.js';
-import type { Survey } from '../survey/survey.js';
-import type { Teller } from '../teller.js';
-import { type Recipe, recipeOf } from './install-and-build.js';
+import { type Recipe, recipeOf } from './build-commands.js';
 import { markStage } from './stage-marks.js';
 
 /** A release that is built, but not live. */
@@ -54,9 +54,9 @@ export interface Stage {
 }
 
 /** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */
-export async function stageRepository(found: Survey, request: DeployRequest): Promise<Repository> {
+export async function stageRepository(found: HostState, request: DeployRequest): Promise<GitRepository> {
   if (found.strategy === 'in-place') return found.checkout!;
-  const bare: Repository = { tools: found.tools, folder: found.state.repository };
+  const bare: GitRepository = { tools: found.tools, folder: found.state.repository };
   if (isFolder(bare.folder)) return bare;
   const live = found.checkout;
   const origin = request.repositoryUrl ?? (live && (await originOf(live))) ?? request.jobRepositoryUrl;
@@ -66,8 +66,8 @@ export async function stageRepository(found: Survey, request: DeployRequest): Pr
       next: 'Give repository-url.',
     });
   // Complete before it has its name: what a killed worker left half made is never taken for the whole.
-  const half: Repository = { tools: found.tools, folder: `${bare.folder}.half` };
-  remove(half.folder);
+  const half: GitRepository = { tools: found.tools, folder: `${bare.folder}.half` };
+  removePath(half.folder);
   mkdirSync(half.folder, { mode: 0o700 });
   await git(half, 'init', '-q', '--bare');
   await git(half, 'remote', 'add', 'origin', origin);
@@ -81,7 +81,7 @@ export async function stageRepository(found: Survey, request: DeployRequest): Pr
 }
 
 export async function fetchSha(
-  repository: Repository,
+  repository: GitRepository,
   request: DeployRequest,
   signal: AbortSignal,
 ): Promise<void> {
@@ -91,18 +91,18 @@ export async function fetchSha(
 
 /** Checks the commit out beside the live application. */
 export async function checkOutStage(
-  found: Survey,
-  repository: Repository,
+  found: HostState,
+  repository: GitRepository,
   request: DeployRequest,
   folder: string,
-): Promise<Repository> {
+): Promise<GitRepository> {
   markStage(found.state, folder);
   // Before anything is in it: git checks out into a folder that is empty. Among the releases nobody else may write.
   mkdirSync(folder, { mode: found.live === undefined ? 0o755 : 0o700 });
   if (found.live !== undefined) await openLike(found.tools, found.live, folder);
   await git(repository, 'worktree', 'prune');
   await git(repository, 'worktree', 'add', '-q', '--detach', '--force', folder, request.sha);
-  const stage: Repository = { tools: found.tools, folder };
+  const stage: GitRepository = { tools: found.tools, folder };
   if ((await headOf(stage)) !== request.sha)
     throw new Failure({ message: `The stage holds another commit than ${request.sha}.` });
   return stage;
@@ -110,10 +110,10 @@ export async function checkOutStage(
 
 /** Brings the host's own files into the stage; resolves to its environment files. */
 export async function bringHostFiles(
-  found: Survey,
+  found: HostState,
   request: DeployRequest,
-  stage: Repository,
-  teller: Pick<Teller, 'progress' | 'warn'>,
+  stage: GitRepository,
+  reporter: Pick<Reporter, 'progress' | 'warn'>,
 ): Promise<string[]> {
   const { folder } = stage;
   const { live, tools } = found;
@@ -127,7 +127,7 @@ export async function bringHostFiles(
     for (const file of lessOpen.filter(
       ({ path }) => path !== request.envFilePath || request.envFile === undefined,
     ))
-      teller.warn(lessOpenWords(file));
+      reporter.warn(lessOpenWords(file));
   }
   if (request.envFile !== undefined) {
     if (found.strategy === 'in-place' && tracked.has(request.envFilePath))
@@ -141,7 +141,7 @@ export async function bringHostFiles(
       live === undefined || tracked.has(request.envFilePath) ? undefined : join(live, request.envFilePath);
     if (replaced !== undefined && isFile(replaced)) {
       const lost = await giveRights(tools, replaced, written);
-      if (lost.length > 0) teller.warn(lessOpenWords({ path: request.envFilePath, lost }));
+      if (lost.length > 0) reporter.warn(lessOpenWords({ path: request.envFilePath, lost }));
     }
     if (!envFiles.includes(request.envFilePath)) envFiles.push(request.envFilePath);
   }
@@ -155,14 +155,14 @@ export async function bringHostFiles(
     });
   await makeSharedFolders(found, request);
   for (const home of linkShared(found, request, folder))
-    teller.progress(
+    reporter.progress(
       `shared-paths: ${home} is not there yet; the application makes that file itself. For a folder: mkdir -p ${quote(home)}`,
     );
   return envFiles;
 }
 
 /** Among releases a symlink takes the place of what the commit has there; in a checkout git would take it back. */
-function linkedInPlace(found: Survey, request: DeployRequest): string[] {
+function linkedInPlace(found: HostState, request: DeployRequest): string[] {
   return found.strategy === 'in-place' ? linkedPaths(found, request) : [];
 }
 
@@ -175,10 +175,10 @@ function trackedEnvFile(path: string): Problem {
 }
 
 export interface BuildOptions {
-  tools: Survey['tools'];
+  tools: HostState['tools'];
   request: DeployRequest;
   folder: string;
-  teller: Teller;
+  reporter: Reporter;
   signal: AbortSignal;
 }
 
@@ -213,7 +213,7 @@ export async function runInStage(
   command: string,
   options: BuildOptions,
 ): Promise<string> {
-  const { tools, request, folder, teller, signal } = options;
+  const { tools, request, folder, reporter, signal } = options;
   const env: NodeJS.ProcessEnv = {
     ...tools.env,
     DEPLOY_SHA: request.sha,
@@ -225,7 +225,7 @@ export async function runInStage(
     cwd: folder,
     env,
     signal,
-    output: teller.output(what),
+    output: reporter.output(what),
   });
   if (ended.code === 0) return command;
   throw new Failure({

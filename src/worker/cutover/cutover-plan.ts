@@ -1,24 +1,24 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { given } from '../../base/given.js';
-import { stampsOf } from '../build/output.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { stampsOf } from '../build/build-output.js';
 import type { Stage } from '../build/stage.js';
 import { present } from '../host/files.js';
-import { makeFoldersLike, openLike } from '../host/rights.js';
-import { carryEnvFiles, envDigest, readEnvFiles } from '../own-files/env-files.js';
-import { isWithinAny } from '../own-files/paths.js';
-import { sharesOf } from '../own-files/shared-paths.js';
+import { makeFoldersLike, openLike } from '../host/permissions.js';
+import { carryEnvFiles, envDigest, readEnvFiles } from '../host-files/env-files.js';
+import { isWithinAny } from '../host-files/paths.js';
+import { sharesOf } from '../host-files/shared-paths.js';
+import type { HostState } from '../host-state/host-state.js';
 import type { DeployRequest } from '../protocol.js';
-import { handMade, historyAsFound, type ReleaseRef } from '../record/journal.js';
-import { currentLink } from '../record/layout.js';
-import type { Beside, LocalChanges, Plan } from '../record/plan.js';
-import { readNote, releaseFolder, writeNote } from '../record/releases.js';
-import type { StateFolder } from '../record/state.js';
-import type { Survey } from '../survey/survey.js';
+import { handMade, historyAsFound, type ReleaseRef } from '../state/journal.js';
+import { currentLink } from '../state/layout.js';
+import type { LocalChanges, Plan, ReleaseExtras } from '../state/plan.js';
+import { readNote, releaseFolder, writeNote } from '../state/releases.js';
+import type { StateFolder } from '../state/state-folder.js';
 
 /** Everything the cutover will change, decided before the first change. */
 export function planCutover(
-  found: Pick<Survey, 'strategy' | 'live' | 'releases' | 'history' | 'facts' | 'app' | 'state'>,
+  found: Pick<HostState, 'strategy' | 'live' | 'releases' | 'history' | 'facts' | 'app' | 'state'>,
   stage: Pick<Stage, 'release' | 'sha' | 'folder' | 'paths' | 'rebuilt' | 'tracking' | 'changes'>,
   request: Pick<DeployRequest, 'run' | 'sharedPaths' | 'buildOutput'>,
 ): Plan {
@@ -28,8 +28,8 @@ export function planCutover(
   const to: ReleaseRef = { release: stage.release, sha: stage.sha };
   const base = {
     task: 'deploy' as const,
-    run: { id: run.id, attempt: run.attempt, ...given({ url: run.url }) },
-    ...given({ from }),
+    run: { id: run.id, attempt: run.attempt, ...definedOnly({ url: run.url }) },
+    ...definedOnly({ from }),
     to,
   };
   const home = strategy === 'adopt' ? releaseFolder(releases, from!.release) : live;
@@ -49,7 +49,7 @@ export function planCutover(
         folder: live!,
         fromSha: facts.liveSha!,
         toSha: stage.sha,
-        from: besideLive(found, from!, stage),
+        from: extrasOfLive(found, from!, stage),
         to: { rebuilt: { folder: stage.folder, paths: stage.rebuilt }, host: [] },
         untrack: stage.tracking?.untrack ?? [],
         aside: asideFor(state, base.run, to),
@@ -71,36 +71,36 @@ export function planCutover(
     ...base,
     swaps: [],
     shares,
-    link: { path: link, ...given({ from: live }), to: stage.folder },
+    link: { path: link, ...definedOnly({ from: live }), to: stage.folder },
   };
 }
 
 /** What the live version has beside its commit, for the way back to it. */
-function besideLive(
-  { state, releases, facts }: Pick<Survey, 'state' | 'releases' | 'facts'>,
+function extrasOfLive(
+  { state, releases, facts }: Pick<HostState, 'state' | 'releases' | 'facts'>,
   from: ReleaseRef,
   { tracking, changes, paths }: Pick<Stage, 'tracking' | 'changes' | 'paths'>,
-): Beside {
+): ReleaseExtras {
   // What people changed after the build comes back by their changes.
   const rebuilt = (readNote(state, from.release)?.rebuilt ?? []).filter(
     (path) => !facts.dirtyFiles.includes(path),
   );
-  return besideOf(releaseFolder(releases, from.release), rebuilt, paths, tracking?.hostFrom ?? [], changes);
+  return extrasOf(releaseFolder(releases, from.release), rebuilt, paths, tracking?.hostFrom ?? [], changes);
 }
 
 /** What is in a folder that changes place comes with it, and must only be kept from git, like a file of the host. */
-export function besideOf(
+export function extrasOf(
   folder: string,
   rebuilt: readonly string[],
   swapped: readonly string[],
   host: readonly string[],
   changes: LocalChanges | undefined,
-): Beside {
+): ReleaseExtras {
   const moves = (path: string): boolean => isWithinAny(path, swapped);
   return {
     rebuilt: { folder, paths: rebuilt.filter((path) => !moves(path)) },
     host: [...host, ...rebuilt.filter(moves)],
-    ...given({ changes }),
+    ...definedOnly({ changes }),
   };
 }
 
@@ -110,13 +110,13 @@ export function asideFor(state: StateFolder, { id, attempt }: Plan['run'], to: R
 }
 
 /** The release that is live; one is named where a commit is live that our journal does not know. */
-export function liveRef({ history, facts }: Pick<Survey, 'history' | 'facts'>): ReleaseRef | undefined {
+export function liveRef({ history, facts }: Pick<HostState, 'history' | 'facts'>): ReleaseRef | undefined {
   if (facts.liveSha === undefined) return undefined;
   return historyAsFound(history, facts.liveSha).live ?? handMade(facts.liveSha);
 }
 
 /** Writes down what a later rollback must know, before the first change. */
-export async function noteReleases(found: Survey, stage: Stage, plan: Plan): Promise<void> {
+export async function noteReleases(found: HostState, stage: Stage, plan: Plan): Promise<void> {
   const { state } = found;
   writeNote(state, stage.release, {
     sha: stage.sha,
@@ -132,7 +132,7 @@ export async function noteReleases(found: Survey, stage: Stage, plan: Plan): Pro
 
 /** What moves away from the live version now, and its env files as they are now, is what a rollback brings back. */
 export async function noteLeaving(
-  found: Pick<Survey, 'strategy' | 'state' | 'releases' | 'live' | 'tools'>,
+  found: Pick<HostState, 'strategy' | 'state' | 'releases' | 'live' | 'tools'>,
   plan: Plan,
   envFiles: readonly string[],
 ): Promise<void> {
@@ -164,7 +164,7 @@ export async function noteLeaving(
     ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
     carriedChunks: note?.carriedChunks ?? [],
     ...(inPlace ? { kept } : {}),
-    ...given({ changes }),
+    ...definedOnly({ changes }),
   });
 }
 

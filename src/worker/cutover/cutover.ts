@@ -1,24 +1,24 @@
-import { given } from '../../base/given.js';
-import { type HealthFact, type Problem, problemsOf } from '../../base/report.js';
-import { tried } from '../../base/tried.js';
-import { keepOpenPages } from '../build/output.js';
+import { catchProblem } from '../../lib/catch-problem.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { type HealthFact, type Problem, problemsOf } from '../../lib/report.js';
+import { keepOpenPages } from '../build/build-output.js';
 import type { Stage } from '../build/stage.js';
 import type { DeployContext } from '../deploy-context.js';
 import { type DowntimeProbe, probeDowntime } from '../host/downtime.js';
 import { git } from '../host/git.js';
+import type { HostState } from '../host-state/host-state.js';
 import type { RunResult } from '../protocol.js';
-import { writeJournal } from '../record/journal.js';
-import { dropPlan, type Plan, refuseOneAndTheSame, writePlan } from '../record/plan.js';
-import { dropNote, dropRelease } from '../record/releases.js';
-import type { Running, Versions } from '../supervisor/supervisor.js';
-import type { Survey } from '../survey/survey.js';
-import type { Teller } from '../teller.js';
+import type { Reporter } from '../run/reporter.js';
+import { writeJournal } from '../state/journal.js';
+import { dropPlan, type Plan, refuseOneAndTheSame, writePlan } from '../state/plan.js';
+import { dropNote, dropRelease } from '../state/releases.js';
+import type { RunningPrograms, Versions } from '../supervisor/supervisor.js';
 import { noteReleases, planCutover } from './cutover-plan.js';
+import { reserveForTurn } from './reserve-disk-space.js';
 import { saveOrWarn } from './restart.js';
-import { applyPlan, manualCommands, takeBack } from './switch.js';
-import { holdTurnRoom } from './turn-room.js';
+import { applyCutoverPlan, manualCommands, takeBack } from './switch.js';
 import { type VerifyOptions, verifyRestart } from './verify.js';
-import { deployVersions, turned } from './version-marks.js';
+import { deployVersions, reversed } from './version-marks.js';
 
 export type CutoverResult = Pick<
   RunResult,
@@ -27,11 +27,11 @@ export type CutoverResult = Pick<
 
 /** A cutover of which everything is decided and written down, and nothing is switched yet. */
 export interface ReadyCutover {
-  found: Survey;
+  found: HostState;
   stage: Stage;
   plan: Plan;
   /** What runs now, and by what the two versions can be told apart. */
-  before: Running;
+  before: RunningPrograms;
   versions: Versions;
 }
 
@@ -40,7 +40,7 @@ export interface ReadyCutover {
  * that cannot be written, on a full disk say; nothing is switched then, and nothing of it is left.
  */
 export async function writeCutover(
-  found: Survey,
+  found: HostState,
   stage: Stage,
   { request, folder }: DeployContext,
 ): Promise<ReadyCutover> {
@@ -54,17 +54,17 @@ export async function writeCutover(
   const versions = await deployVersions(found, stage, plan, request.health);
   const before = await found.supervisor.running(stage.port);
   try {
-    await holdTurnRoom(found.tools, plan, folder);
+    await reserveForTurn(found.tools, plan, folder);
     await noteReleases(found, stage, plan);
     writePlan(state, plan);
     writeJournal(state, request.run, {
       event: 'cutover',
       ...plan.to,
-      ...given({ from: plan.from }),
+      ...definedOnly({ from: plan.from }),
     });
   } catch (error) {
-    tried(() => dropPlan(state));
-    tried(() => dropNote(state, stage.release));
+    catchProblem(() => dropPlan(state));
+    catchProblem(() => dropNote(state, stage.release));
     throw error;
   }
   return { found, stage, plan, before, versions };
@@ -73,36 +73,36 @@ export async function writeCutover(
 /** The whole switch to a prepared stage; owns the outcome: the new version is verified, or the old one is put back. */
 export async function cutOver(ready: ReadyCutover, context: DeployContext): Promise<CutoverResult> {
   const { found, stage, plan, before, versions } = ready;
-  const { request, teller } = context;
+  const { request, reporter } = context;
   const { state, supervisor, tools } = found;
-  teller.event({ kind: 'state', state: 'cutting-over' });
+  reporter.event({ kind: 'state', state: 'cutting-over' });
   const longer = supervisor.longerWait(found.entry, stage.bootMs, request.health.deadline);
-  if (longer !== undefined) teller.progress(longer.words);
-  const probe = probeDowntime(stage.port, request.health.budget, teller);
+  if (longer !== undefined) reporter.progress(longer.words);
+  const probe = probeDowntime(stage.port, request.health.budget, reporter);
   let health: HealthFact[];
   try {
-    await teller.step('cutover', async () => {
-      await applyPlan(tools, plan);
+    await reporter.step('cutover', async () => {
+      await applyCutoverPlan(tools, plan);
       await supervisor.restart({
         state,
         entry: found.entry,
-        ...given({ wait: longer?.ms, start: stage.start }),
+        ...definedOnly({ wait: longer?.ms, start: stage.start }),
       });
     });
-    teller.event({ kind: 'state', state: 'verifying' });
-    health = await teller.step('verification', () =>
+    reporter.event({ kind: 'state', state: 'verifying' });
+    health = await reporter.step('verification', () =>
       verifyVersion(found, context, stage.port, { sha: plan.to.sha, before, versions, expectVersion: true }),
     );
   } catch (error) {
     return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
   }
   // Only what the new version does can take it back, not what is written or told about it.
-  return settle(found, context, plan, health, probe);
+  return finishCutover(found, context, plan, health, probe);
 }
 
 async function verifyVersion(
-  found: Survey,
-  { request, teller }: DeployContext,
+  found: HostState,
+  { request, reporter }: DeployContext,
   port: number,
   version: Pick<VerifyOptions, 'sha' | 'before' | 'versions' | 'expectVersion'>,
 ): Promise<HealthFact[]> {
@@ -111,14 +111,14 @@ async function verifyVersion(
     port,
     ...version,
     health: request.health,
-    tell: teller.progress,
-    warn: teller.warn,
+    tell: reporter.progress,
+    warn: reporter.warn,
   });
 }
 
-async function settle(
-  found: Survey,
-  { request, teller }: DeployContext,
+async function finishCutover(
+  found: HostState,
+  { request, reporter }: DeployContext,
   plan: Plan,
   health: HealthFact[],
   probe: DowntimeProbe,
@@ -129,22 +129,22 @@ async function settle(
       event: 'verified',
       ...plan.to,
       app: request.app.appName,
-      ...given({ from: plan.from }),
+      ...definedOnly({ from: plan.from }),
     });
-  let unwritten = tried(record);
+  let unwritten = catchProblem(record);
   // A plan that stays is undone by the next run, unless the journal says that all was well.
-  const stays = tried(() => dropPlan(state));
+  const stays = catchProblem(() => dropPlan(state));
   // Once more, with the room that the plan has had.
-  if (unwritten) unwritten = tried(record);
+  if (unwritten) unwritten = catchProblem(record);
   if (unwritten)
-    teller.warn({
+    reporter.warn({
       message: `The new version is live and verified, but that could not be written down on the server: ${unwritten.message}`,
       next: 'Free some space there (df -h; df -i) and deploy again. To go back before that, say rollback-to: previous.',
     });
-  if (stays) teller.warn({ message: `The plan of the cutover could not be deleted: ${stays.message}` });
+  if (stays) reporter.warn({ message: `The plan of the cutover could not be deleted: ${stays.message}` });
   await saveOrWarn(
     found,
-    teller,
+    reporter,
     (command) =>
       `The new version runs and is verified; run "${command}" on the server so that it survives a reboot.`,
   );
@@ -159,28 +159,28 @@ async function settle(
   };
 }
 
-const NOTHING_RUNNING: Running = { instances: [], programs: new Set() };
+const NOTHING_RUNNING: RunningPrograms = { instances: [], programs: new Set() };
 
 /** The new version did not prove itself: the old one is brought back, and proves itself in turn. Never throws. */
 async function putBack(
-  found: Survey,
+  found: HostState,
   context: DeployContext,
   failed: { plan: Plan; stage: Stage; versions: Versions; problems: Problem[]; probe: DowntimeProbe },
 ): Promise<CutoverResult> {
   const { plan, stage, problems, probe } = failed;
-  const { request, teller } = context;
+  const { request, reporter } = context;
   const { state, supervisor, tools } = found;
   const started = performance.now();
   const result: CutoverResult = { outcome: 'put-back', problems };
   let [why] = problems;
   try {
-    teller.event({ kind: 'state', state: 'putting-back' });
+    reporter.event({ kind: 'state', state: 'putting-back' });
     // What ran until now is only compared with; not to know it is no reason to leave the new version in place.
     const before = await supervisor.running(stage.port).catch(() => NOTHING_RUNNING);
     const { from } = plan;
     const left = found.strategy === 'in-place' ? found.live : stage.folder;
-    if (from && left !== undefined) keepOpenPages({ ...found, live: left }, plan.to, from, teller);
-    const health = await teller.step('put back', async () => {
+    if (from && left !== undefined) keepOpenPages({ ...found, live: left }, plan.to, from, reporter);
+    const health = await reporter.step('put back', async () => {
       await takeBack(tools, plan);
       // A first deploy that failed has nothing to go back to: what it started is taken away again.
       if (from === undefined) return stage.start === undefined ? undefined : supervisor.remove();
@@ -188,7 +188,7 @@ async function putBack(
       return verifyVersion(found, context, stage.port, {
         sha: from.sha,
         before,
-        versions: turned(failed.versions),
+        versions: reversed(failed.versions),
         expectVersion: false,
       });
     });
@@ -198,8 +198,8 @@ async function putBack(
     result.outcome = 'broken';
     result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor.restartWords)];
   }
-  const unwritten = tried(() => {
-    const end = { ...(plan.from ?? plan.to), detail: teller.clean(why?.message ?? '') };
+  const unwritten = catchProblem(() => {
+    const end = { ...(plan.from ?? plan.to), detail: reporter.clean(why?.message ?? '') };
     if (result.outcome === 'broken') return writeJournal(state, request.run, { event: 'broken', ...end });
     writeJournal(state, request.run, {
       event: 'put-back',
@@ -210,16 +210,16 @@ async function putBack(
     dropPlan(state);
   });
   // The plan stays then: the next run puts back once more, which changes nothing on the disk, and writes it down.
-  warnUnwritten(teller, unwritten);
+  warnUnwritten(reporter, unwritten);
   result.rollbackMs = Math.round(performance.now() - started);
   result.downtimeMs = await probe.stop();
   return result;
 }
 
 /** What was done stands, though its end is missing on the disk: the plan is still there, and tells the next run. */
-export function warnUnwritten(teller: Pick<Teller, 'warn'>, why: Problem | undefined): void {
+export function warnUnwritten(reporter: Pick<Reporter, 'warn'>, why: Problem | undefined): void {
   if (why === undefined) return;
-  teller.warn({
+  reporter.warn({
     message: `How this ended could not be written down on the server: ${why.message}`,
     next: 'Free some space there (df -h; df -i). The next run brings the same version in place once more, and writes it down.',
   });

@@ -1,13 +1,13 @@
-import { problemsOf } from '../../base/report.js';
+import { problemsOf } from '../../lib/report.js';
 import { clearStages } from '../build/stage-marks.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest, HealthRequest, RunRequest } from '../protocol.js';
-import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from '../record/journal.js';
-import { dropPlan, type Plan, readPlan } from '../record/plan.js';
-import type { StateFolder } from '../record/state.js';
-import type { Running, Supervisor } from '../supervisor/supervisor.js';
-import type { Teller } from '../teller.js';
-import { inTurn, saveOrWarn } from './restart.js';
+import type { Reporter } from '../run/reporter.js';
+import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from '../state/journal.js';
+import { dropPlan, type Plan, readPlan } from '../state/plan.js';
+import type { StateFolder } from '../state/state-folder.js';
+import type { RunningPrograms, Supervisor } from '../supervisor/supervisor.js';
+import { saveOrWarn, withPm2Lock } from './restart.js';
 import { bringInPlace, takeBack } from './switch.js';
 import { verifyRestart } from './verify.js';
 import { cutVersions } from './version-marks.js';
@@ -37,7 +37,7 @@ export interface RepairOptions {
   port: number | undefined;
   /** Milliseconds. */
   lockWait: number;
-  teller: Teller;
+  reporter: Reporter;
   signal: AbortSignal;
 }
 
@@ -46,7 +46,7 @@ export interface RepairOptions {
  * True where the live application may be another one now than before.
  */
 export async function repair(options: RepairOptions): Promise<boolean> {
-  const { state, teller } = options;
+  const { state, reporter } = options;
   const plan = readPlan(state);
   if (!plan) {
     clearStages(options);
@@ -57,8 +57,8 @@ export async function repair(options: RepairOptions): Promise<boolean> {
     dropPlan(state);
     return false;
   }
-  await inTurn(options, () =>
-    teller.step(
+  await withPm2Lock(options, () =>
+    reporter.step(
       'repair',
       () => repairPlan(plan, what, options),
       (live) => `run ${plan.run.id} was cut; ${live?.sha.slice(0, 12) ?? 'nothing'} is in place`,
@@ -72,12 +72,12 @@ async function repairPlan(
   what: 'undo' | 'finish',
   options: RepairOptions,
 ): Promise<ReleaseRef | undefined> {
-  const { tools, supervisor, state, teller } = options;
+  const { tools, supervisor, state, reporter } = options;
   const live = what === 'undo' ? plan.from : plan.to;
   const before = await supervisor.running(options.port);
   if (what === 'undo') await takeBack(tools, plan);
   else await bringInPlace(tools, plan);
-  teller.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
+  reporter.warn({ message: whatWasRepaired(plan, what, readJournal(state).at(-1)) });
   if (live) await revive(plan, live, before, options);
   dropPlan(state);
   return live;
@@ -97,8 +97,8 @@ function whatWasRepaired(plan: Plan, what: 'undo' | 'finish', last: JournalEntry
 async function revive(
   plan: Plan,
   live: ReleaseRef,
-  before: Running,
-  { supervisor, state, app, run, health, port, teller }: RepairOptions,
+  before: RunningPrograms,
+  { supervisor, state, app, run, health, port, reporter }: RepairOptions,
 ): Promise<void> {
   const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
   try {
@@ -112,7 +112,7 @@ async function revive(
         expectVersion: false,
         before,
         versions: cutVersions({ to: live, from: live === plan.to ? plan.from : plan.to }),
-        warn: teller.warn,
+        warn: reporter.warn,
       });
     writeJournal(state, run, {
       event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
@@ -120,10 +120,10 @@ async function revive(
       ...from,
       app: app.appName,
     });
-    await saveOrWarn({ supervisor }, teller);
+    await saveOrWarn({ supervisor }, reporter);
   } catch (error) {
     const [problem] = problemsOf(error);
-    teller.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });
-    writeJournal(state, run, { event: 'broken', ...live, detail: teller.clean(problem!.message) });
+    reporter.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });
+    writeJournal(state, run, { event: 'broken', ...live, detail: reporter.clean(problem!.message) });
   }
 }

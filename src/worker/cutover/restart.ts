@@ -1,23 +1,23 @@
-import { withTurn } from '../host/lock.js';
+import { holdPm2Lock } from '../host/lock.js';
+import type { Reporter } from '../run/reporter.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
-import type { Teller } from '../teller.js';
 
-export interface TurnOptions {
+export interface Pm2LockOptions {
   supervisor: Pick<Supervisor, 'turnFile'>;
   /** Milliseconds. */
   lockWait: number;
-  teller: Pick<Teller, 'progress'>;
+  reporter: Pick<Reporter, 'progress'>;
   signal: AbortSignal;
 }
 
 /** Does `work`, which restarts the application, when no other application of this supervisor is being switched. */
-export async function inTurn<T>(options: TurnOptions, work: () => Promise<T>): Promise<T> {
-  const { supervisor, lockWait, teller, signal } = options;
+export async function withPm2Lock<T>(options: Pm2LockOptions, work: () => Promise<T>): Promise<T> {
+  const { supervisor, lockWait, reporter, signal } = options;
   const file = supervisor.turnFile();
   if (file === undefined) return work();
-  return withTurn(
+  return holdPm2Lock(
     { file, wait: lockWait, signal },
-    () => teller.progress('waiting for another application of this server to be switched'),
+    () => reporter.progress('waiting for another application of this server to be switched'),
     work,
   );
 }
@@ -28,9 +28,9 @@ export async function inTurn<T>(options: TurnOptions, work: () => Promise<T>): P
  */
 export async function saveOrWarn(
   { supervisor }: { supervisor: Pick<Supervisor, 'save'> },
-  teller: Pick<Teller, 'warn'>,
+  reporter: Pick<Reporter, 'warn'>,
   next = (command: string): string => `Run "${command}" on the server.`,
 ): Promise<void> {
   const unsaved = await supervisor.save();
-  if (unsaved) teller.warn({ message: unsaved.message, next: next(unsaved.command) });
+  if (unsaved) reporter.warn({ message: unsaved.message, next: next(unsaved.command) });
 }

@@ -1,26 +1,26 @@
 import { renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { quote } from '../../base/shell.js';
-import { present, remove, writeAtomically } from '../host/files.js';
-import { git, type Repository, refreshIndex, untrack } from '../host/git.js';
-import { freeIndex } from '../host/index-lock.js';
-import { freeReserve } from '../host/reserve.js';
-import { copyAsItIs, makeFoldersLike } from '../host/rights.js';
+import { quote } from '../../lib/shell.js';
+import { freeReserve } from '../host/disk-reserve.js';
+import { present, removePath, writeAtomically } from '../host/files.js';
+import { type GitRepository, git, refreshIndex, untrack } from '../host/git.js';
+import { freeIndex } from '../host/git-index-lock.js';
+import { copyAsItIs, makeFoldersLike } from '../host/permissions.js';
 import type { Toolbox } from '../host/toolbox.js';
-import { bringBackChanges } from '../own-files/local-changes.js';
-import { layOver } from '../own-files/rebuilt.js';
+import { bringBackChanges } from '../host-files/local-changes.js';
+import { layOver } from '../host-files/rebuilt-files.js';
 import {
   applyAdoption,
   applyShares,
   applySwaps,
+  completeShares,
   type Plan,
-  settleShares,
   turnLink,
   undoSwaps,
-} from '../record/plan.js';
+} from '../state/plan.js';
 
 /** Puts the new release in place: everything that changes on the disk at a cutover, and nothing else. */
-export async function applyPlan(tools: Toolbox, plan: Plan): Promise<void> {
+export async function applyCutoverPlan(tools: Toolbox, plan: Plan): Promise<void> {
   if (plan.adopt) applyAdoption(plan.adopt);
   if (plan.shares) applyShares(plan.shares);
   applySwaps(plan.swaps);
@@ -29,32 +29,32 @@ export async function applyPlan(tools: Toolbox, plan: Plan): Promise<void> {
 }
 
 /** Puts everything back to where it was before the plan, wherever it was cut. An adopted checkout stays a release. */
-export async function undoPlan(tools: Toolbox, plan: Plan): Promise<void> {
+export async function undoCutoverPlan(tools: Toolbox, plan: Plan): Promise<void> {
   if (plan.adopt) {
     // Until the checkout has become a release, all is where it was.
     if (!present(plan.adopt.release)) return;
     applyAdoption(plan.adopt);
   }
-  if (plan.shares) settleShares(plan.shares);
+  if (plan.shares) completeShares(plan.shares);
   undoSwaps(plan.swaps);
   if (plan.checkout) await turnCheckout(tools, plan.checkout, 'from');
   if (!plan.link) return;
   if (plan.link.from !== undefined) turnLink(plan.link.path, plan.link.from);
-  else remove(plan.link.path);
+  else removePath(plan.link.path);
 }
 
 /** Applies a plan also where the disk is full: then once more, with the room that the run holds. */
 export async function bringInPlace(tools: Toolbox, plan: Plan): Promise<void> {
-  await withRoom(() => applyPlan(tools, plan));
+  await withDiskReserve(() => applyCutoverPlan(tools, plan));
 }
 
 /** Undoes a plan also where the disk is full, which may be why the cutover failed. */
 export async function takeBack(tools: Toolbox, plan: Plan): Promise<void> {
-  await withRoom(() => undoPlan(tools, plan));
+  await withDiskReserve(() => undoCutoverPlan(tools, plan));
 }
 
 /** What programs say of a full disk has no code, so whatever failed is tried again, if there is room to give back. */
-async function withRoom(work: () => Promise<void>): Promise<void> {
+async function withDiskReserve(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
@@ -74,7 +74,7 @@ async function turnCheckout(
 ): Promise<void> {
   const { folder, aside } = turn;
   const { rebuilt, host, changes } = turn[to];
-  const checkout: Repository = { tools, folder };
+  const checkout: GitRepository = { tools, folder };
   await freeIndex(checkout);
   await layAside(tools, turn, host);
   await untrack(checkout, turn.untrack);
@@ -85,7 +85,7 @@ async function turnCheckout(
     await makeFoldersLike(tools, aside, folder, path);
     renameSync(join(aside, path), join(folder, path));
   }
-  remove(aside);
+  removePath(aside);
   layOver(rebuilt.folder, folder, rebuilt.paths);
   if (changes) await bringBackChanges(checkout, changes);
   writeAtomically(join(folder, 'REVISION'), `${to === 'to' ? turn.toSha : turn.fromSha}\n`, 0o644);

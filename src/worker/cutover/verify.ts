@@ -1,5 +1,5 @@
-import { Cancelled, type Failure, type HealthFact } from '../../base/report.js';
-import { askLoopback, unhealthy } from '../host/health.js';
+import { Cancelled, type Failure, type HealthFact } from '../../lib/report.js';
+import { askLoopback, unhealthy } from '../host/loopback-health.js';
 import type { Restarted, Supervisor } from '../supervisor/supervisor.js';
 
 export interface VerifyOptions extends Restarted {

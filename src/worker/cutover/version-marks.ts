@@ -1,17 +1,17 @@
 import { join } from 'node:path';
-import { given } from '../../base/given.js';
-import { isInstalled } from '../../base/output-names.js';
-import { pathEnds, shows, type VersionMarks } from '../../web/version.js';
-import { filesBelow } from '../build/output.js';
+import { pathEnds, shows, type VersionMarks } from '../../http/answered-version.js';
+import { isInstalled } from '../../lib/build-output-names.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { filesBelow } from '../build/build-output.js';
 import type { Stage } from '../build/stage.js';
 import { isFolder, readText } from '../host/files.js';
-import { askLoopbackVersion } from '../host/health.js';
+import { askLoopbackVersion } from '../host/loopback-health.js';
+import type { HostState } from '../host-state/host-state.js';
 import type { HealthRequest } from '../protocol.js';
-import type { ReleaseRef } from '../record/journal.js';
-import type { Plan } from '../record/plan.js';
-import { readNote, releaseFolder } from '../record/releases.js';
+import type { ReleaseRef } from '../state/journal.js';
+import type { Plan } from '../state/plan.js';
+import { readNote, releaseFolder } from '../state/releases.js';
 import type { Versions } from '../supervisor/supervisor.js';
-import type { Survey } from '../survey/survey.js';
 
 /** One of the two versions between which the application changes. */
 export interface VersionFolder {
@@ -28,11 +28,11 @@ const NO_MARKS: VersionMarks = { texts: [], files: new Set() };
 /** A build id that is shorter may stand in any page for another reason. */
 const SHORTEST_TEXT = 6;
 
-type Known = Pick<Survey, 'supervisor' | 'state' | 'live' | 'releases'>;
+type KnownOutput = Pick<HostState, 'supervisor' | 'state' | 'live' | 'releases'>;
 
 /** Of a deploy, before its cutover: the version in the stage, and the live one. */
 export async function deployVersions(
-  found: Known,
+  found: KnownOutput,
   stage: Pick<Stage, 'folder' | 'made' | 'carriedChunks' | 'port'>,
   { to, from }: Pick<Plan, 'to' | 'from'>,
   health: HealthRequest,
@@ -52,7 +52,7 @@ export async function deployVersions(
 }
 
 /** Of a rollback, before its cutover: the kept version, and the live one. */
-export function rollbackVersions(found: Known, { to, from }: Pick<Plan, 'to' | 'from'>): Versions {
+export function rollbackVersions(found: KnownOutput, { to, from }: Pick<Plan, 'to' | 'from'>): Versions {
   const note = readNote(found.state, to.release);
   const folder = releaseFolder(found.releases, to.release);
   const kept = {
@@ -66,17 +66,17 @@ export function rollbackVersions(found: Known, { to, from }: Pick<Plan, 'to' | '
 
 /** Of a run that was cut nobody knows any more where what lies: only the commits are told apart. */
 export function cutVersions({ to, from }: { to: ReleaseRef; from: ReleaseRef | undefined }): Versions {
-  const mark = (sha: string | undefined): VersionMarks => ({ ...NO_MARKS, ...given({ commit: sha }) });
+  const mark = (sha: string | undefined): VersionMarks => ({ ...NO_MARKS, ...definedOnly({ commit: sha }) });
   return { to: without(mark(to.sha), mark(from?.sha)), from: without(mark(from?.sha), mark(to.sha)) };
 }
 
 /** The same, for the way back. */
-export function turned({ to, from }: Versions): Versions {
+export function reversed({ to, from }: Versions): Versions {
   return { to: from, from: to };
 }
 
 function versionsOf(
-  { supervisor, state, live }: Known,
+  { supervisor, state, live }: KnownOutput,
   to: VersionFolder,
   from: ReleaseRef | undefined,
   output: readonly string[],
@@ -124,7 +124,7 @@ function lookInto(folder: string, path: string): { files: string[]; buildId?: st
   try {
     if (!isFolder(place)) return { files: [path] };
     const files = filesBelow(place).map((file) => join(path, file));
-    return { files, ...given({ buildId: readText(join(place, 'BUILD_ID'))?.trim() }) };
+    return { files, ...definedOnly({ buildId: readText(join(place, 'BUILD_ID'))?.trim() }) };
   } catch {
     return { files: [] };
   }

@@ -1,19 +1,19 @@
-import { Cancelled } from '../../base/report.js';
+import { Cancelled } from '../../lib/report.js';
 import type { FetchRequest } from '../protocol.js';
-import { remove } from './files.js';
+import { removePath } from './files.js';
 import {
   type FetchSource,
   fetchCommit,
   fetchSources,
+  type GitRepository,
   git,
   hasCommit,
   isAncestor,
   isShallow,
-  type Repository,
   reachRemoteLike,
   TokenNeeded,
 } from './git.js';
-import { scratchFolder } from './scratch.js';
+import { scratchFolder } from './scratch-folder.js';
 import type { Toolbox } from './toolbox.js';
 
 /** Whether a commit is in the history of the live one; `unknown` where that history cannot be had. */
@@ -22,7 +22,7 @@ export type Older = 'yes' | 'no' | 'unknown';
 export interface AncestryQuestion {
   tools: Toolbox;
   /** Where the commits and their history are looked for first; undefined where the host has none yet. */
-  repository: Repository | undefined;
+  repository: GitRepository | undefined;
   sha: string;
   liveSha: string | undefined;
   request: FetchRequest;
@@ -53,9 +53,9 @@ const LONGEST = 60_000;
 
 async function askHistory(question: AncestryQuestion, liveSha: string): Promise<Older> {
   const { tools, repository, sha, request, signal } = question;
-  const from: Repository = repository ?? { tools, folder: tools.home };
+  const from: GitRepository = repository ?? { tools, folder: tools.home };
   const folder = scratchFolder('history');
-  const scratch: Repository = { tools, folder };
+  const scratch: GitRepository = { tools, folder };
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(LONGEST)]);
   try {
     const sources: FetchSource[] = await fetchSources(from, request);
@@ -67,6 +67,6 @@ async function askHistory(question: AncestryQuestion, liveSha: string): Promise<
     if (error instanceof TokenNeeded || (error instanceof Cancelled && signal.aborted)) throw error;
     return 'unknown';
   } finally {
-    remove(folder);
+    removePath(folder);
   }
 }

@@ -1,11 +1,11 @@
-import { formatDuration } from '../../base/duration.js';
-import type { Problem } from '../../base/report.js';
-import { openRequests } from '../../base/request-budget.js';
-import { pause } from '../../base/retry.js';
-import { LOOPBACK } from '../../web/loopback.js';
-import { answers } from '../../web/probe.js';
+import { answers } from '../../http/check-health.js';
+import { LOOPBACK } from '../../http/loopback-lookup.js';
+import { formatDuration } from '../../lib/duration.js';
+import type { Problem } from '../../lib/report.js';
+import { openRequests } from '../../lib/request-budget.js';
+import { pause } from '../../lib/retry.js';
 import type { HealthRequest } from '../protocol.js';
-import { ledgerOf } from './health.js';
+import { ledgerOf } from './loopback-health.js';
 import { connects } from './port.js';
 
 /** One request of the probe, or one look at the port; times in milliseconds of one clock. */
@@ -32,7 +32,7 @@ export interface DowntimeProbe {
 }
 
 /** Whoever is told what the probe found. */
-export interface DowntimeTeller {
+export interface DowntimeReporter {
   warn(problem: Problem): void;
   progress(text: string): void;
 }
@@ -51,13 +51,13 @@ const LONGEST = 5_000;
 
 /**
  * Measures on loopback for how long an application is away, until it is stopped: by the port, many times a second, and
- * by a few answers, since an open port may answer nothing. `teller` is told at the end how closely it was measured, and
+ * by a few answers, since an open port may answer nothing. `reporter` is told at the end how closely it was measured, and
  * is warned of requests that were lost.
  */
 export function probeDowntime(
   port: number,
   budget: HealthRequest['budget'],
-  teller: DowntimeTeller,
+  reporter: DowntimeReporter,
 ): DowntimeProbe {
   const looks: Probed[] = [];
   const requests: Promise<Probed>[] = [];
@@ -71,7 +71,7 @@ export function probeDowntime(
     nextRequest = Math.min(nextRequest, performance.now() + gap);
   };
   const request = (): void => {
-    const asked = ask(() => answers(`http://${LOOPBACK}:${port}/`, LONGEST));
+    const asked = sample(() => answers(`http://${LOOPBACK}:${port}/`, LONGEST));
     nextRequest = performance.now() + gap;
     gap *= GROWTH;
     requests.push(asked);
@@ -84,7 +84,7 @@ export function probeDowntime(
     const from = performance.now();
     let wasOpen = false;
     while (running) {
-      const look = await ask(() => connects(port, LONGEST_CONNECT));
+      const look = await sample(() => connects(port, LONGEST_CONNECT));
       looks.push(look);
       if (look.good && !wasOpen) {
         closely();
@@ -98,8 +98,8 @@ export function probeDowntime(
     if (bad && wasOpen && mayAsk(true)) request();
     const answered = await Promise.all(requests);
     const downtime = measureDowntime(looks, answered, { from, to: performance.now() });
-    if (downtime.lost > 0) teller.warn(lostRequests(downtime));
-    teller.progress(howMeasured(downtime));
+    if (downtime.lost > 0) reporter.warn(lostRequests(downtime));
+    reporter.progress(howMeasured(downtime));
     return downtime.ms;
   })();
   return {
@@ -110,7 +110,7 @@ export function probeDowntime(
   };
 }
 
-async function ask(work: () => Promise<boolean>): Promise<Probed> {
+async function sample(work: () => Promise<boolean>): Promise<Probed> {
   const asked = performance.now();
   const good = await work();
   return { asked, ended: performance.now(), good };

@@ -38,7 +38,7 @@ export function writeAtomically(file: string, content: string | Uint8Array, mode
     }
     renameSync(next, file);
   } catch (error) {
-    remove(next);
+    removePath(next);
     throw error;
   }
   syncFolder(dirname(file));
@@ -124,7 +124,7 @@ export function isSymlink(path: string): boolean {
   return present(path) && lstatSync(path).isSymbolicLink();
 }
 
-export function remove(path: string): void {
+export function removePath(path: string): void {
   rmSync(path, { recursive: true, force: true, maxRetries: 3 });
 }
 

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import { Failure } from '../../base/report.js';
+import { Failure } from '../../lib/report.js';
 import type { FetchRequest } from '../protocol.js';
 import { present } from './files.js';
-import { type Ended, explainEnd, lastLines } from './program.js';
+import { type Ended, explainEnd, lastLines } from './run-program.js';
 import { call, must, type Toolbox, versionOf } from './toolbox.js';
 
 /** Git on one repository of the host. Never pulls, never looks at a branch: commits are named by their full SHA. */
-export interface Repository {
+export interface GitRepository {
   readonly tools: Toolbox;
   /** The checkout or the bare repository. */
   readonly folder: string;
@@ -20,7 +20,7 @@ const GIT_ENV = { GIT_TERMINAL_PROMPT: '0', GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C'
 const SSH_COMMAND = 'ssh -o BatchMode=yes -o ConnectTimeout=15';
 
 /** Hooks of the host's own checkout are meant for the people who work there, not for what is done here. */
-function words(repository: Repository, args: readonly string[]): string[] {
+function words(repository: GitRepository, args: readonly string[]): string[] {
   return ['git', '-c', 'core.hooksPath=/dev/null', '-C', repository.folder, ...args];
 }
 
@@ -44,62 +44,66 @@ export function isGitSince(version: string, least: string): boolean {
 }
 
 /** True where the host's git has what came with the version `least`. */
-async function knows({ tools }: Repository, least: string): Promise<boolean> {
+async function knows({ tools }: GitRepository, least: string): Promise<boolean> {
   const version = await gitVersion(tools);
   return version !== undefined && isGitSince(version, least);
 }
 
 /** True where another ref than `own` leads to a commit. */
-export async function isReachedWithout(repository: Repository, sha: string, own: string): Promise<boolean> {
+export async function isReachedWithout(
+  repository: GitRepository,
+  sha: string,
+  own: string,
+): Promise<boolean> {
   const refs = await git(repository, 'for-each-ref', '--format=%(refname)', '--contains', sha);
   return refs.split('\n').some((ref) => ref !== '' && ref !== own);
 }
 
 /** Output of a git command that is expected to succeed, without the last newline. */
-export async function git(repository: Repository, ...args: string[]): Promise<string> {
+export async function git(repository: GitRepository, ...args: string[]): Promise<string> {
   const env = { ...repository.tools.env, ...GIT_ENV };
   return (await must(repository.tools, words(repository, args), { env })).replace(/\n$/, '');
 }
 
 /** How a git command ended that may well fail; what it says is in English, whatever the host speaks. */
-export function tryGit(repository: Repository, ...args: string[]): Promise<Ended> {
+export function tryGit(repository: GitRepository, ...args: string[]): Promise<Ended> {
   const env = { ...repository.tools.env, ...GIT_ENV };
   return call(repository.tools, words(repository, args), { env });
 }
 
 /** True where the git command ends with 0. */
-export async function gitSays(repository: Repository, ...args: string[]): Promise<boolean> {
+export async function gitSays(repository: GitRepository, ...args: string[]): Promise<boolean> {
   return (await tryGit(repository, ...args)).code === 0;
 }
 
-export async function headOf(repository: Repository): Promise<string> {
+export async function headOf(repository: GitRepository): Promise<string> {
   return git(repository, 'rev-parse', '--verify', 'HEAD^{commit}');
 }
 
-export function hasCommit(repository: Repository, sha: string): Promise<boolean> {
+export function hasCommit(repository: GitRepository, sha: string): Promise<boolean> {
   return gitSays(repository, 'cat-file', '-e', `${sha}^{commit}`);
 }
 
 /** True where `older` is in the history of `newer`, and not the same commit. */
-export async function isAncestor(repository: Repository, older: string, newer: string): Promise<boolean> {
+export async function isAncestor(repository: GitRepository, older: string, newer: string): Promise<boolean> {
   return older !== newer && (await gitSays(repository, 'merge-base', '--is-ancestor', older, newer));
 }
 
 /** True where git knows the folder as a checkout of its own, and not as a part of one around it. */
-export async function isWorkTree(repository: Repository): Promise<boolean> {
+export async function isWorkTree(repository: GitRepository): Promise<boolean> {
   return (
     present(join(repository.folder, '.git')) && gitSays(repository, 'rev-parse', '--verify', '-q', 'HEAD')
   );
 }
 
 /** The output of a git command that separates paths with NUL. */
-async function listed(repository: Repository, ...args: string[]): Promise<string[]> {
+async function listed(repository: GitRepository, ...args: string[]): Promise<string[]> {
   return (await git(repository, ...args)).split('\0').filter(Boolean);
 }
 
 /** Runs a git command on many paths, which it reads from its stdin. */
 async function onPaths(
-  repository: Repository,
+  repository: GitRepository,
   paths: readonly string[],
   args: readonly string[],
 ): Promise<Ended> {
@@ -114,14 +118,14 @@ function mustHaveEnded(command: string, ended: Ended): void {
 }
 
 /** Tracked files with local changes. REVISION is ours where a repository happens to track it. */
-export async function dirtyFiles(repository: Repository): Promise<string[]> {
+export async function dirtyFiles(repository: GitRepository): Promise<string[]> {
   const out = await git(repository, 'status', '--porcelain=v1', '-z', '--untracked-files=no', '--no-renames');
   return porcelainPaths(out).filter((path) => path !== 'REVISION');
 }
 
 /** Paths that one commit adds (`A`) to another, or deletes (`D`). */
 export function changedPaths(
-  repository: Repository,
+  repository: GitRepository,
   kind: 'A' | 'D',
   from: string,
   to: string,
@@ -133,7 +137,7 @@ export function changedPaths(
 const BLOCK = 4_096;
 
 /** Bytes on the disk of the files that differ between two commits: those of the one that has more of them. */
-export async function changedBytes(repository: Repository, from: string, to: string): Promise<number> {
+export async function changedBytes(repository: GitRepository, from: string, to: string): Promise<number> {
   const raw = await listed(repository, 'diff', '--raw', '--no-abbrev', '--no-renames', '-z', from, to);
   // `:100644 100644 <old> <new> M`, then the path; only zeros where a side has no such file.
   const records = raw.filter((word) => word.startsWith(':')).map((record) => record.split(' '));
@@ -148,7 +152,7 @@ export async function changedBytes(repository: Repository, from: string, to: str
   return Math.max(before!, after!);
 }
 
-async function bytesOf(repository: Repository, objects: readonly string[]): Promise<number> {
+async function bytesOf(repository: GitRepository, objects: readonly string[]): Promise<number> {
   if (objects.length === 0) return 0;
   const env = { ...repository.tools.env, ...GIT_ENV };
   const input = objects.map((object) => `${object}\n`).join('');
@@ -162,7 +166,7 @@ async function bytesOf(repository: Repository, objects: readonly string[]): Prom
 }
 
 /** Those of the paths that the ignore rules of the checkout name, tracked or not. */
-export async function ignoredPaths(repository: Repository, paths: readonly string[]): Promise<string[]> {
+export async function ignoredPaths(repository: GitRepository, paths: readonly string[]): Promise<string[]> {
   if (paths.length === 0) return [];
   const ended = await onPaths(repository, paths, ['check-ignore', '--no-index', '-z', '--stdin']);
   // 1: none of them is ignored.
@@ -174,14 +178,14 @@ export async function ignoredPaths(repository: Repository, paths: readonly strin
  * Lets git see which files of a checkout are as it left them. What changed in owner or time alone would be written anew
  * by `reset --hard`, and fail where this user may not; commands that only read do not say it (GIT_OPTIONAL_LOCKS).
  */
-export async function refreshIndex(repository: Repository): Promise<void> {
+export async function refreshIndex(repository: GitRepository): Promise<void> {
   const ended = await tryGit(repository, 'update-index', '-q', '--refresh');
   // 1: some files did change.
   if (ended.code !== 1) mustHaveEnded('update-index --refresh', ended);
 }
 
 /** Lets git forget files of a checkout without touching them; those that it does not know are left out. */
-export async function untrack(repository: Repository, paths: readonly string[]): Promise<void> {
+export async function untrack(repository: GitRepository, paths: readonly string[]): Promise<void> {
   if (paths.length === 0) return;
   const ended = await onPaths(repository, paths, ['update-index', '--force-remove', '-z', '--stdin']);
   mustHaveEnded('update-index', ended);
@@ -191,7 +195,7 @@ export async function untrack(repository: Repository, paths: readonly string[]):
  * Tracked files that differ from the commit, and which git was told not to look at (`update-index --skip-worktree`,
  * `--assume-unchanged`): no status shows them. A sparse checkout marks in the same way what it leaves out.
  */
-export async function hiddenChanges(repository: Repository): Promise<string[]> {
+export async function hiddenChanges(repository: GitRepository): Promise<string[]> {
   const marked = (await listed(repository, 'ls-files', '-v', '-z'))
     .filter((line) => /^[Sa-z] /.test(line))
     .map((line) => line.slice(2))
@@ -205,7 +209,7 @@ export async function hiddenChanges(repository: Repository): Promise<string[]> {
 }
 
 /** Tracked files that differ from the checked-out commit, deleted ones too. */
-export function changedFiles(repository: Repository): Promise<string[]> {
+export function changedFiles(repository: GitRepository): Promise<string[]> {
   return listed(repository, 'diff', '--name-only', '--no-renames', '--ignore-submodules', '-z', 'HEAD');
 }
 
@@ -223,12 +227,12 @@ export function porcelainPaths(output: string): string[] {
 }
 
 /** True where git tracks the path, or files below it. */
-export async function isTracked(repository: Repository, path: string): Promise<boolean> {
+export async function isTracked(repository: GitRepository, path: string): Promise<boolean> {
   return (await git(repository, 'ls-files', '-z', '--', path)) !== '';
 }
 
 /** Untracked paths, ignored or not; folders of them as one path that ends with `/`. */
-export async function untrackedPaths(repository: Repository): Promise<string[]> {
+export async function untrackedPaths(repository: GitRepository): Promise<string[]> {
   return listed(repository, 'ls-files', '-z', '--others', '--directory', '--no-empty-directory');
 }
 
@@ -289,7 +293,7 @@ export function tokenEnvironment({ url, token }: FetchSource, counted: boolean):
  * The environment for a git command that talks to a remote. A host that reaches it over SSH in its own way (a deploy
  * key in core.sshCommand or GIT_SSH_COMMAND) is left to it: git takes the variable before the setting.
  */
-async function remoteEnvironment(repository: Repository, source: FetchSource): Promise<NodeJS.ProcessEnv> {
+async function remoteEnvironment(repository: GitRepository, source: FetchSource): Promise<NodeJS.ProcessEnv> {
   const { env } = repository.tools;
   const own = env.GIT_SSH_COMMAND ?? env.GIT_SSH ?? (await setting(repository, 'core.sshCommand'));
   return {
@@ -301,19 +305,19 @@ async function remoteEnvironment(repository: Repository, source: FetchSource): P
 }
 
 /** A git setting as it holds in the repository; undefined where it is not set. */
-export async function setting(repository: Repository, name: string): Promise<string | undefined> {
+export async function setting(repository: GitRepository, name: string): Promise<string | undefined> {
   const ended = await tryGit(repository, 'config', '--get', name);
   return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
 }
 
 /** Lets a repository of our own reach its remote over SSH as another repository of the host does. */
-export async function reachRemoteLike(repository: Repository, other: Repository): Promise<void> {
+export async function reachRemoteLike(repository: GitRepository, other: GitRepository): Promise<void> {
   const own = await setting(other, 'core.sshCommand');
   if (own !== undefined) await git(repository, 'config', 'core.sshCommand', own);
 }
 
 /** Where to fetch from, one after the other. @throws a Failure where nothing is known. */
-export async function fetchSources(repository: Repository, request: FetchRequest): Promise<FetchSource[]> {
+export async function fetchSources(repository: GitRepository, request: FetchRequest): Promise<FetchSource[]> {
   const attempts = fetchAttempts(await originOf(repository), request);
   if (attempts.length > 0) return attempts;
   throw new Failure({
@@ -323,7 +327,7 @@ export async function fetchSources(repository: Repository, request: FetchRequest
 }
 
 /** The address of the repository's origin; undefined where it has none. */
-export async function originOf(repository: Repository): Promise<string | undefined> {
+export async function originOf(repository: GitRepository): Promise<string | undefined> {
   const ended = await tryGit(repository, 'remote', 'get-url', 'origin');
   return ended.code === 0 ? ended.stdout.replace(/\n$/, '') : undefined;
 }
@@ -333,7 +337,7 @@ export async function originOf(repository: Repository): Promise<string | undefin
  * nothing. @throws a Failure where no source answers; TokenNeeded where one was left out.
  */
 export async function askRemote(
-  repository: Repository,
+  repository: GitRepository,
   sha: string,
   sources: readonly FetchSource[],
   signal: AbortSignal,
@@ -356,7 +360,7 @@ export async function askRemote(
  * our own. @throws a Failure that tells a missing commit from a missing access; TokenNeeded where a source was left out.
  */
 export async function fetchCommit(
-  repository: Repository,
+  repository: GitRepository,
   sha: string,
   sources: readonly FetchSource[],
   signal: AbortSignal,
@@ -390,7 +394,7 @@ function noAccess(said: string): Failure {
 }
 
 /** True for a clone that has a part of the history only. */
-export async function isShallow(repository: Repository): Promise<boolean> {
+export async function isShallow(repository: GitRepository): Promise<boolean> {
   return (await git(repository, 'rev-parse', '--is-shallow-repository')) === 'true';
 }
 
@@ -402,7 +406,7 @@ type Wanted = 'everything' | 'its history' | 'its existence';
 
 /** What git said; empty where the fetch succeeded. */
 async function fetchFrom(
-  repository: Repository,
+  repository: GitRepository,
   sha: string,
   source: FetchSource,
   signal: AbortSignal,

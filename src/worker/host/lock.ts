@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, rmSync } from 'node:fs';
-import { formatDuration } from '../../base/duration.js';
-import { given } from '../../base/given.js';
-import { Failure } from '../../base/report.js';
-import { pause } from '../../base/retry.js';
-import { tried } from '../../base/tried.js';
+import { catchProblem } from '../../lib/catch-problem.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { formatDuration } from '../../lib/duration.js';
+import { Failure } from '../../lib/report.js';
+import { pause } from '../../lib/retry.js';
 import type { RunRequest } from '../protocol.js';
-import type { StateFolder } from '../record/state.js';
-import { isAlive, startTimeOf } from './proc.js';
-import { explainEnd, lastLines } from './program.js';
+import type { StateFolder } from '../state/state-folder.js';
+import { isAlive, startTimeOf } from './processes.js';
 import { readMark, writeRecord } from './records.js';
+import { explainEnd, lastLines } from './run-program.js';
 
 /** Who holds the lock; written only to be read by people and by those who wait. The lock itself is the kernel's. */
-export interface Holder {
+export interface LockHolder {
   runId: string;
   attempt: number;
   session?: string;
@@ -34,7 +34,7 @@ export interface LockWait {
 
 export interface LockOptions extends LockWait {
   /** Told once, when somebody else has it. */
-  onWaiting: (holder: Holder | undefined) => void;
+  onWaiting: (holder: LockHolder | undefined) => void;
 }
 
 /** Holds the application's lock while `work` runs, and says in a file who holds it. */
@@ -50,20 +50,20 @@ export async function withLock<T>(
   };
   return withFileLock(folder.lock, options, busy, async () => {
     const startTime = startTimeOf(process.pid);
-    const holder: Holder = {
+    const holder: LockHolder = {
       runId: run.id,
       attempt: run.attempt,
-      ...given({ session: run.session, url: run.url, actor: run.actor }),
+      ...definedOnly({ session: run.session, url: run.url, actor: run.actor }),
       since: Date.now(),
       pid: process.pid,
-      ...given({ startTime }),
+      ...definedOnly({ startTime }),
     };
     writeRecord(folder.holder, holder);
     try {
       return await work();
     } finally {
       // It is only read: the lock itself goes with this program.
-      tried(() => rmSync(folder.holder, { force: true }));
+      catchProblem(() => rmSync(folder.holder, { force: true }));
     }
   });
 }
@@ -72,7 +72,7 @@ export async function withLock<T>(
  * Holds the turn at PM2 while `work` runs: one application of this user at a time is switched. PM2 refuses a second
  * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
  */
-export async function withTurn<T>(
+export async function holdPm2Lock<T>(
   { file, ...waiting }: LockWait & { file: string },
   onWaiting: () => void,
   work: () => Promise<T>,
@@ -117,7 +117,7 @@ async function withFileLock<T>(
   }
 }
 
-function lockedOut(holder: Holder | undefined, waited: number): Failure {
+function lockedOut(holder: LockHolder | undefined, waited: number): Failure {
   return new Failure({
     message: `Another run deploys this application: ${holderWords(holder)}. Waited ${formatDuration(waited)} for it.`,
     next: 'Wait until that run has ended and start this one again, or raise lock-wait. There is nothing to unlock by hand.',
@@ -125,7 +125,7 @@ function lockedOut(holder: Holder | undefined, waited: number): Failure {
 }
 
 /** `run 123 by ana (https://…)`: who holds the lock, as far as it is known. */
-export function holderWords(holder: Holder | undefined): string {
+export function holderWords(holder: LockHolder | undefined): string {
   if (!holder) return 'a run that has not said its name yet';
   const by = holder.actor === undefined ? '' : ` by ${holder.actor}`;
   const url = holder.url === undefined ? '' : ` (${holder.url})`;
@@ -133,8 +133,8 @@ export function holderWords(holder: Holder | undefined): string {
 }
 
 /** The holder as written, if that program still runs, and it is of a version that we can read. */
-export function currentHolder(folder: StateFolder): Holder | undefined {
-  const holder = readMark<Holder>(folder.holder);
+export function currentHolder(folder: StateFolder): LockHolder | undefined {
+  const holder = readMark<LockHolder>(folder.holder);
   return holder && isAlive(holder.pid, holder.startTime) ? holder : undefined;
 }
 

@@ -1,5 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs';
-import { quote } from '../../base/shell.js';
+import { quote } from '../../lib/shell.js';
 import { readText } from './files.js';
 
 /** Who owns what on the host, and what is to be done where another one does. */

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { LOOPBACK, lookupLoopback } from '../../web/loopback.js';
+import { LOOPBACK, lookupLoopback } from '../../http/loopback-lookup.js';
 
 /** True where a port of this host takes a connection within `timeout` milliseconds; it is closed again at once. */
 export function connects(port: number, timeout: number): Promise<boolean> {

@@ -1,6 +1,6 @@
-import { formatProblem, SERVER_FORMATS } from '../../base/format.js';
-import { Failure } from '../../base/report.js';
-import { quote } from '../../base/shell.js';
+import { formatProblem, SERVER_FORMATS } from '../../lib/record-format.js';
+import { Failure } from '../../lib/report.js';
+import { quote } from '../../lib/shell.js';
 import { readText, writeAtomically } from './files.js';
 
 /** JSON that a later run reads again, perhaps one of another version: each says its format. */

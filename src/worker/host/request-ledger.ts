@@ -1,5 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import type { RequestLedger, SentRequest } from '../../base/request-budget.js';
+import type { RequestLedger, SentRequest } from '../../lib/request-budget.js';
 import { readText, writeAtomically } from './files.js';
 
 /** Bytes from which on the file is cut to what is recent: some days of deploys. */

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import { Failure } from '../../base/report.js';
-import { type CallOptions, type Ended, mustRun, runToEnd } from './program.js';
+import { Failure } from '../../lib/report.js';
+import { type CallOptions, type Ended, mustRun, runToEnd } from './run-program.js';
 
 /** The programs of the host and the environment in which they are run. */
 export interface Toolbox {

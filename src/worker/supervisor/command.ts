@@ -1,7 +1,7 @@
-import { given } from '../../base/given.js';
-import { Failure } from '../../base/report.js';
-import { programsBehind } from '../host/proc.js';
-import { explainEnd, lastLines } from '../host/program.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { Failure } from '../../lib/report.js';
+import { programsBehind } from '../host/processes.js';
+import { explainEnd, lastLines } from '../host/run-program.js';
 import { call, type Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
 import { daemonFolders, isUnderPm2, pm2Version } from './pm2-client.js';
@@ -38,7 +38,7 @@ export function commandSupervisor(tools: Toolbox, app: AppRequest, command: stri
 
 async function lookForPort(tools: Toolbox, { healthPort }: AppRequest): Promise<FoundApplication> {
   const pm2 = await pm2Version(tools);
-  const facts = given({ pm2, port: healthPort });
+  const facts = definedOnly({ pm2, port: healthPort });
   if (healthPort !== undefined) return { facts, refusals: [], warnings: [] };
   return {
     facts,

@@ -1,11 +1,11 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { Failure } from '../../base/report.js';
-import { pause } from '../../base/retry.js';
+import { Failure } from '../../lib/report.js';
+import { pause } from '../../lib/retry.js';
 import { readJson, readText } from '../host/files.js';
-import { allProcesses, commandOf, descendsFrom, isAlive, processEnvironment } from '../host/proc.js';
-import { explainEnd, lastLines } from '../host/program.js';
+import { allProcesses, commandOf, descendsFrom, isAlive, processEnvironment } from '../host/processes.js';
+import { explainEnd, lastLines } from '../host/run-program.js';
 import { call, type Toolbox, versionOf } from '../host/toolbox.js';
 import type { Entry } from './entry.js';
 import { askDaemon } from './pm2-socket.js';
@@ -122,7 +122,11 @@ export async function findEntry(tools: Toolbox, name: string): Promise<Pm2Entry 
 }
 
 /** The other applications that PM2 runs in one of the folders or below it, by name. */
-export async function namesIn(tools: Toolbox, folders: readonly string[], except: string): Promise<string[]> {
+export async function otherApplicationsIn(
+  tools: Toolbox,
+  folders: readonly string[],
+  except: string,
+): Promise<string[]> {
   const names = (await listed(tools))
     .filter(({ pm2_env: { pm_cwd } }) =>
       folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)),

@@ -21,8 +21,8 @@ export function entryOf(config: Config, tools: Toolbox, fileOf: (path: string) =
     mode: modeOf(config, interpreter),
     cwd,
     script,
-    args: wordsOf(config.args),
-    nodeArgs: wordsOf(config.node_args ?? config.interpreter_args),
+    args: argumentWords(config.args),
+    nodeArgs: argumentWords(config.node_args ?? config.interpreter_args),
     interpreter,
     waitReady: config.wait_ready === true,
     watch: Boolean(config.watch),
@@ -32,7 +32,7 @@ export function entryOf(config: Config, tools: Toolbox, fileOf: (path: string) =
 }
 
 /** Arguments as PM2 takes them: a list, or a text in which quotes hold words together. */
-export function wordsOf(value: unknown): string[] {
+export function argumentWords(value: unknown): string[] {
   if (Array.isArray(value)) return value.map(String);
   const words = String(value ?? '').match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
   return words.map((word) => word.replace(/^(["'])(.*)\1$/, '$2'));

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { Failure } from '../../base/report.js';
+import { Failure } from '../../lib/report.js';
 import { isFile } from '../host/files.js';
 import { must, type Toolbox } from '../host/toolbox.js';
-import type { Teller } from '../teller.js';
+import type { Reporter } from '../run/reporter.js';
 import type { Config } from './pm2-config.js';
 
 const FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
@@ -13,12 +13,12 @@ export interface EcosystemQuestion {
   stage: string;
   appName: string;
   environment: string | undefined;
-  teller: Pick<Teller, 'progress' | 'warn'>;
+  reporter: Pick<Reporter, 'progress' | 'warn'>;
 }
 
 /** The application in the ecosystem file of a commit, with the variables of its environment; undefined without a file. */
 export async function readEcosystem(question: EcosystemQuestion): Promise<Config | undefined> {
-  const { tools, stage, appName, environment, teller } = question;
+  const { tools, stage, appName, environment, reporter } = question;
   const file = FILES.find((name) => isFile(join(stage, name)));
   if (file === undefined) return undefined;
   const program = `const all = require(${JSON.stringify(join(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
@@ -32,9 +32,9 @@ export async function readEcosystem(question: EcosystemQuestion): Promise<Config
       next: 'Correct app-name or the ecosystem file, or give start-command.',
     });
   const { env, used, unused } = startEnvironment(app, environment);
-  if (used !== undefined) teller.progress(`${file}: ${used} is laid over env, as environment says`);
+  if (used !== undefined) reporter.progress(`${file}: ${used} is laid over env, as environment says`);
   else if (unused.length > 0)
-    teller.warn({
+    reporter.warn({
       message: `${file} has ${unused.join(', ')} for "${appName}", and ${
         environment === undefined ? 'no environment is given' : `environment is ${environment}`
       }: it is started with env alone.`,

@@ -1,18 +1,18 @@
 import { isAbsolute, join, normalize, relative } from 'node:path';
-import { isInside } from '../../base/paths.js';
-import { Failure } from '../../base/report.js';
+import { isInside } from '../../lib/paths.js';
+import { Failure } from '../../lib/report.js';
 import { isFile } from '../host/files.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
-import { currentLink } from '../record/layout.js';
-import type { Teller } from '../teller.js';
-import { type Config, entryOf, wordsOf } from './pm2-config.js';
+import type { Reporter } from '../run/reporter.js';
+import { currentLink } from '../state/layout.js';
+import { argumentWords, type Config, entryOf } from './pm2-config.js';
 import { readEcosystem } from './pm2-ecosystem.js';
 import { type Start, startOf, unwrapped } from './start-command.js';
 import type { FirstStart, NewBuild } from './supervisor.js';
 
 /** A build that is to be started for the first time. */
-interface Place {
+interface BuildPlace {
   tools: Toolbox;
   /** Where it lies now. */
   stage: string;
@@ -24,14 +24,14 @@ interface Place {
 export async function firstStart(
   tools: Toolbox,
   { appName, appPath, environment, healthPort }: AppRequest,
-  { folder: stage, startCommand, scripts, packageManager, teller }: NewBuild,
+  { folder: stage, startCommand, scripts, packageManager, reporter }: NewBuild,
 ): Promise<FirstStart> {
-  const place: Place = { tools, stage, link: currentLink(appPath) };
+  const place: BuildPlace = { tools, stage, link: currentLink(appPath) };
   const application =
     startCommand === undefined
-      ? await readEcosystem({ tools, stage, appName, environment, teller })
+      ? await readEcosystem({ tools, stage, appName, environment, reporter })
       : undefined;
-  if (application) return fromEcosystem(application, place, teller);
+  if (application) return fromEcosystem(application, place, reporter);
   const command = startCommand ?? (scripts?.start === undefined ? undefined : `${packageManager} run start`);
   if (command === undefined)
     throw new Failure({
@@ -65,7 +65,7 @@ interface Program {
 }
 
 /** How PM2 runs a command best: a script of Node in cluster mode, else the program itself, else a shell. */
-function programOf(start: Start, { tools, stage }: Place): Program {
+function programOf(start: Start, { tools, stage }: BuildPlace): Program {
   if (start.kind === 'node') {
     const { args, env } = start;
     return { script: scriptIn(stage, start.script), args, exec_mode: 'cluster', env };
@@ -113,11 +113,11 @@ function scriptIn(folder: string, script: string): string {
 }
 
 /** The application of an ecosystem file, made to run where it will lie, whatever the file says. */
-function fromEcosystem(application: Config, place: Place, teller: Pick<Teller, 'warn'>): FirstStart {
+function fromEcosystem(application: Config, place: BuildPlace, reporter: Pick<Reporter, 'warn'>): FirstStart {
   const { tools, stage, link } = place;
   // `__dirname` in the file was the stage.
   const app = mapTexts(application, (text) => moved(text, stage, link)) as Config;
-  const cwd = folderOf(app, link, teller);
+  const cwd = folderOf(app, link, reporter);
   const script = String(app.script ?? app.cmd ?? app.command ?? '');
   // PM2 hands a line of several words to a shell.
   if (script.includes(' '))
@@ -130,16 +130,16 @@ function fromEcosystem(application: Config, place: Place, teller: Pick<Teller, '
   const own = isAbsolute(given) && isInside(given, stage) ? relative(here, given) : given;
   const known = isAbsolute(own) || isFile(join(here, own)) ? own : tools.find(own);
   const found = known === undefined || !isAbsolute(known) ? scriptIn(here, own) : known;
-  return begun({ ...app, cwd, script: found, args: wordsOf(app.args) }, place);
+  return begun({ ...app, cwd, script: found, args: argumentWords(app.args) }, place);
 }
 
 /** Where the application starts: a folder of its own below the live one, as a monorepo has it, or the live one. */
-function folderOf(app: Config, link: string, teller: Pick<Teller, 'warn'>): string {
+function folderOf(app: Config, link: string, reporter: Pick<Reporter, 'warn'>): string {
   if (app.cwd === undefined) return link;
   const given = String(app.cwd);
   const cwd = normalize(isAbsolute(given) ? given : join(link, given)).replace(/\/$/, '');
   if (isInside(cwd, link)) return cwd;
-  teller.warn({
+  reporter.warn({
     message: `The ecosystem file says cwd: ${given}, which is not below app-path: the application is started in ${link}.`,
     next: 'Leave cwd out, or give it from the root of the repository.',
   });
@@ -157,6 +157,6 @@ function mapTexts(value: unknown, change: (text: string) => string): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mapTexts(item, change)]));
 }
 
-function begun(config: Config, { tools, stage, link }: Place): FirstStart {
+function begun(config: Config, { tools, stage, link }: BuildPlace): FirstStart {
   return { config, entry: entryOf(config, tools, (path) => moved(path, link, stage)) };
 }

@@ -1,25 +1,32 @@
 import { realpathSync } from 'node:fs';
 import { relative } from 'node:path';
-import { given } from '../../base/given.js';
-import { isInside } from '../../base/paths.js';
-import { type Problem, problemsOf } from '../../base/report.js';
+import { definedOnly } from '../../lib/defined-only.js';
+import { isInside } from '../../lib/paths.js';
+import { type Problem, problemsOf } from '../../lib/report.js';
 import { isFolder, isSymlink } from '../host/files.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
-import { liveFolder } from '../record/layout.js';
+import { liveFolder } from '../state/layout.js';
 import { portOf } from './entry.js';
-import { findEntry, namesIn, otherDaemons, type Pm2Entry, pm2Version, savedEntry } from './pm2-client.js';
+import {
+  findEntry,
+  otherApplicationsIn,
+  otherDaemons,
+  type Pm2Entry,
+  pm2Version,
+  savedEntry,
+} from './pm2-client.js';
 import { entryRefusals, entryTraps } from './pm2-traps.js';
-import type { FoundApplication, LookQuestion } from './supervisor.js';
+import type { FoundApplication, SupervisorQuestion } from './supervisor.js';
 
 /** Looks at how PM2 runs the application, and what of it stands against a deploy or will hurt. */
 export async function lookAtPm2(
   tools: Toolbox,
   app: AppRequest,
-  question: LookQuestion,
+  question: SupervisorQuestion,
 ): Promise<FoundApplication> {
   const pm2 = await pm2Version(tools);
-  const seen: FoundApplication = { facts: given({ pm2 }), refusals: [], warnings: [] };
+  const seen: FoundApplication = { facts: definedOnly({ pm2 }), refusals: [], warnings: [] };
   if (tools.find('pm2') === undefined) {
     seen.refusals.push({
       message: 'pm2 is not found on the server.',
@@ -67,7 +74,7 @@ export async function lookAtPm2(
 /** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
 async function siblingTraps({ appName, appPath }: AppRequest, tools: Toolbox): Promise<Problem[]> {
   const live = liveFolder(appPath);
-  const others = await namesIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+  const others = await otherApplicationsIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
   if (others.length === 0) return [];
   return [
     {
@@ -96,7 +103,7 @@ function noteMissingEntry(
   { facts, refusals, warnings }: FoundApplication,
   app: AppRequest,
   tools: Toolbox,
-  layout: LookQuestion['layout'],
+  layout: SupervisorQuestion['layout'],
 ): void {
   if (layout === 'absent') {
     if (app.healthPort === undefined)

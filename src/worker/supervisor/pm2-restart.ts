@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { formatDuration } from '../../base/duration.js';
-import { Failure } from '../../base/report.js';
+import { formatDuration } from '../../lib/duration.js';
+import { Failure } from '../../lib/report.js';
 import { writeAtomically } from '../host/files.js';
-import { explainEnd, lastLines } from '../host/program.js';
+import { explainEnd, lastLines } from '../host/run-program.js';
 import { call, type Toolbox } from '../host/toolbox.js';
 import type { Entry } from './entry.js';
 import { findEntry, LISTEN_TIMEOUT, reload } from './pm2-client.js';

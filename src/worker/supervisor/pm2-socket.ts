@@ -27,7 +27,7 @@ export function askDaemon(socketPath: string, method: string, patience: number):
     socket.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       try {
-        const parts = partsOf(received);
+        const parts = messageParts(received);
         if (parts) end(() => resolve(answerOf(parts)));
       } catch (error) {
         fail(error instanceof Error ? error : 'answered something else');
@@ -50,7 +50,7 @@ export function question(method: string): Buffer {
 }
 
 /** The parts of a message; undefined while some of it is still to come. */
-export function partsOf(bytes: Buffer): Buffer[] | undefined {
+export function messageParts(bytes: Buffer): Buffer[] | undefined {
   if (bytes.length === 0) return undefined;
   if (bytes[0]! >> 4 !== AMP_VERSION) throw new Error("PM2's daemon speaks another protocol");
   const parts: Buffer[] = [];

@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
-import { isInside } from '../../base/paths.js';
-import type { Problem } from '../../base/report.js';
+import { isInside } from '../../lib/paths.js';
+import type { Problem } from '../../lib/report.js';
 import type { Pm2Entry } from './pm2-client.js';
 
-export interface EntrySurroundings {
+export interface EntryContext {
   appName: string;
   appPath: string;
   /** Next.js is among the dependencies. */
@@ -30,7 +30,7 @@ function runsThroughWrapper(entry: Pm2Entry): boolean {
 }
 
 /** What makes a deploy through this entry impossible. */
-export function entryRefusals(entry: Pm2Entry, { appName, appPath, layout }: EntrySurroundings): Problem[] {
+export function entryRefusals(entry: Pm2Entry, { appName, appPath, layout }: EntryContext): Problem[] {
   if (isInside(entry.cwd, appPath)) return [];
   const pinned = layout === 'releases' && entry.cwd.includes('/releases/');
   return [
@@ -46,7 +46,7 @@ export function entryRefusals(entry: Pm2Entry, { appName, appPath, layout }: Ent
 }
 
 /** What does not stop a deploy but will hurt, each with its fix. Facts measured with PM2 7. */
-export function entryTraps(entry: Pm2Entry, { appName, next }: EntrySurroundings): Problem[] {
+export function entryTraps(entry: Pm2Entry, { appName, next }: EntryContext): Problem[] {
   const traps: Problem[] = [];
   const wrapper = runsThroughWrapper(entry);
   const script = next ? 'script: "node_modules/next/dist/bin/next", args: "start"' : 'the script itself';

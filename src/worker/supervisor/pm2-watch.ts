@@ -1,7 +1,7 @@
-import { beginningOf } from '../../base/cut-text.js';
-import { Failure } from '../../base/report.js';
-import { pause } from '../../base/retry.js';
-import { ageOf, commandOf, descendsFrom, listenersOn } from '../host/proc.js';
+import { textStart } from '../../lib/cut-text.js';
+import { Failure } from '../../lib/report.js';
+import { pause } from '../../lib/retry.js';
+import { ageOf, commandOf, descendsFrom, listenersOn } from '../host/processes.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { Instance } from './entry.js';
 import { daemonPid, findEntry } from './pm2-client.js';
@@ -71,7 +71,7 @@ export async function watchInstances(
       const second = await instancesOf(tools, appName);
       const wrong = judgeInstances(before.instances, first, second);
       if (wrong !== undefined) throw crashed(appName, wrong);
-      const stranger = foreignListener(tools, port, second);
+      const stranger = otherListener(tools, port, second);
       if (stranger !== undefined) throw stranger;
       return false;
     },
@@ -121,7 +121,7 @@ export function logWords(appName: string): string {
 }
 
 /** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
-function foreignListener(tools: Toolbox, port: number, instances: readonly Instance[]): Failure | undefined {
+function otherListener(tools: Toolbox, port: number, instances: readonly Instance[]): Failure | undefined {
   const own = new Set(instances.map(({ pid }) => pid));
   const daemon = daemonPid(tools);
   // In cluster mode PM2's daemon itself holds the socket.
@@ -129,7 +129,7 @@ function foreignListener(tools: Toolbox, port: number, instances: readonly Insta
   const foreign = listeners.filter((pid) => pid !== daemon && !descendsFrom(pid, own));
   if (foreign.length === 0 || foreign.length < listeners.length) return undefined;
   return new Failure({
-    message: `Port ${port} is served by another program (pid ${foreign[0]}: ${beginningOf(commandOf(foreign[0]!) ?? '?', 120)}), not by the application.`,
+    message: `Port ${port} is served by another program (pid ${foreign[0]}: ${textStart(commandOf(foreign[0]!) ?? '?', 120)}), not by the application.`,
     next: 'End that program on the server, or correct health-port.',
   });
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { problemsOf } from '../../base/report.js';
+import { problemsOf } from '../../lib/report.js';
 import { isFolder } from '../host/files.js';
 import { call, type Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';

@@ -1,8 +1,8 @@
-import { Failure, type Problem } from '../../base/report.js';
-import { pause } from '../../base/retry.js';
-import { type Shown, shows } from '../../web/version.js';
-import { askLoopbackVersion } from '../host/health.js';
-import { commandOf, programsBehind } from '../host/proc.js';
+import { type Shown, shows } from '../../http/answered-version.js';
+import { Failure, type Problem } from '../../lib/report.js';
+import { pause } from '../../lib/retry.js';
+import { askLoopbackVersion } from '../host/loopback-health.js';
+import { commandOf, programsBehind } from '../host/processes.js';
 import type { HealthRequest } from '../protocol.js';
 import type { Versions } from './supervisor.js';
 

@@ -1,9 +1,9 @@
-import type { Failure, Problem } from '../../base/report.js';
-import type { VersionMarks } from '../../web/version.js';
+import type { VersionMarks } from '../../http/answered-version.js';
+import type { Failure, Problem } from '../../lib/report.js';
 import type { HealthRequest, HostFacts } from '../protocol.js';
-import type { Strategy } from '../record/layout.js';
-import type { StateFolder } from '../record/state.js';
-import type { Teller } from '../teller.js';
+import type { Reporter } from '../run/reporter.js';
+import type { Strategy } from '../state/layout.js';
+import type { StateFolder } from '../state/state-folder.js';
 import type { Entry, Instance } from './entry.js';
 
 /**
@@ -14,7 +14,7 @@ export interface Supervisor {
   /** Folders of the programs with which it runs applications: the Node, pnpm and npm that a build needs too. */
   programFolders(): string[];
   /** How the application is run, and what stands against a deploy or will hurt. Changes nothing. */
-  look(question: LookQuestion): Promise<FoundApplication>;
+  look(question: SupervisorQuestion): Promise<FoundApplication>;
   /** True for a program that a supervisor of this host has started: it is not for us to end. */
   keeps(pid: number): boolean;
   /** Why a version cannot be started beside the live one; `entry` is undefined before the first start is decided. */
@@ -29,7 +29,7 @@ export interface Supervisor {
   /** How a restart is proven: by the programs that it names, or by the versions that the answers name. */
   readonly provenBy: 'programs' | 'answers';
   /** What runs now, for `watch` to compare with. `entry`: as found a moment ago; saves a question. */
-  running(port: number | undefined, entry?: Entry): Promise<Running>;
+  running(port: number | undefined, entry?: Entry): Promise<RunningPrograms>;
   /**
    * How long it must be told to wait for a version of which the rehearsal listened after `bootMs` milliseconds;
    * undefined where it waits long enough. Never more than `longest` milliseconds.
@@ -49,7 +49,7 @@ export interface Supervisor {
   readonly logWords: string;
 }
 
-export interface LookQuestion {
+export interface SupervisorQuestion {
   layout: HostFacts['layout'];
   strategy: Strategy;
   /** Next.js is among the dependencies. */
@@ -74,7 +74,7 @@ export interface NewBuild {
   scripts?: Record<string, string>;
   /** The program that runs them. */
   packageManager: string;
-  teller: Pick<Teller, 'progress' | 'warn'>;
+  reporter: Pick<Reporter, 'progress' | 'warn'>;
 }
 
 /** How an application is started that its supervisor does not know yet. */
@@ -86,7 +86,7 @@ export interface FirstStart {
 }
 
 /** What runs before a restart; nothing of it proves that there was one. */
-export interface Running {
+export interface RunningPrograms {
   /** Those that the supervisor names. */
   instances: readonly Instance[];
   /** Behind the port, where it names none: see `programsBehind`. */
@@ -120,7 +120,7 @@ export interface Restarted {
   port: number;
   health: HealthRequest;
   /** What ran before the restart. */
-  before: Running;
+  before: RunningPrograms;
   /** By what the version that must serve now is told from the other. */
   versions: Versions;
   /** Told now and then what is still being waited for. */

@@ -1,7 +1,0 @@
-/** Fields that may be undefined, as fields that may be absent. */
-type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-
-/** The fields that have a value, to be spread into an object whose optional fields are absent rather than undefined. */
-export function given<T extends object>(fields: T): Given<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;
-}

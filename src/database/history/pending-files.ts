@@ -1,0 +1,217 @@
+import { basename } from 'node:path';
+import { emptyConnection } from '../../lib/empty-connection.js';
+import type { Problem } from '../../lib/report.js';
+import { shortenList } from '../../lib/shorten-list.js';
+import { titleOf } from '../migrations/batches.js';
+import { byBytes, type MigrationFile } from '../migrations/migration-files.js';
+import { identifier } from '../sql/sql-text.js';
+import type { HistoryReport } from './migration-history.js';
+import { formatProblems } from './table-formats.js';
+import { textHash } from './text-hash.js';
+
+/** What is allowed of the files, compared with the history. */
+export interface FileRules {
+  /** A file may be older than the newest that is applied. */
+  readonly includeAll: boolean;
+  readonly missingMigrations: 'refuse' | 'warn';
+  readonly editedMigrations: 'warn' | 'refuse' | 'allow';
+  readonly irreversibleMigrations: 'allow' | 'refuse';
+  /** Up to this version files count as applied, until it is recorded. */
+  readonly baseline?: string;
+}
+
+/** Who deploys. */
+export interface Identity {
+  environment: string | undefined;
+  adoptEnvironment: boolean;
+  repository: string | undefined;
+  /** The run would deploy to a server too, but is given none and was not told to leave it out. */
+  serverMissing: boolean;
+}
+
+/** Which files are to be applied, and what speaks against it. */
+export interface Pending {
+  /** To be applied now, in order. */
+  pending: MigrationFile[];
+  /** From the first file marked `-- deploy: after-health` on: they wait until health has passed. */
+  deferred: MigrationFile[];
+  /** To be recorded as applied without being run. */
+  baseline: MigrationFile[];
+  /** Applied files whose text is no longer what was recorded. */
+  edited: MigrationFile[];
+  warnings: Problem[];
+  refusals: Problem[];
+}
+
+/** Compares files and history. `contract`: the files for after health are due too, so nothing is deferred. */
+export function choosePending(
+  files: readonly MigrationFile[],
+  look: HistoryReport,
+  rules: FileRules,
+  identity: Identity,
+  contract: boolean,
+): Pending {
+  const result: Pending = { pending: [], deferred: [], baseline: [], edited: [], warnings: [], refusals: [] };
+  const recorded = new Map(look.recorded.map((row) => [row.version, row]));
+  const counted = countedAsApplied(rules, recorded);
+  for (const file of files) {
+    const row = recorded.get(file.version);
+    if (row) {
+      if (isEdited(file, row)) result.edited.push(file);
+    } else if (counted(file.version)) result.baseline.push(file);
+    else if (result.deferred.length > 0 || (file.afterHealth && !contract)) result.deferred.push(file);
+    else result.pending.push(file);
+  }
+  result.refusals.push(...wrongMarkers([...result.pending, ...result.deferred]));
+  result.refusals.push(...formatProblems(look.formats));
+  checkEnvironment(look, identity, result);
+  checkServer(look, identity, result);
+  checkOrder(look, rules, result);
+  checkMissing(files, look, rules, result);
+  checkBaseline(files, rules, result);
+  if (rules.irreversibleMigrations === 'refuse')
+    result.refusals.push(...irreversible([...result.pending, ...result.deferred]));
+  checkRights(look, result);
+  return result;
+}
+
+/**
+ * Whether a version counts as applied by `baseline`. Only until the baseline itself is recorded: a file that comes
+ * later with an older version was never run, also where the input still stands in the workflow.
+ */
+export function countedAsApplied(
+  { baseline }: Pick<FileRules, 'baseline'>,
+  recorded: { has(version: string): boolean },
+): (version: string) => boolean {
+  if (baseline === undefined || recorded.has(baseline)) return () => false;
+  return (version) => byBytes(version, baseline) <= 0;
+}
+
+function isEdited(file: MigrationFile, row: HistoryReport['recorded'][number]): boolean {
+  // The text decides, not the bytes: a checkout with other line endings is no edit.
+  if (row.textHash !== null) return row.textHash !== textHash(file.source);
+  return row.checksum !== null && row.checksum !== file.checksum;
+}
+
+function checkEnvironment(
+  look: HistoryReport,
+  { environment, adoptEnvironment }: Identity,
+  result: Pending,
+): void {
+  if (look.environment === null || environment === undefined || look.environment === environment) return;
+  if (adoptEnvironment)
+    result.warnings.push({
+      message: `this database was deployed to as "${look.environment}" and is now taken over as "${environment}"`,
+    });
+  else
+    result.refusals.push({
+      message: `this database belongs to the environment "${look.environment}", not "${environment}"`,
+      next: 'Check the connection secrets of this environment. Where the name has really changed, say adopt-environment: true once.',
+    });
+}
+
+/** A secret that is not set must not switch the server off silently. */
+function checkServer(
+  { withServer }: HistoryReport,
+  { environment, repository, serverMissing }: Identity,
+  result: Pending,
+): void {
+  if (!serverMissing || withServer === null || environment === undefined) return;
+  if (withServer.environment !== environment || withServer.repository !== (repository ?? null)) return;
+  result.refusals.push(
+    emptyConnection(
+      'ssh-host',
+      `The last deploy of "${environment}" to this database deployed to a server too. Set the secret, or say skip: vps.`,
+    ),
+  );
+}
+
+function checkOrder(look: HistoryReport, rules: FileRules, result: Pending): void {
+  const newest = look.recorded[look.recorded.length - 1]?.version;
+  if (newest === undefined || rules.includeAll) return;
+  for (const file of [...result.pending, ...result.deferred]) {
+    if (byBytes(file.version, newest) > 0) continue;
+    const below = rules.baseline !== undefined && byBytes(file.version, rules.baseline) <= 0;
+    result.refusals.push({
+      message: `${basename(file.file)} is older than ${newest}, which is applied already${below ? `; the baseline ${rules.baseline} is recorded, so nothing more counts into it` : ''}`,
+      at: { file: file.file, line: 1, column: 1 },
+      next: `Rename it to a newer version, or say include-all: true where it does not depend on the order.${below ? ` Where its changes are in the database already: supabase migration repair --status applied ${file.version}.` : ''}`,
+    });
+  }
+}
+
+function checkMissing(
+  files: readonly MigrationFile[],
+  look: HistoryReport,
+  rules: FileRules,
+  result: Pending,
+): void {
+  const present = new Set(files.map((file) => file.version));
+  const missing = look.recorded.filter((row) => !present.has(row.version));
+  if (missing.length === 0) return;
+  const problem: Problem = {
+    message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${shortenList(missing.map(titleOf), 10)}`,
+    next: 'Get the files: merge the branch that holds them, or run `supabase migration fetch`. Do not delete the rows: what they did is in the database. missing-migrations: warn goes on without them.',
+  };
+  if (rules.missingMigrations === 'refuse') result.refusals.push(problem);
+  else result.warnings.push(problem);
+}
+
+function checkBaseline(files: readonly MigrationFile[], rules: FileRules, result: Pending): void {
+  const { baseline } = rules;
+  if (baseline === undefined) return;
+  if (!files.some((file) => file.version === baseline))
+    result.refusals.push({
+      message: `baseline: no migration file has the version ${baseline}`,
+      next: 'Give the version of the newest file whose changes are in the database already.',
+    });
+  else if (result.baseline.length > 0)
+    result.warnings.push({
+      message: `${result.baseline.length} files up to ${baseline} are recorded as applied without being run (baseline)`,
+    });
+}
+
+/** A comment that was meant to hold a file back must not be passed over. */
+export function wrongMarkers(files: readonly MigrationFile[]): Problem[] {
+  return files.flatMap((file) => file.wrongMarkers ?? []);
+}
+
+/** One problem for each file that has no down file. */
+export function irreversible(files: readonly MigrationFile[]): Problem[] {
+  return files
+    .filter((file) => !file.down)
+    .map(({ file }) => ({
+      message: `${basename(file)} has no down file`,
+      at: { file, line: 1, column: 1 },
+      next: `Add ${file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
+    }));
+}
+
+function checkRights(look: HistoryReport, result: Pending): void {
+  const problem = rightsProblem(look);
+  if (result.pending.length + result.deferred.length + result.baseline.length === 0) {
+    // Nothing is to be written; but what cannot be seen was not compared either.
+    if (problem && look.missingRights.some((right) => right.includes('row level security')))
+      result.warnings.push(problem);
+    return;
+  }
+  if (look.readOnly)
+    result.refusals.push({
+      message: 'this database is a read replica',
+      code: '25006',
+      next: 'Use the URL of the primary database.',
+    });
+  if (problem) result.refusals.push(problem);
+}
+
+function rightsProblem({ missingRights, role, owner }: HistoryReport): Problem | undefined {
+  if (missingRights.length === 0) return undefined;
+  return {
+    message: `the role may not write the migration history: it lacks ${shortenList(missingRights)}`,
+    code: '42501',
+    next:
+      owner === null || owner === role
+        ? 'Use the role that owns the migrations (postgres on Supabase), or grant these rights.'
+        : `Deploy as the role that owns the history, ${owner}; or let ${role} act for it: grant ${identifier(owner)} to ${identifier(role)};`,
+  };
+}

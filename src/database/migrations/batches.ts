@@ -1,0 +1,57 @@
+import { definedOnly } from '../../lib/defined-only.js';
+import type { FileMode, FileShape } from './file-shape.js';
+import type { MigrationFile } from './migration-files.js';
+
+export interface PlannedFile extends MigrationFile {
+  shape: FileShape;
+}
+
+/** Files that are committed together (one file alone where its mode is not `together`). */
+export interface Batch {
+  mode: FileMode;
+  files: PlannedFile[];
+  /** Why this batch does not belong to the one before it; undefined for the first. */
+  why?: string;
+}
+
+/** Together all text of one batch stays far below the largest message that the protocol can carry. */
+const LARGEST_BATCH = 64 * 1024 * 1024;
+
+/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
+export function makeBatches(files: readonly PlannedFile[], transaction: 'all' | 'each'): Batch[] {
+  const batches: Batch[] = [];
+  let size = 0;
+  let ended: string | undefined;
+  for (const file of files) {
+    const { mode, why, endsBatch } = file.shape;
+    const previous = batches[batches.length - 1];
+    const bytes = Buffer.byteLength(file.source);
+    const reason = !previous
+      ? undefined
+      : transaction === 'each'
+        ? 'one transaction per file was asked for'
+        : ended !== undefined
+          ? ended
+          : mode !== 'together'
+            ? `${titleOf(file)}: ${why ?? mode}`
+            : previous.mode !== 'together'
+              ? `${titleOf(previous.files[0]!)} before it: ${previous.files[0]!.shape.why ?? previous.mode}`
+              : size + bytes > LARGEST_BATCH
+                ? 'the files before it fill one message'
+                : undefined;
+    if (previous && reason === undefined) {
+      previous.files.push(file);
+      size += bytes;
+    } else {
+      batches.push({ mode, files: [file], ...definedOnly({ why: reason }) });
+      size = bytes;
+    }
+    ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
+  }
+  return batches;
+}
+
+/** What a migration is called in steps and messages; a history may hold no name for it. */
+export function titleOf({ version, name }: { version: string; name: string | null }): string {
+  return name ? `${version}_${name}` : version;
+}

@@ -1,0 +1,41 @@
+import type { Problem } from '../../lib/report.js';
+import type { Statement } from '../sql/parser.js';
+
+/** How a file has to be run. */
+export type FileMode =
+  /** All of it in one statement of one message, together with its neighbours. */
+  | 'together'
+  /** In an explicit transaction over several messages: savepoints, SELECT INTO, files over 8 MiB. */
+  | 'explicit'
+  /** Some statements cannot run in a transaction: each of those alone, the others between them together. */
+  | 'outside';
+
+export interface FileShape {
+  mode: FileMode;
+  /** The text to run: psql's own lines and a bracketing BEGIN and COMMIT blanked, all offsets kept. */
+  source: string;
+  /** Its statements; undefined where the parser did not understand the file and the server has to say. */
+  statements?: Statement[];
+  /** For mode `outside`: what is committed together, in order. */
+  segments: Segment[];
+  /** How many of the segments are committed already. */
+  standing: number;
+  /** Why the mode is not `together`. */
+  why?: string;
+  /** Nothing may follow in the same transaction, and why. */
+  endsBatch?: string;
+  notices: Problem[];
+  problems: Problem[];
+  /** What the parser complained about; the server is asked too and has the last word. */
+  doubt?: Problem;
+}
+
+export interface Segment {
+  /** True where the one statement cannot run in a transaction. */
+  alone: boolean;
+  statements: Statement[];
+  /** What the parts before it have set for their session, to be set again for this one. */
+  sessionSetup: Statement[];
+  /** UTF-16 index behind the last text that belongs to it. */
+  end: number;
+}

@@ -1,0 +1,93 @@
+import { definedOnly } from '../lib/defined-only.js';
+import type { Secret } from '../lib/secret.js';
+import { parseDatabaseUrl, projectRefOf } from './checks/database-url.js';
+import { checkProjectRef, checkWebUrl, type NameProblem } from './checks/names.js';
+import { addEntryProblems, addInputProblem } from './input-problems.js';
+import type { InputReader } from './input-reader.js';
+import { INPUTS } from './input-sources.js';
+import type { RunScope } from './scope.js';
+import type { HealthSettings } from './settings.js';
+
+export function readHealth(reader: InputReader, scope: RunScope): HealthSettings {
+  const url = scope.url ? readUrl(reader) : undefined;
+  const rest = scope.health ? readRest(reader) : undefined;
+  const paths = reader.value('health-paths');
+  if (paths.length === 0)
+    reader.complain('health-paths', 'names no path', 'Give at least one, such as /api/health.');
+  addEntryProblems(reader, 'health-paths', paths, checkPath);
+  const successes = reader.value('health-successes');
+  const unique = [...new Set(paths)];
+  if (scope.health && unique.length * successes > MOST_A_ROUND)
+    reader.warn(
+      'health-successes',
+      `asks for more than the request budget allows: ${successes} good answers of ${unique.length} paths each time`,
+      'Ask for fewer. Where no requests are left, one good answer of each path is enough.',
+    );
+  const maxLatency = reader.value('health-max-latency');
+  const expectVersion = reader.value('expect-version');
+  return {
+    ...definedOnly({ url }),
+    paths: unique,
+    from: reader.value('health-from'),
+    timeout: reader.value('health-timeout'),
+    deadline: reader.value('health-deadline'),
+    ...definedOnly({ maxLatency }),
+    successes,
+    checkAssets: reader.value('check-assets'),
+    ...definedOnly({ expectVersion, rest }),
+  };
+}
+
+/** Requests that one round of checks may need for the paths alone without a warning. */
+const MOST_A_ROUND = 12;
+
+function readUrl(reader: InputReader): string | undefined {
+  const url = reader.value('health-url');
+  if (url === undefined) return undefined;
+  addInputProblem(reader, 'health-url', checkWebUrl(url, false) ?? checkBaseUrl(url));
+  return url.replace(/\/+$/, '');
+}
+
+/** The health paths are added to this URL, so nothing may follow its path; an empty query is one too. */
+function checkBaseUrl(text: string): NameProblem {
+  return /[?#]/.test(text)
+    ? {
+        wrong: 'holds a query or a fragment',
+        right: 'Give the base URL, such as https://example.com; the paths go into health-paths.',
+      }
+    : undefined;
+}
+
+function checkPath(path: string): NameProblem {
+  return path.startsWith('/') && !/\s/.test(path)
+    ? undefined
+    : { wrong: 'is not a path', right: 'Paths start with a slash, such as /api/health.' };
+}
+
+/** The project's REST endpoint and its key, which is never sent in plaintext off this machine. */
+function readRest(reader: InputReader): HealthSettings['rest'] {
+  const key = reader.value('supabase-service-role-key');
+  if (key === undefined) return undefined;
+  const apiUrl = reader.value('supabase-api-url').replace(/\/+$/, '');
+  if (!reader.complained('supabase-api-url'))
+    addInputProblem(reader, 'supabase-api-url', checkWebUrl(apiUrl, true));
+  const projectRef = reader.value('supabase-project-ref');
+  if (projectRef !== undefined && !reader.complained('supabase-project-ref'))
+    addInputProblem(reader, 'supabase-project-ref', checkProjectRef(projectRef));
+  // Self-hosted, or a test double: the endpoint is served under that URL, whatever the project.
+  if (apiUrl !== INPUTS['supabase-api-url'].fallback) return { url: `${apiUrl}/rest/v1/`, key };
+  const ref = projectRef ?? projectOfDatabase(reader.value('database-url'));
+  if (ref !== undefined) return { url: `https://${ref}.supabase.co/rest/v1/`, key };
+  reader.warn(
+    'supabase-service-role-key',
+    'is not used: supabase-project-ref is empty, and database-url names no Supabase project',
+    "Set supabase-project-ref, the 20 letters of the project's URL, so that health asks the REST endpoint too.",
+  );
+  return undefined;
+}
+
+function projectOfDatabase(url: Secret | undefined): string | undefined {
+  if (url === undefined) return undefined;
+  const parsed = parseDatabaseUrl(url.reveal());
+  return 'address' in parsed ? projectRefOf(parsed.address) : undefined;
+}

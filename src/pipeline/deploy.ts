@@ -1,0 +1,360 @@
+import { openDatabase } from '../database/connection/open.js';
+import type { Settings } from '../inputs/settings.js';
+import { definedOnly } from '../lib/defined-only.js';
+import { eachWarningOnce, type Log } from '../lib/log.js';
+import { mergeFacts } from '../lib/merge-facts.js';
+import {
+  Cancelled,
+  Failure,
+  type HealthFact,
+  type HostFact,
+  type PhaseName,
+  type PhaseReport,
+  type Problem,
+  problemsOf,
+  type Report,
+  type Step,
+} from '../lib/report.js';
+import { runPhase, skippedPhase } from '../report/phase.js';
+import { withExactCommit } from '../server/checkout/exact-commit.js';
+import { judgeProvenance } from '../server/checkout/provenance.js';
+import { openFleet } from '../server/fleet/fleet.js';
+import { resolveInterruptedFleet } from '../server/fleet/resolve-interrupted.js';
+import type { ServerWork } from '../server/fleet/server-work.js';
+import { backup } from './backup.js';
+import {
+  type Changes,
+  changesOf,
+  decideRollback,
+  firstFailure,
+  nextActionOf,
+  outcomeOf,
+  schemaAhead,
+} from './decide.js';
+import { health, healthBaseline } from './health.js';
+import { migrate } from './migrate.js';
+import { isOvertaken, type PlanResult, plan } from './plan.js';
+import { redeploy } from './redeploy.js';
+import { rollback } from './rollback.js';
+import { closeWork, type DatabaseWork, type Work, workOf } from './tools.js';
+import { verify } from './verify.js';
+
+/** What the pipeline needs from the entry point. */
+export interface EntryPoint {
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** The folder with worker.js. */
+  readonly dist: string;
+}
+
+/** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
+export async function runPipeline(settings: Settings, entryPoint: EntryPoint): Promise<Report> {
+  const exact = await withExactCommit(settings);
+  return reported(exact, entryPoint, () => entryPoint.signal.aborted, runPhases);
+}
+
+/**
+ * Called by the post step when the main step ended without a final report (cancelled, killed): ends what `session`, the
+ * main step, has still at work, then keeps the new version where it is complete and healthy, and undoes what this run
+ * changed where not. Returns undefined for modes that write nothing.
+ */
+export async function resolveInterruptedRun(
+  settings: Settings,
+  entryPoint: EntryPoint,
+  session: string,
+): Promise<Report | undefined> {
+  if (!WRITING_MODES.includes(settings.mode)) return undefined;
+  return reported(
+    settings,
+    entryPoint,
+    () => true,
+    (work, phases) => resolveInterrupted(work, session, phases),
+  );
+}
+
+/** Opens the parts, lets `fill` add the phases, and makes one report of them and of every warning told. */
+async function reported(
+  settings: Settings,
+  entryPoint: EntryPoint,
+  cancelled: () => boolean,
+  fill: (work: Work, phases: PhaseReport[]) => Promise<void>,
+): Promise<Report> {
+  const startedAt = Date.now();
+  const warnings: Problem[] = [];
+  const log = eachWarningOnce((entry) => {
+    if (entry.kind === 'warning') warnings.push(entry.problem);
+    entryPoint.log(entry);
+  });
+  const phases: PhaseReport[] = [];
+  const work = workOf(
+    settings,
+    { log, signal: entryPoint.signal },
+    {
+      database: (connection) => openDatabase(connection, { log, label: labelOf(settings.run) }),
+      fleet: (vps) => openFleet(vps, { dist: entryPoint.dist, log }),
+    },
+  );
+  try {
+    await fill(work, phases);
+  } finally {
+    await closeWork(work);
+  }
+  return finishedReport(settings, phases, warnings, startedAt, cancelled());
+}
+
+const WRITING_MODES: readonly Settings['mode'][] = ['migrate', 'redeploy', 'rollback', 'deploy'];
+
+async function resolveInterrupted(work: Work, session: string, phases: PhaseReport[]): Promise<void> {
+  const { settings, servers, log } = work;
+  const recordPhase = phaseRecorder(log, phases);
+  const hosts = servers ? await resolveInterruptedFleet(servers, session) : [];
+  if (hosts.length > 0) {
+    const settled = await recordPhase('redeploy', () =>
+      runPhase('redeploy', log, 'what this run left behind', async (record) => {
+        record.facts.hosts = hosts;
+        for (const host of hosts) record.add(hostStepAfterwards(host));
+        if (hosts.some((host) => host.outcome === 'unknown'))
+          throw new Failure({ message: 'It is not known what every host serves.' }, 'unknown');
+      }),
+    );
+    if (settled.outcome === 'unknown' && work.mode === 'redeploy') return;
+  }
+  if (work.mode !== 'deploy') {
+    // Nothing is undone unasked where a person called the phases one by one; the plan says where things stand.
+    await recordPhase('plan', async () => (await plan(work)).report);
+    return;
+  }
+  const live = hosts.length > 0 && hosts.every((host) => host.outcome === 'deployed');
+  if (
+    live &&
+    (settings.skip.includes('health') ||
+      (await recordPhase('health', () => health(work))).outcome === 'passed')
+  )
+    return;
+  if (settings.rollback.onFailure) await recordPhase('rollback', () => rollback(work));
+}
+
+function hostStepAfterwards(host: HostFact): Step {
+  const outcome = host.outcome === 'unknown' ? 'unknown' : 'passed';
+  const serves =
+    host['deployed-sha'] === undefined
+      ? 'serves nothing of ours'
+      : `serves ${host['deployed-sha'].slice(0, 7)}`;
+  return {
+    name: `host ${host.host}`,
+    outcome,
+    startedAt: Date.now(),
+    milliseconds: 0,
+    detail: host.detail ?? serves,
+  };
+}
+
+/** What other runs see of this one while they wait for it. */
+function labelOf({ id, url }: Settings['run']): string {
+  return url === undefined ? `run ${id}` : `run ${id} ${url}`;
+}
+
+/** The order of phases. `phases` grows as they end, so that nothing is lost when a later one throws. */
+async function runPhases(work: Work, phases: PhaseReport[]): Promise<void> {
+  const { settings, log } = work;
+  const recordPhase = phaseRecorder(log, phases);
+  const { refusals, warnings } = await judgeProvenance(settings);
+  for (const problem of [...settings.warnings, ...warnings]) log({ kind: 'warning', problem });
+  if (refusals.length > 0) {
+    await recordPhase(firstPhase(work), () => refused(work, refusals));
+    return;
+  }
+  switch (work.mode) {
+    case 'plan':
+      await recordPhase('plan', async () => (await plan(work)).report);
+      return;
+    case 'verify':
+      await recordPhase('verify', () => verify(work.database));
+      return;
+    case 'health':
+      await recordPhase('health', () => health(work));
+      return;
+    case 'rollback':
+      await recordPhase('rollback', () => rollback(work));
+      return;
+    case 'redeploy':
+      await recordPhase('redeploy', () => redeploy(work.servers));
+      return;
+    case 'migrate':
+      await migrateAlone(work.database, work.servers, recordPhase);
+      return;
+    case 'deploy':
+      await deployPhases(work, recordPhase, phases);
+  }
+}
+
+function firstPhase({ mode }: Work): PhaseName {
+  return mode === 'deploy' ? 'plan' : mode;
+}
+
+/** The phase that would have come first, where whose code it is speaks against the run. */
+function refused(work: Work, refusals: Problem[]): Promise<PhaseReport> {
+  return runPhase(firstPhase(work), work.log, undefined, async (record) => {
+    record.summarise('Nothing was changed.');
+    throw new Failure(refusals);
+  });
+}
+
+/** Runs a phase and keeps its report. */
+type RecordPhase = (phase: PhaseName, work: () => Promise<PhaseReport>) => Promise<PhaseReport>;
+
+function phaseRecorder(log: Log, phases: PhaseReport[]): RecordPhase {
+  return async (phase, work) => {
+    const report = await guarded(phase, work, log);
+    phases.push(report);
+    return report;
+  };
+}
+
+async function passed(report: Promise<PhaseReport>): Promise<boolean> {
+  return (await report).outcome === 'passed';
+}
+
+/** Mode `migrate`: whoever calls the phases one by one says whether health has passed (`after-health`). */
+async function migrateAlone(
+  database: DatabaseWork,
+  servers: ServerWork | undefined,
+  recordPhase: RecordPhase,
+): Promise<void> {
+  if (!(await backedUp(database, servers, recordPhase))) return;
+  const { afterHealth } = database.settings.database;
+  await recordPhase('migrate', () => migrate(database, { contract: afterHealth }));
+}
+
+/** True where the backup that is wanted was made, or none is wanted. */
+async function backedUp(
+  database: DatabaseWork,
+  servers: ServerWork | undefined,
+  recordPhase: RecordPhase,
+): Promise<boolean> {
+  if (database.settings.database.backup === 'off') return true;
+  return passed(recordPhase('backup', () => backup(database, servers)));
+}
+
+/** Look at everything, then database, code, health and contract steps; on failure undo what this run changed. */
+async function deployPhases(work: Work, recordPhase: RecordPhase, phases: PhaseReport[]): Promise<void> {
+  const { settings, log, signal } = work;
+  let look: PlanResult | undefined;
+  let before: HealthFact[] = [];
+  const planned = recordPhase('plan', async () => {
+    const [found, baseline] = await Promise.all([
+      plan(work),
+      settings.skip.includes('health') ? [] : healthBaseline(work),
+    ]);
+    look = found;
+    before = baseline;
+    return found.report;
+  });
+  if ((await passed(planned)) && look && !look.hosts?.some(isOvertaken))
+    await change(work, recordPhase, look, before);
+  if (signal.aborted) return;
+  const decision = decideRollback(
+    phases,
+    before,
+    settings.rollback.onFailure,
+    earlierAttempt(settings, look),
+  );
+  if (decision.rollback) {
+    log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
+    await recordPhase('rollback', () => rollback(work));
+  } else if (firstFailure(phases)) {
+    phases.push(skippedPhase('rollback', decision.why));
+    log({ kind: 'line', text: decision.why });
+  }
+}
+
+/** What an earlier attempt of this workflow run, which came to no end, left standing. */
+function earlierAttempt({ run, vps }: Settings, look: PlanResult | undefined): Changes {
+  return {
+    database: look?.database?.look?.recorded.some(({ runId }) => runId === run.id) ?? false,
+    code:
+      vps !== undefined &&
+      (look?.hosts?.some(({ facts }) => facts?.liveRun === run.id && facts.liveSha === vps.ref) ?? false),
+  };
+}
+
+/** The part of a deploy that writes, phase after phase, until one does not pass. */
+async function change(
+  work: Work,
+  recordPhase: RecordPhase,
+  look: PlanResult,
+  before: readonly HealthFact[],
+): Promise<void> {
+  const { settings, database, servers } = work;
+  if (database) {
+    if (!(await backedUp(database, servers, recordPhase))) return;
+    const known = look.database ? { plan: look.database } : {};
+    if (!(await passed(recordPhase('migrate', () => migrate(database, known))))) return;
+    if (!(await passed(recordPhase('verify', () => verify(database))))) return;
+  }
+  if (servers) {
+    const redeployed = await recordPhase('redeploy', () => redeploy(servers, look.hosts));
+    if (redeployed.outcome !== 'passed') return;
+    // A newer run is live already: this run's commit is not served, so there is nothing to ask for.
+    if (redeployed.facts.hosts?.every((host) => host.outcome === 'skipped')) return;
+  }
+  if (!settings.skip.includes('health')) {
+    const expect = definedOnly({ expectSha: servers?.settings.vps.ref });
+    if (!(await passed(recordPhase('health', () => health(work, { before, ...expect }))))) return;
+  }
+  if (database && (look.database?.deferred.length ?? 0) > 0)
+    await recordPhase('migrate', () => migrate(database, { contract: true }));
+}
+
+/** An unexpected error becomes a failed report, so that rollback and outputs still happen. */
+async function guarded(phase: PhaseName, work: () => Promise<PhaseReport>, log: Log): Promise<PhaseReport> {
+  const startedAt = Date.now();
+  try {
+    return await work();
+  } catch (error) {
+    const ended = { ...skippedPhase(phase, ''), startedAt, milliseconds: Date.now() - startedAt };
+    if (error instanceof Cancelled) return { ...ended, cancelled: true };
+    const problems = problemsOf(error);
+    for (const problem of problems) log({ kind: 'problem', problem });
+    return { ...ended, outcome: 'failed', problems };
+  }
+}
+
+function finishedReport(
+  settings: Settings,
+  phases: PhaseReport[],
+  warnings: Problem[],
+  startedAt: number,
+  cancelled: boolean,
+): Report {
+  const failed =
+    firstFailure(phases) ?? phases.find((phase) => phase.outcome === 'failed' || phase.outcome === 'unknown');
+  const failedStep = failed?.steps.find(
+    (step) => step.outcome === 'failed' || step.outcome === 'unknown',
+  )?.name;
+  const facts = mergeFacts(phases);
+  const byHosts = facts.hosts?.some((host) => host.outcome === 'rolled-back') ?? false;
+  facts.rolledBack = facts.rolledBack === true || byHosts;
+  const ahead = schemaAhead(facts);
+  if (ahead.length > 0) facts.schemaAhead = ahead;
+  const outcome = outcomeOf(phases, settings.mode, cancelled);
+  const changes = changesOf(phases);
+  const next = nextActionOf(phases, settings.rollback.runId);
+  return {
+    mode: settings.mode,
+    ...definedOnly({ environment: settings.environment }),
+    outcome,
+    phases,
+    ...(failed ? { failedPhase: failed.phase } : {}),
+    ...definedOnly({ failedStep }),
+    problems: phases.flatMap((phase) => phase.problems),
+    warnings,
+    facts,
+    ...definedOnly({ next }),
+    ...(outcome === 'cancelled' && settings.mode === 'deploy' && (changes.database || changes.code)
+      ? { unsettled: true as const }
+      : {}),
+    startedAt,
+    milliseconds: Date.now() - startedAt,
+  };
+}
