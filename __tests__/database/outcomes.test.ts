@@ -442,9 +442,10 @@ test('row 50, row 114: a cancel while another run is waited for ends at once, an
 });
 
 test('row 59, row 41: an invalid index that a killed run of ours left is found, dropped and built again', async () => {
+  // The server notices within a second that nobody is there any more: the build must last longer than that.
   const slow = `create function public.slow(int) returns int language plpgsql immutable as $$
     begin perform pg_sleep(0.1); return $1; end $$;
-    create table public.a (id int); insert into public.a select generate_series(1, 5);`;
+    create table public.a (id int); insert into public.a select generate_series(1, 40);`;
   await withProject({ '1_a.sql': slow }, async (url, project) => {
     await runMigrate(project, url);
     project.write({ '2_b.sql': 'create index concurrently a_i on public.a (public.slow(id));' });
