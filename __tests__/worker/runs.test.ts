@@ -122,7 +122,9 @@ describe('runs on one application', () => {
 
   test('waiting for the word of the action is not counted as time of the deploy', async () => {
     const prepare = async (version: string, timeout: number): Promise<[DeployRequest, number]> => {
-      const request = deployRequest(vps, origin.commit(appVersion(version)), { cutover: 'on-go', timeout });
+      // Nobody follows it until it is prepared.
+      const lease = { cutover: 'on-go', goLease: 600_000 } as const;
+      const request = deployRequest(vps, origin.commit(appVersion(version)), { ...lease, timeout });
       const started = performance.now();
       startWorker(vps, request);
       await hasSaid(request, '"prepared"');
@@ -142,7 +144,8 @@ describe('runs on one application', () => {
       timeout + 60_000,
     );
     await signalRun(request, 'go');
-    assert.equal((await following).result.outcome, 'deployed');
+    const { result } = await following;
+    assert.equal(result.outcome, 'deployed', JSON.stringify(result.problems));
   });
 
   test('a prepared deploy waits while another application of the server is being switched', async () => {
