@@ -55,7 +55,7 @@ export function deployRequest(vps: Vps, sha: string, more: Partial<DeployRequest
     lockWait: 20_000,
     timeout: 120_000,
     cutover: 'at-once',
-    goLease: 10_000,
+    goLease: 60_000,
     ...more,
   };
 }
