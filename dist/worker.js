@@ -8986,7 +8986,7 @@ function lengthOf(spans) {
     return length;
 }
 function howMeasured({ ms, requests, resolution }) {
-    return `${formatDuration(ms)} without an answer: the port was looked at every ${downtime_EVERY} ms; ${requests} answers were asked for, so a fault behind an open port that is shorter than ${formatDuration(resolution)} may not be in it`;
+    return `${formatDuration(ms)} without an answer: the port was looked at every ${downtime_EVERY} ms; ${requests === 1 ? '1 answer was' : `${requests} answers were`} asked for, so a fault behind an open port that is shorter than ${formatDuration(resolution)} may not be in it`;
 }
 function lostRequests({ lost, requests }) {
     return {

@@ -185,7 +185,7 @@ function lengthOf(spans: readonly Span[]): number {
 }
 
 function howMeasured({ ms, requests, resolution }: Downtime): string {
-  return `${formatDuration(ms)} without an answer: the port was looked at every ${EVERY} ms; ${requests} answers were asked for, so a fault behind an open port that is shorter than ${formatDuration(resolution)} may not be in it`;
+  return `${formatDuration(ms)} without an answer: the port was looked at every ${EVERY} ms; ${requests === 1 ? '1 answer was' : `${requests} answers were`} asked for, so a fault behind an open port that is shorter than ${formatDuration(resolution)} may not be in it`;
 }
 
 function lostRequests({ lost, requests }: Downtime): Problem {
