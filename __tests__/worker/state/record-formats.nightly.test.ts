@@ -7,7 +7,7 @@ import { appVersion } from '../../servers/fixture-app.js';
 import { type Vps, withVps } from '../../servers/vps.js';
 import { ask, deployRequest, rollbackRequest, runWorker } from '../../servers/worker.js';
 
-const BUILD = fileURLToPath(new URL('../..', import.meta.url));
+const BUILD = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** The same worker as a later version would be: one that writes the next format, and reads `oldest` and newer ones. */
 function laterWorker(vps: Vps, oldest: number): string {
