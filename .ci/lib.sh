@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What .ci/run and .ci/nightly share: setting up the machine, counting, and running parts beside each other.
+# What .ci/run and .ci/nightly share: setting up the machine, counting, and running parts.
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -37,20 +37,10 @@ newest_node() {
   PATH="$work/bin24:$PATH" "$@"
 }
 
-# beside <part...>: runs the functions part_<name> at the same time; shows the output of each when it has ended.
-beside() {
-  local part
-  for part in "$@"; do
-    echo "=== $part begins"
-    run_part "$part" >"$work/$part.log" 2>&1 &
-  done
-  wait
-  for part in "$@"; do cat "$work/$part.log"; done
-}
-
-# run_part <part>: one that ends before its last check has said its word is a failure too.
+# run_part <part>: the function part_<name>; one that ends before its last check has said its word is a failure too.
 run_part() {
   local began=$SECONDS
+  echo "=== $1 begins"
   if ! "part_$1"; then
     count failed 1
     fail "$1 ended early"
@@ -95,7 +85,7 @@ total() {
   awk -v word="$1" '$1 == "ℹ" && $2 == word && NF == 3 { sum += $3 } END { print sum + 0 }' "$2"
 }
 
-# count <passed|failed|skipped> <number>: parts beside each other count into one file, a line each.
+# count <passed|failed|skipped> <number>: into one file, a line each.
 count() {
   echo "$1 $2" >>"$work/counts"
 }

@@ -4935,6 +4935,7 @@ function errorMeaning(error) {
 
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/connect-problem.js
 
+
 const POOLER = 'Use the session pooler URL (Supabase dashboard: Connect, Session pooler); the direct host is reachable over IPv6 only.';
 const CERTIFICATE = 'Give the certificate authority as database-ca-cert (PEM). Supabase projects need none: their roots are known here.';
 /**
@@ -5106,9 +5107,7 @@ function errorCodeOf(error) {
         const codes = error.errors.map(errorCodeOf).filter((code) => code !== '');
         return codes.find((code) => code === 'ECONNREFUSED') ?? codes[0] ?? '';
     }
-    if (error instanceof Error && 'code' in error && typeof error.code === 'string')
-        return error.code;
-    return '';
+    return errorCode(error) ?? '';
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/https-request.js
@@ -5990,7 +5989,7 @@ async function askApi({ apiUrl, projectRef, accessToken, caCertificate }, method
                 if (sending.signal?.aborted)
                     throw new LostConnection('cancelled, and no answer came', 'CANCELLED');
                 const why = `the connection to the Management API was lost: ${error instanceof Error ? error.message : 'no answer'}`;
-                throw new LostConnection(why, codeOf(error));
+                throw new LostConnection(why, errorCode(error) ?? 'ENDED');
             }
             if (sending.signal?.aborted)
                 throw new Cancelled();
@@ -6006,9 +6005,6 @@ async function askApi({ apiUrl, projectRef, accessToken, caCertificate }, method
             await pause(300 * 2 ** attempt, sending.signal);
         }
     }
-}
-function codeOf(error) {
-    return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'ENDED';
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/open.js
@@ -14801,6 +14797,7 @@ function dropping({ index }) {
 
 
 
+
 /** Milliseconds for a look, which waits for nothing but the network. */
 const resolve_statement_DEADLINE = 30_000;
 /** Between two looks at somebody who is at work. */
@@ -14884,7 +14881,7 @@ async function cleanUp(part) {
                     return { state: 'kept', left: `It left ${what} invalid; the next run drops that and goes on.` };
                 }
             case 'half done':
-                return { state: 'kept', left: `${capitalized(verdict.what)}; the next run ends that.` };
+                return { state: 'kept', left: `${capitalize(verdict.what)}; the next run ends that.` };
             case 'busy':
             case 'unclear':
                 return { state: 'kept', left: unknownYet(part) };
@@ -14904,9 +14901,6 @@ function patient(run) {
         tools: { ...tools, signal: new AbortController().signal },
         context: { ...context, rules },
     };
-}
-function capitalized(text) {
-    return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 /** For a person: what is done about a statement whose outcome could not be found out. */
 function unknownYet(part) {

@@ -1,3 +1,4 @@
+import { capitalize } from '../../lib/capitalize.js';
 import { Cancelled, Failure, type Problem } from '../../lib/report.js';
 import { pause } from '../../lib/retry.js';
 import type { DatabaseAccess } from '../connection/connection.js';
@@ -111,7 +112,7 @@ export async function cleanUp(
           return { state: 'kept', left: `It left ${what} invalid; the next run drops that and goes on.` };
         }
       case 'half done':
-        return { state: 'kept', left: `${capitalized(verdict.what)}; the next run ends that.` };
+        return { state: 'kept', left: `${capitalize(verdict.what)}; the next run ends that.` };
       case 'busy':
       case 'unclear':
         return { state: 'kept', left: unknownYet(part) };
@@ -131,10 +132,6 @@ function patient(run: PartsRun): PartsRun {
     tools: { ...tools, signal: new AbortController().signal },
     context: { ...context, rules },
   };
-}
-
-function capitalized(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 /** For a person: what is done about a statement whose outcome could not be found out. */

@@ -1,4 +1,4 @@
-import type { Problem } from '../../lib/report.js';
+import { errorCode, type Problem } from '../../lib/report.js';
 import { SqlError } from './sql-error.js';
 
 export interface ConnectProblem extends Problem {
@@ -184,6 +184,5 @@ export function errorCodeOf(error: unknown): string {
     const codes = error.errors.map(errorCodeOf).filter((code) => code !== '');
     return codes.find((code) => code === 'ECONNREFUSED') ?? codes[0] ?? '';
   }
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  return '';
+  return errorCode(error) ?? '';
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseAddress, DatabaseConnection } from '../../lib/database-address.js';
 import { definedOnly } from '../../lib/defined-only.js';
-import { Cancelled, Failure, type Problem, problemsOf } from '../../lib/report.js';
+import { Cancelled, errorCode, Failure, type Problem, problemsOf } from '../../lib/report.js';
 import { pause } from '../../lib/retry.js';
 import { Secret } from '../../lib/secret.js';
 import { parseApiError } from './api-error.js';
@@ -237,7 +237,7 @@ async function askApi(
       if (!(error instanceof NotSent)) {
         if (sending.signal?.aborted) throw new LostConnection('cancelled, and no answer came', 'CANCELLED');
         const why = `the connection to the Management API was lost: ${error instanceof Error ? error.message : 'no answer'}`;
-        throw new LostConnection(why, codeOf(error));
+        throw new LostConnection(why, errorCode(error) ?? 'ENDED');
       }
       if (sending.signal?.aborted) throw new Cancelled();
       const passing =
@@ -253,8 +253,4 @@ async function askApi(
       await pause(300 * 2 ** attempt, sending.signal);
     }
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'ENDED';
 }
