@@ -188,9 +188,12 @@ export interface FollowOptions {
   onLost: (problem: Problem) => void;
   /** Told once of each kind of message that is none, or not the worker's. */
   onDropped: (problem: Problem) => void;
-  /** Milliseconds for the run, without its waiting for a word of ours: that has no end while it is heard. */
+  /** Milliseconds for the run without its waiting, for the lock and for a word of ours: that ends by itself or by us. */
   deadline: number;
 }
+
+/** States in which a run waits. */
+const UNTIMED: readonly string[] = ['waiting-for-lock', 'built', 'rehearsed'];
 
 /** What was heard of a run so far, over all connections. */
 interface FollowedRun {
@@ -229,7 +232,7 @@ export async function followRun(
     over.abort();
   });
   const onEvent = (event: WorkerEvent): void => {
-    if (event.kind === 'state' && (event.state === 'built' || event.state === 'rehearsed')) clock.pause();
+    if (event.kind === 'state' && UNTIMED.includes(event.state)) clock.pause();
     else if (event.kind === 'state') clock.resume();
     options.onEvent(event);
   };

@@ -69,6 +69,7 @@ describe('waiting for a word', () => {
         },
         signal: controller.signal,
         clock: { pause: () => void clock.push('pause'), resume: () => void clock.push('resume') },
+        tell: (waits) => void clock.push(waits ? 'waits' : 'goes on'),
       },
     };
   }
@@ -83,10 +84,10 @@ describe('waiting for a word', () => {
     const held = hold('built', one.context);
     await until('built to be told', () => says(one, 'built'));
     assert.ok(!existsSync(one.context.folder.rehearse), 'it was left by somebody else');
-    assert.deepEqual(one.clock, ['pause']);
+    assert.deepEqual(one.clock, ['pause', 'waits']);
     writeFileSync(one.context.folder.rehearse, '');
     await held;
-    assert.deepEqual(one.clock, ['pause', 'resume']);
+    assert.deepEqual(one.clock, ['pause', 'waits', 'goes on', 'resume']);
     assert.ok(says(one, 'preparing'));
     const second = hold('rehearsed', one.context);
     await until('rehearsed to be told', () => says(one, 'rehearsed'));

@@ -18,6 +18,8 @@ export interface HoldContext {
   signal: AbortSignal;
   /** The time of the deploy: it stands still while the run waits. */
   clock: { pause(): void; resume(): void };
+  /** Takes whether the run waits, for those who wait for its lock. */
+  tell(waits: boolean): void;
 }
 
 /** Milliseconds between two looks for the word. */
@@ -39,7 +41,7 @@ export function whenUnheard(at: Held, goesAlone: boolean): 'drop' | 'go' {
 /** Waits for the word of the action where the run stops at this state. @throws a Failure where the action is gone, Cancelled */
 export async function hold(
   at: Held,
-  { request, folder, reporter, signal, clock }: HoldContext,
+  { request, folder, reporter, signal, clock, tell }: HoldContext,
 ): Promise<void> {
   if (signal.aborted) throw new Cancelled();
   // Waiting for another application's turn is no time of the deploy, so the clock of one that never stops ends here.
@@ -53,6 +55,7 @@ export async function hold(
       message: `Everything is ${at}, but the action could not be told: the disk of the server is full. Nothing was changed.`,
       next: 'Free some space there (df -h; df -i), then start the workflow again.',
     });
+  tell(true);
   const unheardFor = actionWatch(folder);
   while (!existsSync(word)) {
     if (unheardFor() > request.goLease) {
@@ -64,6 +67,7 @@ export async function hold(
     }
     await pause(BETWEEN_LOOKS, signal);
   }
+  tell(false);
   clock.resume();
   if (at === 'built') reporter.event({ kind: 'state', state: 'preparing' });
 }

@@ -5,7 +5,7 @@ import { sealer } from '../../lib/seal.js';
 import { type StopClock, stopClock } from '../../lib/stop-clock.js';
 import { freeReserve, holdReserve, refuseFullDisk, withAdvice } from '../host/disk-reserve.js';
 import { removePath } from '../host/files.js';
-import { holderWords, withLock } from '../host/lock.js';
+import { holderWords, noteWaiting, withLock } from '../host/lock.js';
 import { countedIn } from '../host/loopback-health.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../protocol.js';
 import { refuseOtherFormats } from '../state/record-formats.js';
@@ -102,7 +102,14 @@ async function lockedRun(
               ...shared,
               request,
               folder,
-              hold: (at) => hold(at, { ...shared, request, folder, clock: stop.clock }),
+              hold: (at) =>
+                hold(at, {
+                  ...shared,
+                  request,
+                  folder,
+                  clock: stop.clock,
+                  tell: (waits) => noteWaiting(state, waits),
+                }),
             })
           : rollBack({ ...shared, request, folder });
       },
