@@ -264,7 +264,8 @@ async function deployPhases(work: Work, recordPhase: RecordPhase, phases: PhaseR
     log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
     await recordPhase('rollback', () => rollback(work));
   } else if (firstFailure(phases)) {
-    const kept = earlier.code ? [] : earlierVersions(settings, look);
+    const newCode = !work.servers || changesOf(phases, earlier).code;
+    const kept = newCode ? [] : earlierVersions(settings, look);
     phases.push({
       ...skippedPhase('rollback', decision.why),
       facts: kept.length === 0 ? {} : { schemaAhead: kept },
@@ -316,8 +317,10 @@ async function change(work: Work, recordPhase: RecordPhase, known: Known): Promi
       rollout = await prepared(servers, recordPhase, known, databaseFirst ? undefined : database);
       if (!rollout) return;
     }
-    if (database && !databaseFirst && !(await changeSchema(database, servers, recordPhase, look, rollout)))
+    if (database && !databaseFirst && !(await changeSchema(database, servers, recordPhase, look, rollout))) {
+      if (servers && rollout) await stopped(servers, rollout, recordPhase);
       return;
+    }
     if (servers && rollout && !(await passed(redeployed(servers, rollout, recordPhase)))) return;
     if (!settings.skip.includes('health')) {
       const expect = definedOnly({ expectSha: servers?.settings.vps.ref });
@@ -362,6 +365,12 @@ async function changeSchema(
   if (!(await passed(recordPhase('migrate', () => migrate(database, options))))) return false;
   rollout?.rehearse();
   return passed(recordPhase('verify', () => verify(database)));
+}
+
+/** Stops the hosts that were prepared in vain; what went wrong on one of them is told as the phase that it was in. */
+async function stopped(servers: ServerWork, rollout: Rollout, recordPhase: RecordPhase): Promise<void> {
+  const ends = await rollout.stop('the deploy does not go on');
+  if (ends.some(({ problems }) => problems.length > 0)) await redeployed(servers, rollout, recordPhase);
 }
 
 function redeployed(servers: ServerWork, rollout: Rollout, recordPhase: RecordPhase): Promise<PhaseReport> {
