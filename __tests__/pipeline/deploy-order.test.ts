@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readFileSync, rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import type { LogEntry } from '../../src/lib/log.js';
-import type { Report } from '../../src/lib/report.js';
-import { runPipeline } from '../../src/pipeline/deploy.js';
-import { type Inputs, makeReachable, type Reachable, settingsFor } from '../servers/deployment.js';
+import { type Inputs, makeReachable, type OnEntry, type Reachable } from '../servers/deployment.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
-import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import { type PostgresServer, startPostgres } from '../servers/postgres.js';
 import { startVps } from '../servers/vps.js';
-import { workerBundle } from '../servers/worker-bundle.js';
+import { begunPhases, deployWhole, jobWith, wholeDatabase } from '../servers/whole-deploy.js';
 
 /** Whole deploys in this process: the order in which hosts and database are changed, and what is left where one fails. */
 describe('a deploy with migrations', () => {
@@ -20,7 +15,7 @@ describe('a deploy with migrations', () => {
   let server: Reachable;
   let postgres: PostgresServer;
   let database: string;
-  const root = mkdtempSync(join(tmpdir(), 'muva-order-'));
+  const jobs: string[] = [];
   before(async () => {
     origin = startOrigin(appFiles('v0'));
     server = await makeReachable(await startVps(origin));
@@ -30,63 +25,19 @@ describe('a deploy with migrations', () => {
   after(async () => {
     await Promise.all([server?.stop(), postgres?.stop()]);
     origin?.stop();
-    rmSync(root, { recursive: true, force: true });
+    for (const job of jobs) rmSync(job, { recursive: true, force: true });
   });
 
-  const checkout = (files: Record<string, string>): string => {
-    const folder = mkdtempSync(join(root, 'job-'));
-    for (const [path, text] of Object.entries(files)) {
-      const at = join(folder, 'supabase/migrations', path);
-      mkdirSync(dirname(at), { recursive: true });
-      writeFileSync(at, text);
-    }
-    return folder;
-  };
-
-  interface Started {
-    report: Report;
-    log: LogEntry[];
-  }
-
-  async function deploy(
-    workingDirectory: string,
+  const deploy = (
+    files: Record<string, string>,
     inputs: Inputs,
-    onEntry: (entry: LogEntry, cancel: () => void) => void = () => {},
-  ): Promise<Started> {
-    const given = {
-      mode: 'deploy',
-      'database-url': database,
-      'health-from': 'vps',
-      'health-paths': '/api/health',
-      rls: 'off',
-      ...inputs,
-    };
-    const settings = { ...settingsFor([server], given), workingDirectory };
-    const controller = new AbortController();
-    const log: LogEntry[] = [];
-    const report = await runPipeline(settings, {
-      log: (entry) => {
-        log.push(entry);
-        onEntry(entry, () => controller.abort());
-      },
-      signal: controller.signal,
-      dist: await workerBundle(),
-    });
-    return { report, log };
-  }
-
-  const phasesOf = ({ phases }: Report): string[] =>
-    phases.filter(({ outcome }) => outcome !== 'skipped').map(({ phase }) => phase);
-
-  /** All that the database holds, our own tables and the history among it. */
-  const inDatabase = async (): Promise<unknown> =>
-    query(
-      database,
-      `select n.nspname, c.relname, c.relkind, pg_catalog.query_to_xml(
-         format('select * from %I.%I', n.nspname, c.relname), true, true, '')::text as rows
-       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-       where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1, 2`,
-    );
+    onEntry: OnEntry = () => {},
+  ): ReturnType<typeof deployWhole> => {
+    const workingDirectory = jobWith(files);
+    jobs.push(workingDirectory);
+    return deployWhole({ servers: [server], databaseUrl: database, workingDirectory, inputs, onEntry });
+  };
+  const inDatabase = (): Promise<unknown[]> => wholeDatabase(database);
 
   const THREE = {
     '20250101000000_rooms.sql': 'create table rooms (id int primary key);',
@@ -98,8 +49,8 @@ describe('a deploy with migrations', () => {
     const before = await inDatabase();
     const live = await server.vps.served();
     const sha = origin.commit(appVersion('v1', { build: 'fails' }));
-    const { report } = await deploy(checkout(THREE), { ref: sha });
-    assert.deepEqual(phasesOf(report), ['plan', 'prepare'], JSON.stringify(report.problems));
+    const { report } = await deploy(THREE, { ref: sha });
+    assert.deepEqual(begunPhases(report), ['plan', 'prepare'], JSON.stringify(report.problems));
     assert.equal(report.outcome, 'failure');
     assert.equal(report.failedPhase, 'prepare');
     assert.match(report.phases.find(({ phase }) => phase === 'prepare')!.summary!, /^Nothing was changed\./);
@@ -112,11 +63,11 @@ describe('a deploy with migrations', () => {
   test('row 141: everything is built before the first message that writes, and rehearsed on the new schema', async () => {
     const sha = origin.commit(appVersion('v2'));
     const seen: string[] = [];
-    const { report } = await deploy(checkout(THREE), { ref: sha }, (entry) => {
+    const { report } = await deploy(THREE, { ref: sha }, (entry) => {
       if (entry.kind === 'step') seen.push(`${entry.phase}: ${entry.step.name}`);
     });
     assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
-    assert.deepEqual(phasesOf(report), ['plan', 'prepare', 'migrate', 'verify', 'redeploy', 'health']);
+    assert.deepEqual(begunPhases(report), ['plan', 'prepare', 'migrate', 'verify', 'redeploy', 'health']);
     assert.ok(seen.includes('prepare: build'), seen.join('\n'));
     assert.ok(seen.includes('migrate: every host is still prepared'), seen.join('\n'));
     assert.ok(seen.includes('redeploy: rehearsal'), seen.join('\n'));
@@ -128,7 +79,7 @@ describe('a deploy with migrations', () => {
 
   test('with nothing pending the rehearsal is part of prepare, and no schema leads', async () => {
     const sha = origin.commit(appVersion('v3'));
-    const { report } = await deploy(checkout(THREE), { ref: sha });
+    const { report } = await deploy(THREE, { ref: sha });
     assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
     const prepare = report.phases.find(({ phase }) => phase === 'prepare')!;
     assert.ok(prepare.steps.some(({ name }) => name === 'rehearsal'));
@@ -140,7 +91,7 @@ describe('a deploy with migrations', () => {
     const files = { ...THREE, '20250104000000_more.sql': 'create table more (id int primary key);' };
     const before = await inDatabase();
     const sha = origin.commit(appVersion('v4'));
-    const { report } = await deploy(checkout(files), { ref: sha }, (entry, cancel) => {
+    const { report } = await deploy(files, { ref: sha }, (entry, cancel) => {
       if (entry.kind === 'phase-ended' && entry.report.phase === 'prepare') cancel();
     });
     assert.equal(report.outcome, 'cancelled');
@@ -152,7 +103,7 @@ describe('a deploy with migrations', () => {
     const files = { ...THREE, '20250104000000_more.sql': 'create table more (id int primary key);' };
     const before = await inDatabase();
     const sha = origin.commit(appVersion('v5'));
-    const { report } = await deploy(checkout(files), { ref: sha }, (entry) => {
+    const { report } = await deploy(files, { ref: sha }, (entry) => {
       if (entry.kind === 'phase-started' && entry.phase === 'migrate')
         for (const pid of server.vps.processes())
           if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting')) kill(pid);
@@ -166,19 +117,19 @@ describe('a deploy with migrations', () => {
   test('migrate-before: build commits first, and one host goes through alone', async () => {
     const files = { ...THREE, '20250104000000_more.sql': 'create table more (id int primary key);' };
     const sha = origin.commit(appVersion('v6'));
-    const { report } = await deploy(checkout(files), { ref: sha, 'migrate-before': 'build' });
+    const { report } = await deploy(files, { ref: sha, 'migrate-before': 'build' });
     assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
-    assert.deepEqual(phasesOf(report), ['plan', 'migrate', 'verify', 'prepare', 'redeploy', 'health']);
+    assert.deepEqual(begunPhases(report), ['plan', 'migrate', 'verify', 'prepare', 'redeploy', 'health']);
     assert.equal((await server.vps.served())?.version, 'v6');
   });
 
   test('row 141: migrate-before: build is refused where the build was made before', async () => {
-    const { report } = await deploy(checkout(THREE), {
+    const { report } = await deploy(THREE, {
       ref: origin.head(),
       'migrate-before': 'build',
       'build-on': 'runner',
     });
-    assert.deepEqual(phasesOf(report), ['plan']);
+    assert.deepEqual(begunPhases(report), ['plan']);
     assert.match(JSON.stringify(report.problems), /Migrate in a step before the build/);
   });
 });
