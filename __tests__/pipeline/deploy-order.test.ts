@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { type Inputs, makeReachable, type OnEntry, type Reachable } from '../servers/deployment.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
-import { kill } from '../servers/pm2.js';
 import { type PostgresServer, startPostgres } from '../servers/postgres.js';
 import { startVps } from '../servers/vps.js';
 import { begunPhases, deployWhole, jobWith, wholeDatabase } from '../servers/whole-deploy.js';
@@ -85,42 +84,6 @@ describe('a deploy with migrations', () => {
     assert.ok(prepare.steps.some(({ name }) => name === 'rehearsal'));
     assert.equal(report.facts.schemaLeadMs, 0);
     assert.equal((await server.vps.served())?.version, 'v3');
-  });
-
-  test('row 143: cancelled while it is built, nothing is written; cancelled while it is committed, all is undone', async () => {
-    const files = { ...THREE, '20250104000000_more.sql': 'create table more (id int primary key);' };
-    const before = await inDatabase();
-    const sha = origin.commit(appVersion('v4'));
-    const { report } = await deploy(files, { ref: sha }, (entry, cancel) => {
-      if (entry.kind === 'phase-ended' && entry.report.phase === 'prepare') cancel();
-    });
-    assert.equal(report.outcome, 'cancelled');
-    assert.deepEqual(await inDatabase(), before);
-    assert.equal((await server.vps.served())?.version, 'v3');
-  });
-
-  test('row 143: a host that is lost while it waits: nothing is written', async () => {
-    const files = { ...THREE, '20250104000000_more.sql': 'create table more (id int primary key);' };
-    const before = await inDatabase();
-    const sha = origin.commit(appVersion('v5'));
-    const { report } = await deploy(files, { ref: sha }, (entry) => {
-      if (entry.kind === 'phase-started' && entry.phase === 'migrate')
-        for (const pid of server.vps.processes())
-          if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting')) kill(pid);
-    });
-    assert.equal(report.outcome, 'failure', JSON.stringify(report.problems));
-    assert.match(JSON.stringify(report.problems), /no longer waits with its prepared version/);
-    assert.deepEqual(await inDatabase(), before);
-    assert.equal((await server.vps.served())?.version, 'v3');
-  });
-
-  test('migrate-before: build commits first, and one host goes through alone', async () => {
-    const files = { ...THREE, '20250104000000_more.sql': 'create table more (id int primary key);' };
-    const sha = origin.commit(appVersion('v6'));
-    const { report } = await deploy(files, { ref: sha, 'migrate-before': 'build' });
-    assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
-    assert.deepEqual(begunPhases(report), ['plan', 'migrate', 'verify', 'prepare', 'redeploy', 'health']);
-    assert.equal((await server.vps.served())?.version, 'v6');
   });
 
   test('row 141: migrate-before: build is refused where the build was made before', async () => {
