@@ -419,6 +419,16 @@ const MUTATIONS = [
     'asked.bad',
     'http/limits.test',
   ),
+  mutation(141, 'pipeline/prepare', "if (between === 'commits')", 'if (false)', 'pipeline/prepare.test'),
+  mutation(141, 'lib/missing-schema', '42P01|', '', 'pipeline/build-reads-schema.test'),
+  mutation(143, 'worker/run/hold', 'removePath(word);', '', 'worker/run/hold.test'),
+  mutation(
+    143,
+    'worker/run/hold',
+    "at === 'rehearsed' && goesAlone ? 'go'",
+    "at === 'rehearsed' ? 'go'",
+    'worker/run/hold.test',
+  ),
 ];
 
 const { values: options } = parseArgs({

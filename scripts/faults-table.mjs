@@ -708,6 +708,18 @@ export const GROUPS = [
         'refused',
         'A newer version reads what an older one wrote. An older one: `was written by a newer version of this action`, on both sides before anything is written.',
       ),
+      row(
+        141,
+        'Build, install, a collision or a full disk fails while migrations are pending',
+        'unchanged',
+        '`Nothing was changed.` Everything that can fail comes before the first message that writes to the database. A build that misses a table or column names the input: `Say migrate-before: build`.',
+      ),
+      row(
+        143,
+        'The action, its connection or a prepared server is lost between prepare and cutover',
+        'known',
+        '`no longer waits with its prepared version`: nothing is written then. A server that waits in vain drops its stage and frees its lock: `but the action has not been heard of for`; alone and rehearsed after the commit it `goes on without it`.',
+      ),
     ],
   },
   {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { commentPlan, updateComment, wantsComment } from '../../src/github/comment.js';
-import { closeDeployment, liveAgain, openDeployment } from '../../src/github/deployment.js';
+import { closeDeployment, liveAgain, openDeployment, phaseTeller } from '../../src/github/deployment.js';
 import { type InputName, inputRule } from '../../src/inputs/input-sources.js';
 import { parseSettings } from '../../src/inputs/read.js';
 import type { Run, Settings } from '../../src/inputs/settings.js';
@@ -9,6 +9,7 @@ import type { LogEntry } from '../../src/lib/log.js';
 import type { HostFact, Outcome, Problem, Report } from '../../src/lib/report.js';
 import { Secret } from '../../src/lib/secret.js';
 import { type Fault, type GitHubApi, JOB_USER, startGitHubApi, stateOf } from '../servers/github-api.js';
+import { until } from '../servers/until.js';
 
 const TOKEN = 'ghs_test0123456789';
 let api: GitHubApi;
@@ -64,7 +65,30 @@ async function warningsOf(
   return entries.flatMap((entry) => (entry.kind === 'warning' ? [entry.problem] : []));
 }
 
+const descriptions = (): (string | undefined)[] =>
+  (api.deployments.at(-1)?.statuses ?? []).map(({ description }) => description);
+
 describe('GitHub Deployments', () => {
+  test('the phase that a run is in stands in the description, and nothing comes after the end', async () => {
+    const warnings = await warningsOf(async (options) => {
+      const id = await openDeployment(options, settings(health));
+      const phases = phaseTeller(options, settings(health), id!);
+      phases.tell('plan');
+      phases.tell('backup');
+      phases.tell('prepare');
+      await until('the last to be told', () => descriptions().includes('phase prepare'));
+      await phases.end();
+      await closeDeployment(options, settings(health), id!, 'success');
+    });
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(descriptions(), ['deploying', 'phase plan', 'phase prepare', 'success']);
+    const { statuses } = api.deployments.at(-1)!;
+    assert.deepEqual(
+      statuses.map(({ state }) => state),
+      ['in_progress', 'in_progress', 'in_progress', 'success'],
+    );
+  });
+
   test('is created in progress, waits for no other check, and ends with the outcome and its links', async () => {
     const states: Record<string, string> = {};
     const outcomes: Outcome[] = [

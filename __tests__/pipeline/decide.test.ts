@@ -15,6 +15,7 @@ import {
   nextActionOf,
   outcomeOf,
   schemaAhead,
+  schemaLead,
 } from '../../src/pipeline/decide.js';
 
 function phase(name: PhaseName, outcome: StepOutcome = 'passed', facts: Facts = {}): PhaseReport {
@@ -343,4 +344,51 @@ describe('outcomeOf', () => {
   for (const [title, phases, mode, cancelled, expected] of cases) {
     test(title, () => assert.equal(outcomeOf(phases, mode, cancelled), expected));
   }
+});
+
+describe('schema-lead-ms', () => {
+  const at = (report: PhaseReport, changedAt: number): PhaseReport => ({ ...report, changedAt });
+  const back = at(BACK, 9_000);
+  const cases: [string, PhaseReport[], number | undefined][] = [
+    ['from the first commit until the last host', [at(APPLIED, 1_000), at(DEPLOYED, 4_500)], 3_500],
+    ['nothing was applied', [phase('migrate', 'passed', { applied: [] }), at(DEPLOYED, 4_500)], 0],
+    [
+      'only what waits for health was applied',
+      [phase('migrate'), at(DEPLOYED, 4_500), at(APPLIED, 5_000)],
+      0,
+    ],
+    ['until the down files were committed', [at(APPLIED, 1_000), at(DEPLOYED, 4_500), back], 8_000],
+    [
+      'the old code stays',
+      [
+        at(APPLIED, 1_000),
+        at(phase('redeploy', 'failed', { hosts: [{ host: 1, outcome: 'failed' }] }), 2_000),
+      ],
+      undefined,
+    ],
+    ['no database', [at(DEPLOYED, 4_500)], undefined],
+    ['no server', [at(APPLIED, 1_000)], undefined],
+  ];
+  for (const [title, phases, expected] of cases)
+    test(title, () => assert.equal(schemaLead(phases), expected));
+});
+
+describe('row 141: a deploy that fails while it is prepared', () => {
+  const failed = phase('prepare', 'failed', { hosts: [{ host: 1, outcome: 'failed' }] });
+  test('undoes nothing, because nothing was changed', () => {
+    assert.deepEqual(decideRollback([phase('plan'), failed], [], true), {
+      rollback: false,
+      why: 'This run changed nothing that could be undone.',
+    });
+    assert.equal(outcomeOf([phase('plan'), failed], 'deploy', false), 'failure');
+  });
+
+  test('row 143: undoes what an earlier attempt of the same run left standing', () => {
+    const earlier = { database: true, code: false };
+    assert.equal(decideRollback([phase('plan'), failed], [], true, earlier).rollback, true);
+    assert.match(
+      decideRollback([phase('plan'), failed], [], false, earlier).why,
+      /rollback-on-failure is false/,
+    );
+  });
 });

@@ -71,7 +71,7 @@ const events: WorkerEvent[] = [
   { kind: 'step', step: { name: 'build', outcome: 'passed', startedAt: 1, milliseconds: 2, detail: 'd' } },
   { kind: 'output', source: 'build', text: 'x' },
   { kind: 'warning', problem },
-  { kind: 'state', state: 'prepared' },
+  { kind: 'state', state: 'rehearsed' },
   {
     kind: 'ended',
     result: {

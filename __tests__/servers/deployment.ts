@@ -162,6 +162,7 @@ export function plainRecord(): PhaseRecord & { steps: Step[] } {
     add: (step) => void steps.push(step),
     step: async (_name, work) => work(),
     skip: () => {},
+    changed: () => {},
     summarise: () => {},
   };
 }

@@ -77,6 +77,11 @@ export function stateOf(deployment: Deployment): string | undefined {
   return deployment.statuses.at(-1)?.state;
 }
 
+/** The states that it has been in, each once: a status that only says another phase changes none. */
+export function changesOfState({ statuses }: Deployment): string[] {
+  return statuses.map(({ state }) => state).filter((state, index, all) => state !== all[index - 1]);
+}
+
 /** Starts the double on a free port of loopback; it expects the given token. */
 export async function startGitHubApi(token: string): Promise<GitHubApi> {
   const deployments: Deployment[] = [];

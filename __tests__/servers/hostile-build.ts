@@ -30,7 +30,7 @@ const FORGED: readonly object[] = [
   { kind: 'progress', text: '::save-state name=final::forged' },
   { kind: 'warning', problem },
   { kind: 'state', state: 'cutting-over' },
-  { kind: 'state', state: 'prepared' },
+  { kind: 'state', state: 'rehearsed' },
   { kind: 'ended', result },
   { kind: 'ended', result: { ...result, outcome: '##[set-output name=outcome]forged', problems: 7 } },
   { kind: 'ended' },

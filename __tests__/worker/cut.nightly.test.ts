@@ -103,10 +103,10 @@ describe('a run that is cut anywhere is repaired by the next one', () => {
     startWorker(vps, request);
     const run = join(state, 'runs', `${request.run.id}.1.deploy`);
     await until(
-      'prepared',
+      'rehearsed',
       () =>
         existsSync(join(run, 'events.jsonl')) &&
-        readFileSync(join(run, 'events.jsonl'), 'utf8').includes('"prepared"'),
+        readFileSync(join(run, 'events.jsonl'), 'utf8').includes('"rehearsed"'),
     );
     kill(Number(readFileSync(join(vps.home, '.pm2/pm2.pid'), 'utf8')));
     await vps.run(`touch '${run}/go'`);

@@ -37,7 +37,7 @@ const MOMENTS: [mark: string, more?: Partial<DeployRequest>][] = [
   ['building v', { buildCommand: TALKATIVE }],
   ['"name":"build"'],
   ['"name":"rehearsal"'],
-  ['"prepared"', { cutover: 'on-go', goLease: 60_000 }],
+  ['"rehearsed"', { cutover: 'on-go', goLease: 60_000 }],
   ['"cutting-over"'],
   ['"verifying"'],
   ['"name":"verification"'],

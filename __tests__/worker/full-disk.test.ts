@@ -144,7 +144,7 @@ describe('writing on a disk that is nearly or quite full', () => {
         if (!teller.event({ kind: 'progress', text: 'x'.repeat(500) })) break;
       teller.progress('y'.repeat(BLOCK));
       assert.ok(existsSync(at('reserve')));
-      assert.equal(teller.event({ kind: 'state', state: 'prepared' }), true);
+      assert.equal(teller.event({ kind: 'state', state: 'rehearsed' }), true);
       assert.ok(!existsSync(at('reserve')));
       assert.equal(teller.end(RESULT), true);
     });

@@ -130,7 +130,7 @@ describe('data in an existing checkout', () => {
     const next = deployRequest(vps, origin.commit(appVersion('v13')), { cutover: 'on-go' });
     const run = join(state, 'runs', `${next.run.id}.1.deploy`);
     const running = runWorker(vps, next);
-    await vps.run(`until grep -q '"prepared"' '${run}/events.jsonl' 2>/dev/null; do sleep 0.05; done`);
+    await vps.run(`until grep -q '"rehearsed"' '${run}/events.jsonl' 2>/dev/null; do sleep 0.05; done`);
     put('sitemap.xml', 'theirs');
     await vps.run(`touch '${run}/go'`);
     const { result } = await running;

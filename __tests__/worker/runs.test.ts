@@ -105,7 +105,7 @@ describe('runs on one application', () => {
     const twin = startWorker(vps, request);
     const code = await new Promise((done) => twin.once('exit', done));
     assert.equal(code, 0);
-    await hasSaid(request, '"prepared"');
+    await hasSaid(request, '"rehearsed"');
     assert.equal((await vps.served())?.version, 'v1');
     await signalRun(request, 'go');
     const { result, events } = await followRun(vps, request);
@@ -127,7 +127,7 @@ describe('runs on one application', () => {
       const request = deployRequest(vps, origin.commit(appVersion(version)), { ...lease, timeout });
       const started = performance.now();
       startWorker(vps, request);
-      await hasSaid(request, '"prepared"');
+      await hasSaid(request, '"rehearsed"');
       return [request, performance.now() - started];
     };
     // The time of the deploy is long enough for this machine, as busy as it is.
@@ -224,7 +224,7 @@ describe('runs on one application', () => {
       goLease: 600_000,
     });
     startWorker(vps, prepared);
-    await hasSaid(prepared, '"prepared"');
+    await hasSaid(prepared, '"rehearsed"');
     // Both words at one moment, without a program between them: the last look is right before the cutover.
     const runs = join(state, 'runs');
     mkdirSync(join(runs, `${prepared.run.id}.1.cancelled.main-step`));

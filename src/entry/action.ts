@@ -1,7 +1,13 @@
 import { tmpdir } from 'node:os';
 import { actionInputs, maskSecrets } from '../github/action-inputs.js';
 import { commentPlan, wantsComment } from '../github/comment.js';
-import { closeDeployment, liveAgain, openDeployment } from '../github/deployment.js';
+import {
+  closeDeployment,
+  liveAgain,
+  openDeployment,
+  type PhaseTeller,
+  phaseTeller,
+} from '../github/deployment.js';
 import { githubSink } from '../github/log-sink.js';
 import { saveState } from '../github/workflow-commands.js';
 import { inputContext } from '../inputs/context.js';
@@ -12,6 +18,7 @@ import { secretInputs, unmaskableInputs } from '../inputs/secret-inputs.js';
 import type { Run, Settings } from '../inputs/settings.js';
 import { capitalize } from '../lib/capitalize.js';
 import { definedOnly } from '../lib/defined-only.js';
+import type { Log } from '../lib/log.js';
 import { redactor } from '../lib/redact.js';
 import { type Problem, problemsOf, type Report } from '../lib/report.js';
 import { verifyAlways } from '../lib/verified-tls.js';
@@ -132,13 +139,22 @@ async function work(session: Session, settings: Settings, dist: string): Promise
   saveState(process.env, STATE.begun, settings.mode);
   const options = { ...api(session, settings), log: recorder.log };
   let deployment: string | undefined;
+  let phases: PhaseTeller | undefined;
+  const log: Log = (entry) => {
+    recorder.log(entry);
+    if (entry.kind === 'phase-started') phases?.tell(entry.phase);
+  };
   const ended = await guarded(session, async (signal) => {
     if (settings.githubDeployment && (settings.mode === 'deploy' || settings.mode === 'redeploy')) {
       deployment = await openDeployment(options, settings);
-      if (deployment !== undefined) saveState(process.env, STATE.deployment, deployment);
+      if (deployment !== undefined) {
+        saveState(process.env, STATE.deployment, deployment);
+        phases = phaseTeller(options, settings, deployment);
+      }
     }
-    return runPipeline(settings, { log: recorder.log, signal, dist });
+    return runPipeline(settings, { log, signal, dist });
   });
+  await phases?.end();
   const again = settings.githubDeployment && ended.value && liveAgain(ended.value);
   if (again && !ended.stopped) deployment = await openDeployment(options, settings, again);
   const concluded = conclude(ended, recorder, session.started);

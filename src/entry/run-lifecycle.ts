@@ -73,7 +73,7 @@ export interface LogRecorder {
   report(run: StartedRun, problems: Problem[]): Report;
 }
 
-const WRITING_PHASES: readonly PhaseName[] = ['migrate', 'redeploy', 'rollback'];
+const WRITING_PHASES: readonly PhaseName[] = ['prepare', 'migrate', 'redeploy', 'rollback'];
 
 export function logRecorder(log: Log): LogRecorder {
   const ended: PhaseReport[] = [];

@@ -1,6 +1,6 @@
 import type { Settings } from '../inputs/settings.js';
 import { definedOnly } from '../lib/defined-only.js';
-import type { Outcome, Report } from '../lib/report.js';
+import type { Outcome, PhaseName, Report } from '../lib/report.js';
 import { type ApiCall, type ApiOptions, withApi } from './api.js';
 
 type State = 'in_progress' | 'success' | 'failure' | 'error' | 'inactive';
@@ -44,6 +44,41 @@ export async function openDeployment(
   });
   if (id !== undefined) await setStatus(options, settings, id, 'in_progress', 'deploying');
   return id;
+}
+
+/** Milliseconds; what a phase is called is told or left out, and nothing waits for it for longer. */
+const PHASE_DEADLINE = 2_000;
+
+/** Tells which phase a deployment is in. */
+export interface PhaseTeller {
+  /** Returns at once. Of several phases that begin while one is being told the newest is told next. */
+  tell(phase: PhaseName): void;
+  /** Tells no further phase; resolves when none is on its way any more. */
+  end(): Promise<void>;
+}
+
+/** Puts each phase into the description of a deployment that is in progress. What goes wrong is nobody's trouble. */
+export function phaseTeller(options: ApiOptions, settings: Settings, id: string): PhaseTeller {
+  const quiet = { ...options, log: () => {}, deadline: PHASE_DEADLINE };
+  let next: PhaseName | undefined;
+  let telling: Promise<void> | undefined;
+  const tellAll = async (): Promise<void> => {
+    for (let phase = next; phase !== undefined; phase = next) {
+      next = undefined;
+      await setStatus(quiet, settings, id, 'in_progress', `phase ${phase}`);
+    }
+    telling = undefined;
+  };
+  return {
+    tell(phase) {
+      next = phase;
+      telling ??= tellAll();
+    },
+    async end() {
+      next = undefined;
+      await telling;
+    },
+  };
 }
 
 /**

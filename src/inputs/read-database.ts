@@ -39,6 +39,7 @@ export function readDatabase(
   const backupTo = reader.value('backup-to');
   const rest = {
     ...files,
+    migrateBefore: reader.value('migrate-before'),
     includeAll: reader.value('include-all'),
     missingMigrations: reader.value('missing-migrations'),
     editedMigrations: reader.value('edited-migrations'),

@@ -62,6 +62,7 @@ export interface FileSettings {
 
 export interface DatabaseSettings extends FileSettings {
   readonly connection: DatabaseConnection;
+  readonly migrateBefore: InputValue<'migrate-before'>;
   readonly includeAll: InputValue<'include-all'>;
   readonly missingMigrations: InputValue<'missing-migrations'>;
   readonly editedMigrations: InputValue<'edited-migrations'>;

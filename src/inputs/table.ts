@@ -151,6 +151,11 @@ const DATABASE = {
     description:
       'all: every pending file and the verification commit together, split only where Postgres forces it; each: one transaction per file.',
   }),
+  'migrate-before': input(choice(['cutover', 'build']), {
+    fallback: 'cutover',
+    description:
+      'cutover: migrations are committed when every host is prepared; build: before the hosts build, for builds that read the new schema.',
+  }),
   'include-all': input(boolean, {
     fallback: 'false',
     description: 'Also apply files that are older than the newest applied one.',

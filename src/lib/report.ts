@@ -3,7 +3,7 @@
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
  */
 
-const PHASES = ['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback'] as const;
+const PHASES = ['plan', 'prepare', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback'] as const;
 /** A phase of a run, by the name that outputs and reports have for it. */
 export type PhaseName = (typeof PHASES)[number];
 
@@ -50,6 +50,11 @@ export interface PhaseReport {
   problems: Problem[];
   /** It did not end by itself, but was stopped by a cancel. */
   cancelled?: true;
+  /**
+   * When what it changed was there: the first commit of `migrate`, the last host of `redeploy`, the down files of
+   * `rollback`. Milliseconds since the epoch by a clock that is never set; absent where it changed nothing.
+   */
+  changedAt?: number;
   /** One closing sentence: what was done and what was left untouched. */
   summary?: string;
   facts: Facts;
@@ -140,6 +145,7 @@ export interface Facts {
   skipped?: string[];
   reverted?: string[];
   schemaAhead?: string[];
+  schemaLeadMs?: number;
   verified?: boolean;
   tables?: TableFact[];
   previousSha?: string;

@@ -14,6 +14,7 @@ import { inspectFleet } from '../server/fleet/inspect-fleet.js';
 import { keepNewest } from '../server/fleet/keep-newest.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
 import { storeFile } from '../server/fleet/store-file.js';
+import { CONFIRM, type PreparedHosts } from './migrate.js';
 import type { DatabaseWork } from './tools.js';
 
 type ConnectionByUrl = Extract<DatabaseConnection, { kind: 'url' }>;
@@ -22,14 +23,19 @@ type ConnectionByUrl = Extract<DatabaseConnection, { kind: 'url' }>;
 type Store = (name: string, content: Readable) => Promise<string>;
 
 /**
- * Makes a backup before the first write; `servers`: where it may lie. Any failure here stops the deploy with nothing
+ * Makes a backup before the first write; `servers`: where it may lie, `hosts`: without which it is not made. Any failure here stops the deploy with nothing
  * changed.
  */
-export async function backup(work: DatabaseWork, servers: ServerWork | undefined): Promise<PhaseReport> {
+export async function backup(
+  work: DatabaseWork,
+  servers: ServerWork | undefined,
+  hosts?: PreparedHosts,
+): Promise<PhaseReport> {
   const { settings, log, signal } = work;
   const rules = settings.database;
   const { connection } = rules;
   return runPhase('backup', log, rules.backup, async (record) => {
+    if (hosts) await record.step(CONFIRM, () => hosts.confirm());
     if (connection.kind === 'management-api') {
       const name = restorePointName(settings.run);
       log({ kind: 'progress', text: `making the restore point ${name}` });

@@ -40,6 +40,29 @@ export function schemaAhead(facts: Facts): string[] {
   return hosts.length === 0 || newCode ? known : [...new Set([...known, ...standing(facts).reverse()])];
 }
 
+/**
+ * Milliseconds for which the code that served had not come with the schema: from this run's first commit until the last
+ * host served the new version, or the down files were committed. Undefined where the old code stays, or no server is
+ * known.
+ */
+export function schemaLead(phases: readonly PhaseReport[]): number | undefined {
+  const when = (name: PhaseReport['phase']): number | undefined =>
+    phases.find(({ phase, changedAt }) => phase === name && changedAt !== undefined)?.changedAt;
+  const facts = mergeFacts(phases);
+  if ((facts.applied ?? []).length === 0)
+    return phases.some(({ phase }) => phase === 'migrate') ? 0 : undefined;
+  const from = when('migrate');
+  if (from === undefined) return undefined;
+  const undone = standing(facts).length === 0;
+  const served = (facts.hosts ?? []).some(({ outcome }) => outcome === 'deployed');
+  const until = undone
+    ? when('rollback')
+    : served && schemaAhead(facts).length === 0
+      ? when('redeploy')
+      : undefined;
+  return until === undefined ? undefined : Math.max(0, Math.round(until - from));
+}
+
 export interface RollbackDecision {
   rollback: boolean;
   /** Said to the person, whether or not anything is rolled back. */

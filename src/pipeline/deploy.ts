@@ -20,6 +20,7 @@ import { withExactCommit } from '../server/checkout/exact-commit.js';
 import { judgeProvenance } from '../server/checkout/provenance.js';
 import { openFleet } from '../server/fleet/fleet.js';
 import { resolveInterruptedFleet } from '../server/fleet/resolve-interrupted.js';
+import type { Rollout } from '../server/fleet/rollout.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
 import { backup } from './backup.js';
 import {
@@ -30,11 +31,13 @@ import {
   nextActionOf,
   outcomeOf,
   schemaAhead,
+  schemaLead,
 } from './decide.js';
 import { health, healthBaseline } from './health.js';
 import { migrate } from './migrate.js';
 import { isOvertaken, type PlanResult, plan } from './plan.js';
-import { redeploy } from './redeploy.js';
+import { prepare } from './prepare.js';
+import { cutOverHosts, redeploy } from './redeploy.js';
 import { rollback } from './rollback.js';
 import { closeWork, type DatabaseWork, type Work, workOf } from './tools.js';
 import { verify } from './verify.js';
@@ -231,12 +234,13 @@ async function backedUp(
   database: DatabaseWork,
   servers: ServerWork | undefined,
   recordPhase: RecordPhase,
+  rollout?: Rollout,
 ): Promise<boolean> {
   if (database.settings.database.backup === 'off') return true;
-  return passed(recordPhase('backup', () => backup(database, servers)));
+  return passed(recordPhase('backup', () => backup(database, servers, rollout)));
 }
 
-/** Look at everything, then database, code, health and contract steps; on failure undo what this run changed. */
+/** Look at everything, then change it; on failure undo what this run changed. */
 async function deployPhases(work: Work, recordPhase: RecordPhase, phases: PhaseReport[]): Promise<void> {
   const { settings, log, signal } = work;
   let look: PlanResult | undefined;
@@ -250,20 +254,22 @@ async function deployPhases(work: Work, recordPhase: RecordPhase, phases: PhaseR
     before = baseline;
     return found.report;
   });
-  if ((await passed(planned)) && look && !look.hosts?.some(isOvertaken))
-    await change(work, recordPhase, look, before);
+  const ready = await passed(planned);
+  const earlier = earlierAttempt(settings, look);
+  if (ready && look && !look.hosts?.some(isOvertaken))
+    await change(work, recordPhase, { look, before, untouched: !earlier.database && !earlier.code });
   if (signal.aborted) return;
-  const decision = decideRollback(
-    phases,
-    before,
-    settings.rollback.onFailure,
-    earlierAttempt(settings, look),
-  );
+  const decision = decideRollback(phases, before, settings.rollback.onFailure, earlier);
   if (decision.rollback) {
     log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
     await recordPhase('rollback', () => rollback(work));
   } else if (firstFailure(phases)) {
-    phases.push(skippedPhase('rollback', decision.why));
+    const newCode = !work.servers || changesOf(phases, earlier).code;
+    const kept = newCode ? [] : earlierVersions(settings, look);
+    phases.push({
+      ...skippedPhase('rollback', decision.why),
+      facts: kept.length === 0 ? {} : { schemaAhead: kept },
+    });
     log({ kind: 'line', text: decision.why });
   }
 }
@@ -271,39 +277,104 @@ async function deployPhases(work: Work, recordPhase: RecordPhase, phases: PhaseR
 /** What an earlier attempt of this workflow run, which came to no end, left standing. */
 function earlierAttempt({ run, vps }: Settings, look: PlanResult | undefined): Changes {
   return {
-    database: look?.database?.look?.recorded.some(({ runId }) => runId === run.id) ?? false,
+    database: earlierVersions({ run }, look).length > 0,
     code:
       vps !== undefined &&
       (look?.hosts?.some(({ facts }) => facts?.liveRun === run.id && facts.liveSha === vps.ref) ?? false),
   };
 }
 
-/** The part of a deploy that writes, phase after phase, until one does not pass. */
-async function change(
-  work: Work,
+/** The migrations that it applied and nobody has taken back, newest first. */
+function earlierVersions({ run }: Pick<Settings, 'run'>, look: PlanResult | undefined): string[] {
+  const recorded = look?.database?.look?.recorded ?? [];
+  return recorded
+    .filter(({ runId }) => runId === run.id)
+    .map(({ version }) => version)
+    .reverse();
+}
+
+/** What is known when the first phase that writes begins. */
+interface Known {
+  look: PlanResult;
+  /** The health of the live version. */
+  before: readonly HealthFact[];
+  /** No earlier attempt of this run has left anything. */
+  untouched: boolean;
+}
+
+/**
+ * The part of a deploy that writes, phase after phase, until one does not pass: prepare, backup, migrate, verify, redeploy,
+ * health, and the migrations that wait for that. With `migrate-before: build` the database comes before prepare.
+ */
+async function change(work: Work, recordPhase: RecordPhase, known: Known): Promise<void> {
+  const { settings, database, servers } = work;
+  const { look, before } = known;
+  const databaseFirst = database?.settings.database.migrateBefore === 'build';
+  let rollout: Rollout | undefined;
+  try {
+    if (database && databaseFirst && !(await changeSchema(database, servers, recordPhase, look))) return;
+    if (servers) {
+      rollout = await prepared(servers, recordPhase, known, databaseFirst ? undefined : database);
+      if (!rollout) return;
+    }
+    if (database && !databaseFirst && !(await changeSchema(database, servers, recordPhase, look, rollout))) {
+      if (servers && rollout) await stopped(servers, rollout, recordPhase);
+      return;
+    }
+    if (servers && rollout && !(await passed(redeployed(servers, rollout, recordPhase)))) return;
+    if (!settings.skip.includes('health')) {
+      const expect = definedOnly({ expectSha: servers?.settings.vps.ref });
+      if (!(await passed(recordPhase('health', () => health(work, { before, ...expect }))))) return;
+    }
+    if (database && (look.database?.deferred.length ?? 0) > 0)
+      await recordPhase('migrate', () => migrate(database, { contract: true }));
+  } finally {
+    await rollout?.stop('the deploy does not go on');
+  }
+}
+
+/** All hosts with everything done that can fail; undefined where the deploy ends there. `database`: changed after this. */
+async function prepared(
+  servers: ServerWork,
+  recordPhase: RecordPhase,
+  { look, untouched }: Known,
+  database: DatabaseWork | undefined,
+): Promise<Rollout | undefined> {
+  const commits = (look.database?.batches.length ?? 0) > 0;
+  const between = database === undefined ? 'nothing' : commits ? 'commits' : 'records';
+  const nothingYet = untouched && (database !== undefined || look.database === undefined);
+  let rollout: Rollout | undefined;
+  await recordPhase('prepare', async () => {
+    const done = await prepare(servers, look.hosts ?? [], between, nothingYet);
+    rollout = done.rollout;
+    return done.report;
+  });
+  return rollout;
+}
+
+/** Backup, migrate and verify; the hosts that wait rehearse on the new schema beside the last. */
+async function changeSchema(
+  database: DatabaseWork,
+  servers: ServerWork | undefined,
   recordPhase: RecordPhase,
   look: PlanResult,
-  before: readonly HealthFact[],
-): Promise<void> {
-  const { settings, database, servers } = work;
-  if (database) {
-    if (!(await backedUp(database, servers, recordPhase))) return;
-    const known = look.database ? { plan: look.database } : {};
-    if (!(await passed(recordPhase('migrate', () => migrate(database, known))))) return;
-    if (!(await passed(recordPhase('verify', () => verify(database))))) return;
-  }
-  if (servers) {
-    const redeployed = await recordPhase('redeploy', () => redeploy(servers, look.hosts));
-    if (redeployed.outcome !== 'passed') return;
-    // A newer run is live already: this run's commit is not served, so there is nothing to ask for.
-    if (redeployed.facts.hosts?.every((host) => host.outcome === 'skipped')) return;
-  }
-  if (!settings.skip.includes('health')) {
-    const expect = definedOnly({ expectSha: servers?.settings.vps.ref });
-    if (!(await passed(recordPhase('health', () => health(work, { before, ...expect }))))) return;
-  }
-  if (database && (look.database?.deferred.length ?? 0) > 0)
-    await recordPhase('migrate', () => migrate(database, { contract: true }));
+  rollout?: Rollout,
+): Promise<boolean> {
+  if (!(await backedUp(database, servers, recordPhase, rollout))) return false;
+  const options = definedOnly({ plan: look.database, hosts: rollout });
+  if (!(await passed(recordPhase('migrate', () => migrate(database, options))))) return false;
+  rollout?.rehearse();
+  return passed(recordPhase('verify', () => verify(database)));
+}
+
+/** Stops the hosts that were prepared in vain; what went wrong on one of them is told as the phase that it was in. */
+async function stopped(servers: ServerWork, rollout: Rollout, recordPhase: RecordPhase): Promise<void> {
+  const ends = await rollout.stop('the deploy does not go on');
+  if (ends.some(({ problems }) => problems.length > 0)) await redeployed(servers, rollout, recordPhase);
+}
+
+function redeployed(servers: ServerWork, rollout: Rollout, recordPhase: RecordPhase): Promise<PhaseReport> {
+  return recordPhase('redeploy', () => cutOverHosts(servers, rollout));
 }
 
 /** An unexpected error becomes a failed report, so that rollback and outputs still happen. */
@@ -337,6 +408,7 @@ function finishedReport(
   facts.rolledBack = facts.rolledBack === true || byHosts;
   const ahead = schemaAhead(facts);
   if (ahead.length > 0) facts.schemaAhead = ahead;
+  Object.assign(facts, definedOnly({ schemaLeadMs: schemaLead(phases) }));
   const outcome = outcomeOf(phases, settings.mode, cancelled);
   const changes = changesOf(phases);
   const next = nextActionOf(phases, settings.rollback.runId);

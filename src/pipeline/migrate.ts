@@ -21,7 +21,20 @@ export interface MigrateOptions {
   plan?: DatabasePlan;
   /** Health has passed: apply the files marked `-- deploy: after-health` too. */
   contract?: boolean;
+  /** The hosts whose new version waits for this: without them nothing is written. */
+  hosts?: PreparedHosts;
 }
+
+/** What a phase that writes asks of the hosts that are prepared. */
+export interface PreparedHosts {
+  /** Asks each of them whether it still waits. @throws a Failure where one does not */
+  confirm(): Promise<void>;
+  /** Fires when one of them no longer does. */
+  readonly broken: AbortSignal;
+}
+
+/** The step in which the hosts are asked once more. */
+export const CONFIRM = 'every host is still prepared';
 
 /**
  * How often a history may change under us before we give up, and the milliseconds between two looks: another tool that
@@ -33,8 +46,11 @@ const BETWEEN_PLANS = { first: 100, longest: 5_000 };
 const AT_STOP = 3_000;
 
 /** Applies the pending migrations: each exactly once, and with `transaction: all` together or not at all. */
-export async function migrate(work: DatabaseWork, options: MigrateOptions = {}): Promise<PhaseReport> {
-  const { settings, log, signal } = work;
+export async function migrate(asked: DatabaseWork, options: MigrateOptions = {}): Promise<PhaseReport> {
+  const { hosts } = options;
+  const signal = hosts ? AbortSignal.any([asked.signal, hosts.broken]) : asked.signal;
+  const work: DatabaseWork = { ...asked, signal };
+  const { settings, log } = work;
   const detail = options.plan ? migrateHeadline(options.plan) : undefined;
   return runPhase('migrate', log, detail, async (record) => {
     const order = planOrder(settings, options.contract);
@@ -53,7 +69,11 @@ export async function migrate(work: DatabaseWork, options: MigrateOptions = {}):
           record.summarise('Nothing was applied.');
           throw new Failure(refusals);
         }
-        if (await applyPlanned({ ...work, settings: { ...settings, run } }, plan, record, standing)) return;
+        const confirm = async (): Promise<void> => {
+          if (hosts) await record.step(CONFIRM, () => hosts.confirm());
+        };
+        const applying = { ...work, settings: { ...settings, run } };
+        if (await applyPlanned(applying, plan, record, standing, confirm)) return;
         if (plans === PLANS)
           throw new Failure({
             message: 'the migration history keeps changing: another tool is migrating this database',
@@ -63,11 +83,19 @@ export async function migrate(work: DatabaseWork, options: MigrateOptions = {}):
         await pause(backoff(plans, BETWEEN_PLANS.first, BETWEEN_PLANS.longest), signal);
         plan = await planDatabase(work, order);
       }
+    } catch (error) {
+      if (error instanceof Cancelled && !asked.signal.aborted) throw new Failure(HOST_LOST);
+      throw error;
     } finally {
       if (standing.unrecorded) await recordAtStop(work);
     }
   });
 }
+
+const HOST_LOST: Problem = {
+  message: 'a server that was prepared no longer waits: what was under way in the database was stopped',
+  next: 'Look above what became of the server, then start the workflow again.',
+};
 
 /**
  * What a deploy looks at in its plan: alone, a migrate looks itself before it writes, because what it writes makes the
@@ -148,6 +176,7 @@ async function applyPlanned(
   plan: DatabasePlan,
   record: PhaseRecord,
   standing: Standing,
+  confirm: () => Promise<void>,
 ): Promise<boolean> {
   const { settings, log } = work;
   const recorded = (plan.look?.recorded ?? []).map((row) => row.version);
@@ -163,6 +192,7 @@ async function applyPlanned(
       ...batchContext(settings, batch, plan, recorded, record, place),
       onNotLookedAt: () => tellNotLookedAt(work, standing),
     };
+    if (first) await confirm();
     const outcome = await runBatch(work, batch, context, plan);
     standing.unrecorded = isUnrecorded(standing, batch, outcome, context.after !== undefined);
     if (outcome.kind === 'changed') return false;
@@ -277,6 +307,7 @@ function tellApplied(
   outcome: BatchOutcome & { kind: 'done' },
   record: PhaseRecord,
 ): void {
+  if (files.length > 0) record.changed();
   files.forEach((file, index) => {
     const time = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
     record.add({ name: titleOf(file), outcome: 'passed', ...time });

@@ -10,6 +10,7 @@ import { Cancelled, Failure, NotNeeded, type PhaseReport, type Problem, problems
 import { type PhaseRecord, runPhase } from '../report/phase.js';
 import { type HostReport, inspectFleet } from '../server/fleet/inspect-fleet.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
+import { orderRefusals, orderWarnings } from './build-reads-schema.js';
 import { deployCheckStep } from './deploy-check-step.js';
 import { hostRefusals, hostStep, hostWarnings, liveFacts } from './plan-hosts.js';
 import { planOrder } from './plan-order.js';
@@ -48,7 +49,10 @@ export async function plan(work: Work): Promise<PlanResult> {
       record.summarise('A newer run is live already: there is nothing to do.');
       return;
     }
-    const refusals = [...database, ...hosts];
+    const { settings } = work;
+    const refusals = [...orderRefusals(settings), ...database, ...hosts];
+    const pending = look.database?.batches.length ?? 0;
+    for (const problem of orderWarnings(settings, pending)) log({ kind: 'warning', problem });
     if (refusals.length > 0) {
       record.summarise('Nothing was changed.');
       throw new Failure(refusals);

@@ -24,6 +24,7 @@ export async function rollback(work: Work): Promise<PhaseReport> {
     const code = await rollbackCode(found, record);
     if (code.changed) record.facts.rollbackMs = Math.round(performance.now() - started);
     const schema = await rollbackSchema(found, record, code);
+    if (schema.changed) record.changed();
     record.facts.rolledBack = code.changed || schema.changed;
     if (schema.ahead.length > 0) record.facts.schemaAhead = schema.ahead;
     const problems = [...code.problems, ...schema.problems];

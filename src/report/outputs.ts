@@ -15,6 +15,8 @@ export const OUTPUT_DESCRIPTIONS = {
   reverted: 'Versions that the rollback took back (JSON array).',
   'schema-ahead':
     'Versions that stay applied although the code that came with them is not live (JSON array).',
+  'schema-lead-ms':
+    'Milliseconds from the first commit of this run until the last host served the new code (or the down files were committed); 0 where nothing was applied, empty where the old code stays.',
   verified: 'true when the schema was verified, else false.',
   tables: 'Tables with rows, bytes, row level security and policies (JSON array).',
   'previous-sha': 'Commit that was live before.',
@@ -81,6 +83,7 @@ export function outputsOf(report: Report, reportPath: string, limits = OUTPUT_LI
     skipped: list('skipped', facts.skipped),
     reverted: list('reverted', facts.reverted),
     'schema-ahead': list('schema-ahead', facts.schemaAhead),
+    'schema-lead-ms': line('schema-lead-ms', facts.schemaLeadMs),
     verified: String(facts.verified ?? false),
     'previous-sha': line('previous-sha', facts.previousSha),
     'deployed-sha': line('deployed-sha', facts.deployedSha),

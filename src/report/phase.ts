@@ -20,6 +20,8 @@ import { outcomeOfError, type StepReporter, stepReporter } from '../lib/steps.js
 export interface PhaseRecord extends StepReporter {
   /** Assigned as soon as something is known, so that a failure later loses nothing. */
   readonly facts: Facts;
+  /** Notes that what the phase changes is there from now on; the first time counts. */
+  changed(): void;
   /** Sets the closing sentence. */
   summarise(text: string): void;
 }
@@ -38,12 +40,16 @@ export async function runPhase(
   const steps: Step[] = [];
   const facts: Facts = {};
   let summary: string | undefined;
+  let changedAt: number | undefined;
   const record: PhaseRecord = {
     ...stepReporter((step) => {
       steps.push(step);
       log({ kind: 'step', phase, step });
     }),
     facts,
+    changed() {
+      changedAt ??= performance.timeOrigin + performance.now();
+    },
     summarise(text) {
       summary = text;
     },
@@ -71,7 +77,7 @@ export async function runPhase(
     problems,
     ...(cancelled ? { cancelled } : {}),
     facts,
-    ...definedOnly({ summary }),
+    ...definedOnly({ changedAt, summary }),
   };
   log({ kind: 'phase-ended', report });
   return report;

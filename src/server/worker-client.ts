@@ -2,6 +2,7 @@ import { textStart } from '../lib/cut-text.js';
 import { definedOnly } from '../lib/defined-only.js';
 import { Failure, type Problem } from '../lib/report.js';
 import { pause, retry } from '../lib/retry.js';
+import { stopClock } from '../lib/stop-clock.js';
 import type {
   CancelSessionRequest,
   DeployRequest,
@@ -27,7 +28,7 @@ export type LongRequest = DeployRequest | RollbackRequest;
 
 /** `followRun` sends a heartbeat every 5 seconds; a connection that is silent for four of them is dead. */
 const SILENCE = 20_000;
-/** Milliseconds for a start, a go or a cancel; each takes well under a second of work. */
+/** Milliseconds for a start or a word; each takes well under a second of work. */
 const SHORT = 60_000;
 
 /** Conversations in a row that ended well and told nothing before that is taken for the last word. */
@@ -158,11 +159,11 @@ export async function startRun(fleet: Fleet, host: Host, request: LongRequest, k
     );
 }
 
-/** Lets a prepared deploy cut over, or stops one that has not cut over yet; the run may have gone past either. */
+/** Says one word to a run, which may have gone past it; `ask` only asks whether its worker is there. */
 export async function sendSignal(
   fleet: Fleet,
   host: Host,
-  command: 'go' | 'cancel',
+  command: SignalRequest['command'],
   request: LongRequest,
 ): Promise<{ accepted: boolean; detail: string }> {
   const { app, run, command: task } = request;
@@ -187,9 +188,12 @@ export interface FollowOptions {
   onLost: (problem: Problem) => void;
   /** Told once of each kind of message that is none, or not the worker's. */
   onDropped: (problem: Problem) => void;
-  /** Milliseconds for the whole run, with its waiting. */
+  /** Milliseconds for the run without its waiting, for the lock and for a word of ours: that ends by itself or by us. */
   deadline: number;
 }
+
+/** States in which a run waits. */
+const UNTIMED: readonly string[] = ['waiting-for-lock', 'built', 'rehearsed'];
 
 /** What was heard of a run so far, over all connections. */
 interface FollowedRun {
@@ -202,8 +206,10 @@ interface FollowedRun {
   /** Messages that are none. */
   wrong: number;
   result?: RunResult;
-  /** Why nothing more is believed. */
+  /** Why nothing more is believed, or waited for. */
   broken?: unknown;
+  /** Fires when there is nothing more to be heard. */
+  readonly over: AbortController;
 }
 
 /**
@@ -218,32 +224,44 @@ export async function followRun(
   options: FollowOptions,
 ): Promise<RunResult> {
   const bundle = await fleet.worker();
-  const until = performance.now() + options.deadline;
   const { app, run, command: task } = request;
-  const heard: FollowedRun = { at: performance.now(), offset: 0, silent: 0, wrong: 0 };
+  const over = new AbortController();
+  const heard: FollowedRun = { at: performance.now(), offset: 0, silent: 0, wrong: 0, over };
+  const clock = stopClock(options.deadline, () => {
+    heard.broken ??= overdue(host);
+    over.abort();
+  });
+  const onEvent = (event: WorkerEvent): void => {
+    if (event.kind === 'state' && UNTIMED.includes(event.state)) clock.pause();
+    else if (event.kind === 'state') clock.resume();
+    options.onEvent(event);
+  };
   const { key, onDropped } = options;
   const events = runEvents({ key, prefix: host.prefix, onDropped });
-  for (;;) {
-    const left = until - performance.now();
-    if (left <= 0) throw overdue(host);
-    let lost: unknown = new Failure({ message: `${host.prefix}the worker stopped telling` });
-    try {
-      const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset: heard.offset });
-      await listen(host, program, left, events, heard, options);
-      heard.silent += 1;
-    } catch (error) {
-      if (error instanceof NotUnderstood) heard.silent += 1;
-      lost = error;
+  clock.resume();
+  try {
+    for (;;) {
+      let lost: unknown = new Failure({ message: `${host.prefix}the worker stopped telling` });
+      try {
+        const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset: heard.offset });
+        await listen(host, program, events, heard, { ...options, onEvent });
+        heard.silent += 1;
+      } catch (error) {
+        if (error instanceof NotUnderstood) heard.silent += 1;
+        lost = error;
+      }
+      // The result may have come just before the connection went: nothing is unknown then.
+      if (heard.result) return heard.result;
+      if (heard.broken !== undefined) throw heard.broken;
+      if (lost instanceof WorkerDied) throw lost;
+      const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || heard.silent >= MOST_SILENT;
+      if (final || performance.now() - heard.at > fleet.reconnectFor)
+        throw new Failure(sshProblems(lost), 'unknown');
+      options.onLost(sshProblems(lost)[0]!);
+      await pause(250);
     }
-    // The result may have come just before the connection went: nothing is unknown then.
-    if (heard.result) return heard.result;
-    if (heard.broken !== undefined) throw heard.broken;
-    if (lost instanceof WorkerDied) throw lost;
-    const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || heard.silent >= MOST_SILENT;
-    if (final || performance.now() - heard.at > fleet.reconnectFor)
-      throw new Failure(sshProblems(lost), 'unknown');
-    options.onLost(sshProblems(lost)[0]!);
-    await pause(250);
+  } finally {
+    clock.pause();
   }
 }
 
@@ -251,12 +269,11 @@ export async function followRun(
 async function listen(
   host: Host,
   program: string,
-  deadline: number,
   events: RunEvents,
   heard: FollowedRun,
   { onEvent, onDropped }: FollowOptions,
 ): Promise<void> {
-  const over = new AbortController();
+  const { over } = heard;
   const breakOff = (why: unknown): void => {
     heard.broken ??= why;
     over.abort();
@@ -287,7 +304,7 @@ async function listen(
     if (heard.wrong > MOST_WRONG)
       breakOff(new TamperedRecord(host.prefix, 'the server sends more than the worker says'));
   };
-  const options = { silence: SILENCE, deadline, signal: over.signal };
+  const options = { silence: SILENCE, signal: over.signal };
   const last = await converse(host, program, options, onLine, onWrong);
   if (last?.kind === 'gone') throw new WorkerDied(onHost(host, last.problem));
   if (last?.kind === 'cut-off')

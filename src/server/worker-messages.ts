@@ -123,7 +123,8 @@ const event = jsonByKind<WorkerEvent>({
     state: jsonOneOf(
       'waiting-for-lock',
       'preparing',
-      'prepared',
+      'built',
+      'rehearsed',
       'cutting-over',
       'verifying',
       'putting-back',

@@ -16,9 +16,6 @@ import type {
 
 /** Settings in the words of the worker. Pure: no value is looked up or made up here. */
 
-/** Milliseconds that a prepared host waits without hearing of the action before it gives up by itself. */
-const GO_LEASE = 60_000;
-
 /** Settings with the server given for certain. */
 export type VpsRun = Settings & { readonly vps: VpsSettings };
 
@@ -135,12 +132,14 @@ export interface DeployDetails {
   sha: string;
   /** The same for all hosts of one phase. */
   invocation: string;
-  cutover: 'at-once' | 'on-go';
+  cutover: DeployRequest['cutover'];
+  /** Milliseconds. */
+  goLease: number;
 }
 
 export function deployRequest(settings: VpsRun, details: DeployDetails): DeployRequest {
   const { vps } = settings;
-  const { sha, invocation, cutover } = details;
+  const { sha, invocation, cutover, goLease } = details;
   return {
     command: 'deploy',
     app: appRequest(settings),
@@ -164,7 +163,7 @@ export function deployRequest(settings: VpsRun, details: DeployDetails): DeployR
     lockWait: vps.lockWait,
     timeout: vps.deployTimeout,
     cutover,
-    goLease: GO_LEASE,
+    goLease,
   };
 }
 

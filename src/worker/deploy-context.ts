@@ -10,8 +10,11 @@ export interface DeployContext {
   reporter: Reporter;
   /** Fires on cancel and when the time is over, both only before the cutover. */
   signal: AbortSignal;
-  /** Called once everything is prepared: waiting for the others is not counted as time of this deploy. */
-  prepared(): void;
+  /**
+   * Waits for the word of the action where the run stops at this state; waiting is not counted as time of the deploy.
+   * @throws a Failure where the action is gone, Cancelled
+   */
+  hold(at: 'built' | 'rehearsed'): Promise<void>;
   /** Called once the cutover begins: from here on nothing stops the run but its own end. */
   commit(): void;
 }

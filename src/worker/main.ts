@@ -57,8 +57,10 @@ async function main(): Promise<void> {
       return probe(request, env);
     case 'follow':
       return streamRunEvents(request, home, printAnswer);
+    case 'rehearse':
     case 'go':
     case 'cancel':
+    case 'ask':
       return printAnswer(signal(request, home));
     case 'cancel-session':
       return printAnswer(cancelSession(request, home));

@@ -6,7 +6,7 @@ import type { RequestBudget } from '../lib/request-budget.js';
  * What the action and the worker say to each other. The worker is a bundle of its own that runs on the VPS.
  * Types and plain values only: both bundles import this file.
  *
- * Short commands (inspect, probe, follow, go, cancel, cancel-session) run while the connection is open: `node -` reads, over
+ * Short commands (inspect, probe, follow, rehearse, go, cancel, ask, cancel-session) run while the connection is open: `node -` reads, over
  * stdin, one line `globalThis.MUVA_REQUEST = {...};` and then the bundle (both inside one function, so that a text
  * that was cut on the way is a syntax error and runs nothing), and answers on stdout with lines that
  * start with LINE_MARK; everything else there is noise of the host (a login message, a profile).
@@ -46,7 +46,7 @@ export interface RunRequest {
   attempt: number;
   /**
    * Tells two phases of one workflow run and attempt apart (a deploy, a rollback and a deploy again): made up once
-   * by each phase, the same in its start, follow, go and cancel. Letters, digits, `-` and `_` only.
+   * by each phase, the same in its start, follow and words. Letters, digits, `-` and `_` only.
    */
   invocation?: string;
   /**
@@ -114,11 +114,14 @@ export interface DeployRequest extends FetchRequest {
   /** Milliseconds for the whole deploy on this host. */
   timeout: number;
   /**
-   * `at-once`: cut over as soon as everything is prepared. `on-go`: stop at the state `prepared`, wait for the
-   * command `go`, and abort by itself when the action has not been heard of for `goLease` milliseconds.
+   * Where the worker stops and waits for the action's word. `at-once`: nowhere. `on-go`: at the state `rehearsed`, for
+   * `go`. `step-by-step`: before that at `built`, for `rehearse`, because the database is changed in between.
    */
-  cutover: 'at-once' | 'on-go';
+  cutover: 'at-once' | 'on-go' | 'step-by-step';
+  /** Milliseconds without a sign of the action after which a worker that waits no longer does: it drops its stage. */
   goLease: number;
+  /** It is the only host: once rehearsed it goes forward without the action, instead of dropping its stage. */
+  goesAlone?: true;
   /**
    * A packed build of `build-on: runner` lies at this path on the host: a gzipped tar of what install and build made
    * in the job (node_modules too), by paths from the application's root. It is unpacked over the checked-out stage
@@ -199,11 +202,12 @@ export interface CancelSessionRequest {
 }
 
 /**
- * Lets a prepared deploy cut over, or stops one that has not cut over yet; after the cutover a cancel changes
- * nothing, and the run finishes. How it ended is told by `follow` alone.
+ * One word to one run. `rehearse` and `go` let it go on where it waits for that word: at `built`, at `rehearsed`; in any
+ * other state they are none. `cancel` stops what has not cut over yet; after that it changes nothing, and the run
+ * finishes. `ask` changes nothing: the answer says whether the worker is there. How it ended is told by `follow` alone.
  */
 export interface SignalRequest {
-  command: 'go' | 'cancel';
+  command: 'rehearse' | 'go' | 'cancel' | 'ask';
   app: AppRequest;
   run: RunRequest;
   /** Default `deploy`. */
@@ -244,7 +248,7 @@ export type WorkerLine =
   /** From `follow`, last: the events are shorter than they were, or gone. Whether the worker goes on is not known. */
   | { kind: 'cut-off' }
   /**
-   * The one answer to `go` and `cancel`; not accepted where the run has ended or (cancel) cuts over already. And to
+   * The one answer to a word; not accepted where the run has ended or (cancel) cuts over already. And to
    * `cancel-session`, which is always accepted.
    */
   | { kind: 'signalled'; accepted: boolean; detail: string }
@@ -258,7 +262,15 @@ export type WorkerEvent =
   | { kind: 'started'; pid: number; at: number }
   | {
       kind: 'state';
-      state: 'waiting-for-lock' | 'preparing' | 'prepared' | 'cutting-over' | 'verifying' | 'putting-back';
+      /** `built` and `rehearsed` are told where the worker waits there for a word, and nowhere else. */
+      state:
+        | 'waiting-for-lock'
+        | 'preparing'
+        | 'built'
+        | 'rehearsed'
+        | 'cutting-over'
+        | 'verifying'
+        | 'putting-back';
     }
   | { kind: 'ended'; result: RunResult };
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { HostFact } from '../../../src/lib/report.js';
-import { redeployFacts, redeploySummary } from '../../../src/pipeline/redeploy.js';
+import { redeployFacts, redeploySummary } from '../../../src/pipeline/host-ends.js';
 import type { Host } from '../../../src/server/fleet/fleet.js';
 import { rollbackFact } from '../../../src/server/fleet/rollback-fleet.js';
 import { afterUndo, type HostEnd, isGoodEnd, superseded } from '../../../src/server/fleet/rollout.js';

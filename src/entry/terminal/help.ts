@@ -10,7 +10,7 @@ const MODE_DESCRIPTIONS: Readonly<Record<Mode, string>> = {
   redeploy: 'brings the server to one exact commit',
   health: 'database, application root and health path, with latencies; writes nothing',
   rollback: 'undoes what one run changed, or goes to a named commit',
-  deploy: 'migrate, verify, redeploy, health; on failure the rollback, by itself',
+  deploy: 'prepare, migrate, verify, redeploy, health; on failure the rollback, by itself',
 };
 
 const USAGE = `Usage: muva-deploy <mode> [--input value ...]

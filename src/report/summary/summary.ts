@@ -110,6 +110,7 @@ function summaryHeadline(report: Report, run: Run): string[] {
     ...count(facts.deferred, 'waiting until after health'),
     ...commits,
     ...(facts.downtimeMs === undefined ? [] : [`${formatDuration(facts.downtimeMs)} without an answer`]),
+    ...(facts.schemaLeadMs ? [`the schema ${formatDuration(facts.schemaLeadMs)} ahead of the code`] : []),
     formatDuration(report.milliseconds),
   ];
   return [parts.join(' · '), ''];

@@ -1,12 +1,12 @@
 import { definedOnly } from '../../lib/defined-only.js';
 import type { Log } from '../../lib/log.js';
-import { Cancelled, type HostFact, type Problem, problemsOf, type Step } from '../../lib/report.js';
+import { Cancelled, Failure, type HostFact, type Problem, problemsOf, type Step } from '../../lib/report.js';
 import { pause } from '../../lib/retry.js';
 import { whenAborted } from '../../lib/when-aborted.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../../worker/protocol.js';
 import { onHost, sendSignal, WorkerDied } from '../worker-client.js';
 import type { Fleet, Host } from './fleet.js';
-import { type Audience, factOfError, hostFact, runWorker } from './run-worker.js';
+import { type Audience, factOfError, hostFact, type RunState, runWorker } from './run-worker.js';
 import { broughtByRun, findWhatServes, servedFact, servedWords } from './what-serves.js';
 
 /** How a deploy went on one host. */
@@ -33,8 +33,11 @@ export interface RolloutPlan {
 /** A deploy under way on one host. */
 interface RunningDeploy {
   host: Host;
-  /** Resolves when the host waits for its cutover, or has ended without one. */
-  ready: Promise<void>;
+  state?: RunState;
+  /** Resolves when the host waits for a word, cuts over, or has ended without. */
+  prepared: Promise<void>;
+  /** Resolves when the host waits for its cutover, cuts over, or has ended without. */
+  rehearsed: Promise<void>;
   end: Promise<HostEnd>;
   ended?: HostEnd;
   /** It was let go, so a cancel comes too late for it. */
@@ -43,6 +46,34 @@ interface RunningDeploy {
   stopping: boolean;
   /** Its cutover has begun: from here on it finishes, and no word of ours stops it. */
   cuttingOver: boolean;
+}
+
+/** Where the steps of all hosts are told. */
+type StepRecord = Audience['record'];
+
+/**
+ * One deploy of all hosts, in parts: the caller does between them what needs every host prepared. Each part is called
+ * once, in this order; `stop` at any time.
+ */
+export interface Rollout {
+  /**
+   * Resolves when no host is building any more: true where all wait (or cut over, or had nothing to do), false where one
+   * will not, and the others were told to stop for that.
+   */
+  prepared(): Promise<boolean>;
+  /** Asks every host, on a connection that is there, whether it still waits. @throws a Failure where one does not */
+  confirm(): Promise<void>;
+  /** Fires when a host can no longer be counted on. */
+  readonly broken: AbortSignal;
+  /** Lets the hosts rehearse that wait for that; the database is as the new version needs it. */
+  rehearse(): void;
+  /**
+   * Lets the first host cut over alone, and the others after it. Where one fails, those that have cut over are put back.
+   * Resolves with one end per host, in their order, whatever happened there.
+   */
+  cutOver(record: StepRecord): Promise<HostEnd[]>;
+  /** Stops every host that has not been let go; resolves as `cutOver` does. */
+  stop(why: string): Promise<HostEnd[]>;
 }
 
 /** Good ends let the other hosts go on; after any other, no further host is changed. */
@@ -54,27 +85,120 @@ export function isGoodEnd(end: HostEnd): boolean {
 }
 
 /**
- * Brings all hosts to one commit or none. Everything that can fail is done on all of them first; then the first
- * host alone cuts over, and the others after it. Where one fails, those that have cut over are put back.
- * Resolves with one end per host, in their order, whatever happened there; rejects with Cancelled only where a
- * person cancelled before anything was started.
+ * Starts the deploy on all hosts. Everything that can fail is done on all of them first.
+ * @throws Cancelled where a person cancelled before anything was started.
  */
-export async function rollOut(fleet: Fleet, plan: RolloutPlan, audience: Audience): Promise<HostEnd[]> {
+export function beginRollout(fleet: Fleet, plan: RolloutPlan, { log, record }: Audience): Rollout {
   if (plan.signal.aborted) throw new Cancelled();
   const several = fleet.hosts.length > 1;
-  const request: DeployRequest = { ...plan.request, cutover: several ? 'on-go' : 'at-once' };
+  const request: DeployRequest = { ...plan.request, ...(several ? {} : { goesAlone: true }) };
+  const steps = stepsByPhase(record);
+  const audience: Audience = { log, record: steps };
   const running = fleet.hosts.map((host, index) =>
-    startHost(fleet, host, { ...request, ...plan.own[index] }, audience),
+    startHost(fleet, host, { ...request, ...plan.own[index] }, { log, steps }),
   );
-  const stop = (why: string): Promise<void> => stopAll(fleet, running, request, audience, why);
+  const stop = (why: string): Promise<void> => stopAll(fleet, running, request, log, why);
   const listenNoMore = whenAborted(plan.signal, () => void stop('cancelled'));
+  const broken = new AbortController();
+  for (const run of running)
+    void run.end.then((end) => {
+      if (isGoodEnd(end) || broken.signal.aborted) return;
+      broken.abort();
+      void stop(`${end.host.name} did not succeed`);
+    });
+  const halted = (): boolean =>
+    plan.signal.aborted || running.some((run) => run.ended !== undefined && !isGoodEnd(run.ended));
+  let ended: Promise<HostEnd[]> | undefined;
+  const finish = (): Promise<HostEnd[]> => {
+    ended ??= (async () => {
+      const ends = superseded(await Promise.all(running.map((run) => run.end)));
+      listenNoMore();
+      return ends.every(isGoodEnd) ? [...ends] : putHostsBack(fleet, ends, plan, audience);
+    })();
+    return ended;
+  };
+  return {
+    broken: broken.signal,
+    async prepared() {
+      await Promise.all(running.map((run) => run.prepared));
+      if (halted()) return false;
+      steps.close();
+      return true;
+    },
+    async confirm() {
+      const problems = await Promise.all(running.map((run) => absence(fleet, run, request)));
+      if (problems.some((found) => found.length > 0)) throw new Failure(problems.flat());
+    },
+    rehearse() {
+      for (const run of running)
+        if (run.state === 'built')
+          void tell(fleet, run, 'rehearse', request, log, () => run.state === 'built' && !halted());
+    },
+    async cutOver(into) {
+      steps.open(into);
+      await Promise.all(running.map((run) => run.rehearsed));
+      if (request.cutover !== 'at-once') await letGo(fleet, running, request, plan, log, halted);
+      return finish();
+    },
+    async stop(why) {
+      await stop(why);
+      return finish();
+    },
+  };
+}
+
+/** Passes steps on to the phase that is open; those told between two phases belong to the next. */
+function stepsByPhase(first: StepRecord): StepRecord & {
+  /** A step of a host that is prepared: it belongs to the phase after the open one. */
+  later(step: Step): void;
+  close(): void;
+  open(record: StepRecord): void;
+} {
+  let current: StepRecord | undefined = first;
+  let cuttingOver = false;
+  const waiting: Step[] = [];
+  return {
+    add(step) {
+      if (current) current.add(step);
+      else waiting.push(step);
+    },
+    later(step) {
+      if (cuttingOver) current?.add(step);
+      else waiting.push(step);
+    },
+    close() {
+      current = undefined;
+    },
+    open(record) {
+      current = record;
+      cuttingOver = true;
+      for (const step of waiting.splice(0)) record.add(step);
+    },
+  };
+}
+
+/** Why a host cannot be counted on; empty where it waits, or had nothing to do. */
+async function absence(fleet: Fleet, run: RunningDeploy, request: DeployRequest): Promise<Problem[]> {
+  const { host } = run;
+  if (run.ended) return isGoodEnd(run.ended) ? [] : [notWaiting(host), ...run.ended.problems];
   try {
-    if (several) await cutOverHosts(fleet, running, request, plan, audience, stop);
-    const ends = superseded(await Promise.all(running.map((run) => run.end)));
-    return ends.every((end) => isGoodEnd(end)) ? [...ends] : await putHostsBack(fleet, ends, plan, audience);
-  } finally {
-    listenNoMore();
+    const { accepted } = await sendSignal(fleet, host, 'ask', request);
+    if (run.ended) return absence(fleet, run, request);
+    return accepted && isWaiting(run) ? [] : [notWaiting(host)];
+  } catch (error) {
+    return [notWaiting(host), ...problemsOf(error)];
   }
+}
+
+function isWaiting({ state }: RunningDeploy): boolean {
+  return state === 'built' || state === 'rehearsed';
+}
+
+function notWaiting({ name }: Host): Problem {
+  return {
+    message: `${name} no longer waits with its prepared version, so nothing is written to the database`,
+    next: 'Start the workflow again.',
+  };
 }
 
 /** Where a newer run is live on one host, the others were stopped for that reason and are called so. Pure. */
@@ -85,23 +209,32 @@ export function superseded(ends: readonly HostEnd[]): readonly HostEnd[] {
   );
 }
 
-function startHost(fleet: Fleet, host: Host, request: DeployRequest, audience: Audience): RunningDeploy {
-  let prepared = (): void => {};
-  const reached = new Promise<void>((resolve) => {
-    prepared = resolve;
-  });
+function startHost(
+  fleet: Fleet,
+  host: Host,
+  request: DeployRequest,
+  { log, steps }: { log: Log; steps: ReturnType<typeof stepsByPhase> },
+): RunningDeploy {
+  const prepared = reached();
+  const rehearsed = reached();
+  let waits = false;
   const own: Audience = {
-    log: audience.log,
+    log,
     record: {
-      // What a host was doing when it was told to stop did not fail.
-      add: (step) =>
-        audience.record.add(
-          run.stopping && !run.cuttingOver && step.outcome === 'failed' ? stopped(step) : step,
-        ),
+      add: (told) => {
+        // What a host was doing when it was told to stop did not fail.
+        const step = run.stopping && !run.cuttingOver && told.outcome === 'failed' ? stopped(told) : told;
+        if (waits) steps.later(step);
+        else steps.add(step);
+      },
     },
     onState: (state) => {
-      if (state === 'prepared') prepared();
-      if (state === 'cutting-over') run.cuttingOver = true;
+      run.state = state;
+      run.cuttingOver ||= state === 'cutting-over';
+      if (state !== 'built' && state !== 'rehearsed' && state !== 'cutting-over') return;
+      waits = true;
+      prepared.now();
+      if (state !== 'built') rehearsed.now();
     },
   };
   const run: RunningDeploy = {
@@ -109,7 +242,8 @@ function startHost(fleet: Fleet, host: Host, request: DeployRequest, audience: A
     gone: false,
     stopping: false,
     cuttingOver: false,
-    ready: reached,
+    prepared: prepared.promise,
+    rehearsed: rehearsed.promise,
     end: work(),
   };
   async function work(): Promise<HostEnd> {
@@ -117,10 +251,19 @@ function startHost(fleet: Fleet, host: Host, request: DeployRequest, audience: A
     // Being stopped on our own word is nothing to complain about.
     const end = run.stopping && found.result?.outcome === 'cancelled' ? { ...found, problems: [] } : found;
     run.ended = end;
-    prepared();
+    prepared.now();
+    rehearsed.now();
     return end;
   }
   return run;
+}
+
+function reached(): { promise: Promise<void>; now: () => void } {
+  let now = (): void => {};
+  const promise = new Promise<void>((resolve) => {
+    now = resolve;
+  });
+  return { promise, now };
 }
 
 function stopped(step: Step): Step {
@@ -134,8 +277,7 @@ async function hostEndOf(
   audience: Audience,
 ): Promise<HostEnd> {
   try {
-    const waiting = request.timeout * fleet.hosts.length;
-    const result = await runWorker(fleet, host, request, audience, waiting);
+    const result = await runWorker(fleet, host, request, audience);
     const problems = result.problems.map((problem) => onHost(host, problem));
     return { host, result, problems, fact: hostFact(host.position, result) };
   } catch (error) {
@@ -160,41 +302,23 @@ async function hostEndOf(
   }
 }
 
-/** Waits for all hosts to be prepared, then lets one go, then the rest. Stops all that still can at the first bad end. */
-async function cutOverHosts(
+/** Lets one of the waiting hosts go, then the rest, until one has not ended well. */
+async function letGo(
   fleet: Fleet,
-  running: RunningDeploy[],
+  running: readonly RunningDeploy[],
   request: DeployRequest,
   plan: RolloutPlan,
-  audience: Audience,
-  stop: (why: string) => Promise<void>,
+  log: Log,
+  halted: () => boolean,
 ): Promise<void> {
-  const halted = (): boolean =>
-    plan.signal.aborted || running.some((run) => run.ended !== undefined && !isGoodEnd(run.ended));
-  let told = false;
-  for (const run of running) {
-    void run.end.then(async (end) => {
-      if (isGoodEnd(end) || told) return;
-      told = true;
-      await stop(`${end.host.name} did not succeed`);
-    });
-  }
-  await Promise.all(running.map((run) => run.ready));
-  const waiting = running.filter((run) => run.ended === undefined);
   const go = async (run: RunningDeploy): Promise<void> => {
     if (halted() || run.ended) return;
     run.gone = true;
-    audience.log({ kind: 'progress', text: `${run.host.name} cuts over` });
-    try {
-      const answer = await sendSignal(fleet, run.host, 'go', request);
-      if (!answer.accepted) audience.log({ kind: 'debug', text: `${run.host.name}: ${answer.detail}` });
-    } catch (error) {
-      // Whether it took the word or gave up meanwhile is told by its end.
-      audience.log({ kind: 'debug', text: problemsOf(error)[0]!.message });
-    }
+    log({ kind: 'progress', text: `${run.host.name} cuts over` });
+    await tell(fleet, run, 'go', request, log, () => !run.cuttingOver);
     await run.end;
   };
-  const [canary, ...rest] = waiting;
+  const [canary, ...rest] = running.filter((run) => run.ended === undefined);
   if (canary) await go(canary);
   const next = async (): Promise<void> => {
     for (let run = rest.shift(); run; run = rest.shift()) await go(run);
@@ -202,22 +326,19 @@ async function cutOverHosts(
   await Promise.all(Array.from({ length: plan.maxParallel }, next));
 }
 
-/** Milliseconds between two tries to stop a run. */
-const BETWEEN_WORDS = 1_000;
-
 /** Stops every run that has not been let go; one that cuts over already finishes by itself. */
 async function stopAll(
   fleet: Fleet,
   running: readonly RunningDeploy[],
   request: DeployRequest,
-  { log }: Audience,
+  log: Log,
   why: string,
 ): Promise<void> {
   await Promise.all(
     running.map(async (run) => {
-      if (run.ended || run.gone) return;
+      if (run.ended || run.gone || run.stopping) return;
       run.stopping = true;
-      const told = await tellToStop(fleet, run, request, log);
+      const told = await tell(fleet, run, 'cancel', request, log, () => !run.cuttingOver);
       const text = told
         ? `was told to stop: ${why}`
         : 'cuts over already: it finishes, and verifies or puts back by itself';
@@ -227,26 +348,40 @@ async function stopAll(
   );
 }
 
+/** Milliseconds between two tries to say a word. */
+const BETWEEN_WORDS = 1_000;
+
+const TOLD_TO: Readonly<Record<'rehearse' | 'go' | 'cancel', string>> = {
+  rehearse: 'rehearse',
+  go: 'cut over',
+  cancel: 'stop',
+};
+
 /**
- * Tells a run to stop, again and again until it takes the word, ends or cuts over; false without the word. One that is
- * just being started is not known yet, a server may be out of reach for a while, and a run that does not hear that it is
- * to stop would wait for its cutover as long as it is followed.
+ * Says a word to a run, again and again until it takes it, ends or no longer needs it; false without the word. One that
+ * is just being started is not known yet, a server may be out of reach for a while, and a run that does not hear its word
+ * would wait for it as long as it is followed.
  */
-async function tellToStop(
+async function tell(
   fleet: Fleet,
   run: RunningDeploy,
+  word: 'rehearse' | 'go' | 'cancel',
   request: DeployRequest,
   log: Log,
+  needed: () => boolean,
 ): Promise<boolean> {
   let lost = false;
-  while (!run.ended && !run.cuttingOver) {
+  while (!run.ended && needed()) {
     try {
-      const { accepted } = await sendSignal(fleet, run.host, 'cancel', request);
+      const { accepted } = await sendSignal(fleet, run.host, word, request);
       if (accepted) return true;
     } catch (error) {
       const { message } = problemsOf(error)[0]!;
       if (!lost)
-        log({ kind: 'progress', text: `${run.host.name} could not be told to stop yet: ${message}` });
+        log({
+          kind: 'progress',
+          text: `${run.host.name} could not be told to ${TOLD_TO[word]} yet: ${message}`,
+        });
       lost = true;
     }
     await pause(BETWEEN_WORDS);

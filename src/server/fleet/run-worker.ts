@@ -9,31 +9,33 @@ import { TamperedRecord } from '../run-events.js';
 import { followRun, type LongRequest, onHost, sendSignal, startRun } from '../worker-client.js';
 import type { Fleet, Host } from './fleet.js';
 
+/** A state of a run, as its worker tells it. */
+export type RunState = Extract<WorkerEvent, { kind: 'state' }>['state'];
+
 /** Where the events of a run are told. */
 export interface Audience {
   log: Log;
   record: Pick<PhaseRecord, 'add'>;
   /** The state that the run has reached. */
-  onState?: (state: Extract<WorkerEvent, { kind: 'state' }>['state']) => void;
+  onState?: (state: RunState) => void;
 }
 
 /** Milliseconds around a run's own limits, for the start and the last answer. */
 const AROUND = 120_000;
 
-/** Starts a run on one host and tells its events until it has ended. `patience`: more milliseconds of waiting. */
+/** Starts a run on one host and tells its events until it has ended. */
 export async function runWorker(
   fleet: Fleet,
   host: Host,
   request: LongRequest,
   audience: Audience,
-  patience = 0,
 ): Promise<RunResult> {
   const key = randomBytes(KEY_LENGTH);
   await startRun(fleet, host, request, key);
   const { log } = audience;
   const following = followRun(fleet, host, request, {
     key,
-    deadline: request.lockWait + request.timeout + patience + AROUND,
+    deadline: request.lockWait + request.timeout + AROUND,
     onEvent: (event) => reportEvent(host, event, audience),
     onDropped: (problem) => log({ kind: 'warning', problem }),
     onLost: (problem) =>

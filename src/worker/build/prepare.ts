@@ -19,12 +19,19 @@ import { portOf } from '../supervisor/entry.js';
 import type { FirstStart } from '../supervisor/supervisor.js';
 import { recipeOf } from './build-commands.js';
 import { type BuildOutput, carryChunks, checkOutput, findOutput, withEnvFile } from './build-output.js';
-import { rehearsalCommand, rehearsalObstacle, rehearse, sparePort } from './rehearse.js';
+import {
+  type RehearsalOptions,
+  rehearsalCommand,
+  rehearsalObstacle,
+  rehearse,
+  sparePort,
+  tryStart,
+} from './rehearse.js';
 import { bringHostFiles, checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
 import { discardStage } from './stage-marks.js';
 
-/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
-export async function prepare(
+/** Everything that can fail: checkout, install, build, and (where the action waits for that, on its word) rehearsal, all beside the live application. */
+export async function prepareStage(
   found: HostState,
   repository: GitRepository,
   context: DeployContext,
@@ -36,6 +43,8 @@ export async function prepare(
   const folder = releaseFolder(found.releases, release);
   try {
     const stage = await build(found, repository, context, { release, folder });
+    await tryStage(found, stage, context);
+    await context.hold('built');
     const bootMs = await rehearseStage(found, stage, context, result);
     return bootMs === undefined ? stage : { ...stage, bootMs };
   } catch (error) {
@@ -193,18 +202,17 @@ export async function lookAtCollisions(
   });
 }
 
-/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
-async function rehearseStage(
+/** How the new version is started beside the live one; undefined, with a word why, where it is not. */
+async function rehearsalOf(
   found: HostState,
   stage: Stage,
   { request, reporter, signal }: DeployContext,
-  result: RunResult,
-): Promise<number | undefined> {
-  result.rehearsed = false;
+  tell: (text: string) => void,
+): Promise<RehearsalOptions | undefined> {
   const entry = found.entry ?? stage.start?.entry;
   const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, entry);
   if (obstacle !== undefined || entry === undefined) {
-    reporter.progress(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
+    tell(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
     return undefined;
   }
   const port = await sparePort();
@@ -218,20 +226,37 @@ async function rehearseStage(
     node: found.tools.find('node')!,
   });
   const { tools } = found;
-  const { bootMs } = await reporter.step(
+  const { sha, health } = request;
+  return { tools, command, port, sha, health, log: reporter.logged, tell: reporter.progress, signal };
+}
+
+/** Before the migrations are committed: a version that cannot even start need not wait for them. */
+async function tryStage(found: HostState, stage: Stage, context: DeployContext): Promise<void> {
+  if (context.request.cutover !== 'step-by-step') return;
+  // Why it cannot be started is told where it would be rehearsed.
+  const options = await rehearsalOf(found, stage, context, () => {});
+  if (options)
+    await context.reporter.step(
+      'start',
+      () => tryStart(options),
+      (said) => said,
+    );
+}
+
+/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
+async function rehearseStage(
+  found: HostState,
+  stage: Stage,
+  context: DeployContext,
+  result: RunResult,
+): Promise<number | undefined> {
+  result.rehearsed = false;
+  const options = await rehearsalOf(found, stage, context, context.reporter.progress);
+  if (!options) return undefined;
+  const { bootMs } = await context.reporter.step(
     'rehearsal',
-    () =>
-      rehearse({
-        tools,
-        command,
-        port,
-        sha: request.sha,
-        health: request.health,
-        log: reporter.logged,
-        tell: reporter.progress,
-        signal,
-      }),
-    ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`,
+    () => rehearse(options),
+    ({ facts }) => `healthy on port ${options.port}: ${facts.map(({ name }) => name).join(', ')}`,
   );
   result.rehearsed = true;
   return bootMs;

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
+import { formatDuration } from '../../lib/duration.js';
+import { tellsOfMissing } from '../../lib/missing-schema.js';
 import { Cancelled, Failure, type HealthFact } from '../../lib/report.js';
 import { pause } from '../../lib/retry.js';
 import { whenAborted } from '../../lib/when-aborted.js';
@@ -83,8 +85,63 @@ export interface Rehearsal {
 }
 
 /** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
-export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
-  const { command, port, sha, health, signal } = options;
+export function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
+  const { port, sha, health, tell } = options;
+  return whileStarted(options, async ({ listening, signal, said }) => {
+    const asked = await askLoopback({ port, health, sha, expectVersion: true, signal, tell });
+    if (!asked.healthy) throw unhealthyRehearsal(asked.facts, said());
+    return { facts: asked.facts, bootMs: await listening };
+  });
+}
+
+/**
+ * Starts the new build on the spare port only to see that it listens: the database is still as the live version needs it,
+ * so nothing is asked. Says what came of it. @throws a Failure where it ends or does not listen, unless what it prints
+ * tells of a table or column that is missing.
+ */
+export async function tryStart(options: RehearsalOptions): Promise<string> {
+  const { port, health } = options;
+  const late = AbortSignal.timeout(health.deadline);
+  let printed = (): string => '';
+  try {
+    const bootMs = await whileStarted(options, async ({ listening, signal, said }) => {
+      printed = said;
+      const either = AbortSignal.any([signal, late]);
+      const listens = await Promise.race([listening, aborted(either)]);
+      if (typeof listens === 'number' && !either.aborted) return listens;
+      if (signal.aborted) throw new Cancelled();
+      throw new Failure({
+        message: `The new version does not listen on port ${port} ${formatDuration(health.deadline)} after its start.\n${said()}`,
+        next: 'Nothing was changed. Raise health-deadline, or say rehearse: false.',
+      });
+    });
+    return `listens on port ${port} after ${formatDuration(bootMs)}`;
+  } catch (error) {
+    if (error instanceof Cancelled || !tellsOfMissing(printed())) throw error;
+    return 'misses a table or column: it is started again when the migrations are committed';
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => void whenAborted(signal, () => resolve(undefined)));
+}
+
+/** A new build that runs beside the live one. */
+interface StartedBuild {
+  /** Milliseconds from its start until it listened. */
+  listening: Promise<number>;
+  /** Fires when it has ended, or the deploy is stopped. */
+  signal: AbortSignal;
+  /** The last lines that it has printed. */
+  said: () => string;
+}
+
+/** Starts the new build on the spare port for as long as `work` takes; always ends it again. */
+async function whileStarted<T>(
+  options: RehearsalOptions,
+  work: (started: StartedBuild) => Promise<T>,
+): Promise<T> {
+  const { command, port, signal } = options;
   const child = spawn(command.words[0]!, command.words.slice(1), {
     cwd: command.cwd,
     env: { ...options.tools.env, ...command.env },
@@ -107,16 +164,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
     whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
   });
   try {
-    const asked = await askLoopback({
-      port,
-      health,
-      sha,
-      expectVersion: true,
-      signal: stopAsking.signal,
-      tell: options.tell,
-    });
-    if (!asked.healthy) throw unhealthyRehearsal(asked.facts, said());
-    return { facts: asked.facts, bootMs: await listening };
+    return await work({ listening, signal: stopAsking.signal, said });
   } catch (error) {
     if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
       throw new Failure({

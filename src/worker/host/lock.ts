@@ -21,10 +21,15 @@ export interface LockHolder {
   since: number;
   pid: number;
   startTime?: string;
+  /** It waits for its action, which changes the database meanwhile. */
+  waits?: true;
 }
 
 /** Milliseconds between two tries for the lock. */
 const BETWEEN_TRIES = 250;
+/** Milliseconds that a holder is waited for while it waits itself, and between two words about it. */
+const LONGEST_WAIT_FOR_ACTION = 7_200_000;
+const BETWEEN_WORDS = 60_000;
 
 export interface LockWait {
   /** Milliseconds. */
@@ -33,7 +38,7 @@ export interface LockWait {
 }
 
 export interface LockOptions extends LockWait {
-  /** Told once, when somebody else has it. */
+  /** Told when somebody else has it; again each minute while that one waits itself. */
   onWaiting: (holder: LockHolder | undefined) => void;
 }
 
@@ -46,7 +51,8 @@ export async function withLock<T>(
 ): Promise<T> {
   const busy: Busy = {
     onWaiting: () => options.onWaiting(currentHolder(folder)),
-    tooLate: () => lockedOut(currentHolder(folder), options.wait),
+    tooLate: (waited) => lockedOut(currentHolder(folder), waited),
+    waitsItself: () => currentHolder(folder)?.waits === true,
   };
   return withFileLock(folder.lock, options, busy, async () => {
     const startTime = startTimeOf(process.pid);
@@ -68,6 +74,27 @@ export async function withLock<T>(
   });
 }
 
+/** Says in the holder's file whether this run waits for its action: that costs nobody else's `lock-wait`. */
+export function noteWaiting(folder: Pick<StateFolder, 'holder'>, waits: boolean): void {
+  const holder = readMark<LockHolder>(folder.holder);
+  if (holder?.pid !== process.pid) return;
+  const { waits: _, ...rest } = holder;
+  // It is only read; on a full disk others wait as long as they would for any run.
+  catchProblem(() => writeRecord(folder.holder, waits ? { ...rest, waits } : rest));
+}
+
+/** The time spent on a lock that somebody else has. */
+export interface LockTime {
+  /** Milliseconds while its holder was at work, and while it waited itself. */
+  working: number;
+  waiting: number;
+}
+
+/** True where nobody waits any longer for a lock. Pure. */
+export function isTooLate({ working, waiting }: LockTime, wait: number): boolean {
+  return working >= wait || waiting > LONGEST_WAIT_FOR_ACTION;
+}
+
 /**
  * Holds the turn at PM2 while `work` runs: one application of this user at a time is switched. PM2 refuses a second
  * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
@@ -82,13 +109,15 @@ export async function holdPm2Lock<T>(
       message: `Another application is being switched on this server; waited ${formatDuration(waiting.wait)} for it. Nothing was changed.`,
       next: 'Start this run again when the other has ended, or raise lock-wait.',
     });
-  return withFileLock(file, waiting, { onWaiting, tooLate }, work);
+  return withFileLock(file, waiting, { onWaiting, tooLate, waitsItself: () => false }, work);
 }
 
 interface Busy {
-  /** Told once, when somebody else has the lock. */
+  /** Told when somebody else has the lock. */
   onWaiting(): void;
-  tooLate(): Failure;
+  tooLate(waited: number): Failure;
+  /** Whether the holder waits itself. */
+  waitsItself(): boolean;
 }
 
 /**
@@ -105,11 +134,19 @@ async function withFileLock<T>(
 ): Promise<T> {
   const fd = openSync(file, 'a', 0o600);
   try {
-    const end = performance.now() + wait;
-    for (let tries = 1; !(await tryFlock(fd)); tries++) {
-      if (tries === 1) busy.onWaiting();
-      if (performance.now() > end) throw busy.tooLate();
+    const time: LockTime = { working: 0, waiting: 0 };
+    let told: number | undefined;
+    for (let since = performance.now(); !(await tryFlock(fd)); ) {
+      const waits = busy.waitsItself();
+      if (told === undefined || (waits && performance.now() - told > BETWEEN_WORDS)) {
+        busy.onWaiting();
+        told = performance.now();
+      }
+      if (isTooLate(time, wait)) throw busy.tooLate(Math.round(time.working + time.waiting));
       await pause(BETWEEN_TRIES, signal);
+      const now = performance.now();
+      time[waits ? 'waiting' : 'working'] += now - since;
+      since = now;
     }
     return await work();
   } finally {

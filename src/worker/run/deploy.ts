@@ -1,12 +1,9 @@
-import { existsSync } from 'node:fs';
 import { catchProblem } from '../../lib/catch-problem.js';
 import { definedOnly } from '../../lib/defined-only.js';
-import { formatDuration } from '../../lib/duration.js';
 import { checkEnvText } from '../../lib/env-text.js';
-import { Cancelled, Failure, type Problem, problemsOf } from '../../lib/report.js';
-import { pause } from '../../lib/retry.js';
+import { Failure, type Problem, problemsOf } from '../../lib/report.js';
 import { swapsOf, withEnvFile } from '../build/build-output.js';
-import { lookAtCollisions, prepare } from '../build/prepare.js';
+import { lookAtCollisions, prepareStage } from '../build/prepare.js';
 import { fetchSha, type Stage, stageRepository } from '../build/stage.js';
 import { discardStage } from '../build/stage-marks.js';
 import { type CutoverResult, cutOver, writeCutover } from '../cutover/cutover.js';
@@ -28,7 +25,6 @@ import type { DeployRequest, RunResult } from '../protocol.js';
 import { historyOf, readJournal, writeJournal } from '../state/journal.js';
 import { newReleaseName } from '../state/release-name.js';
 import { dropNote, dropRelease } from '../state/releases.js';
-import { sinceActionSeen } from '../state/run-folder.js';
 import { readState, type StateFolder, writeState } from '../state/state-folder.js';
 import { beginRun } from './begin.js';
 import { decideDeploy } from './decide.js';
@@ -54,7 +50,7 @@ export async function deployOnHost(asked: DeployContext): Promise<RunResult> {
   if (decided !== undefined) return { ...result, ...decided };
   await refuseShutFolders(found, repository, request.sha);
   const adopted = await adoptLive(found, context);
-  const stage = await prepare(adopted, repository, context, result);
+  const stage = await prepareStage(adopted, repository, context, result);
   const cut = await cutOverOnGo(adopted, repository, stage, context);
   if (cut.outcome === 'deployed') await tidy(adopted, repository, request, reporter);
   if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage, context);
@@ -191,9 +187,8 @@ async function cutOverOnGo(
   context: DeployContext,
 ): Promise<CutoverResult> {
   let begun = false;
-  context.prepared();
   try {
-    await awaitGo(context);
+    await context.hold('rehearsed');
     return await withPm2Lock({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
       const now = await lookAgain(found, stage, context);
       context.commit();
@@ -241,26 +236,6 @@ async function lookAgain(
       ...definedOnly({ tracking, changes }),
     },
   };
-}
-
-/** Stops at `prepared` until the action says go; gives up where it has not been heard of for too long. */
-async function awaitGo({ request, folder, reporter, signal }: DeployContext): Promise<void> {
-  if (signal.aborted) throw new Cancelled();
-  if (request.cutover === 'at-once') return;
-  if (!reporter.event({ kind: 'state', state: 'prepared' }))
-    throw new Failure({
-      message:
-        'Everything is prepared, but the action could not be told: the disk of the server is full. Nothing was changed.',
-      next: 'Free some space there (df -h; df -i), then start the workflow again.',
-    });
-  while (!existsSync(folder.go)) {
-    if (sinceActionSeen(folder) > request.goLease)
-      throw new Failure({
-        message: `Everything is prepared, but the action has not been heard of for ${formatDuration(request.goLease)}: nothing was changed.`,
-        next: 'Start the workflow again.',
-      });
-    await pause(100, signal);
-  }
 }
 
 /**

@@ -82,12 +82,14 @@ export function signal(request: SignalRequest, home: string): WorkerLine {
   if (!folder) return answer(false, 'the run is not known on the server');
   if (!workerLives(folder)) return answer(false, 'the run has ended, or its worker is gone');
   noteHeard(folder);
-  // Left in any case: after the cutover has begun it changes nothing, and a build could have made up that it has.
-  leaveMark(request.command === 'go' ? folder.go : folder.cancel, folder);
+  // Left in any state, for a build could have made up any: whether it is the time for a word is judged by the worker.
+  if (request.command !== 'ask') leaveMark(folder[request.command], folder);
   if (request.command === 'cancel' && saysPastCutover(folder))
     return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
-  return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
+  return answer(true, TAKEN[request.command]);
 }
+
+const TAKEN = { ask: 'is at work', rehearse: 'is rehearsed', go: 'cuts over', cancel: 'stops' };
 
 /** On a full disk with the room that the run holds there: it would wait in vain for the word. */
 function leaveMark(file: string, { reserve }: RunFolder): void {

@@ -2,15 +2,17 @@ import { join } from 'node:path';
 import { catchProblem } from '../../lib/catch-problem.js';
 import { Cancelled, Failure, type Problem, problemsOf } from '../../lib/report.js';
 import { sealer } from '../../lib/seal.js';
+import { type StopClock, stopClock } from '../../lib/stop-clock.js';
 import { freeReserve, holdReserve, refuseFullDisk, withAdvice } from '../host/disk-reserve.js';
 import { removePath } from '../host/files.js';
-import { holderWords, withLock } from '../host/lock.js';
+import { holderWords, noteWaiting, withLock } from '../host/lock.js';
 import { countedIn } from '../host/loopback-health.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../protocol.js';
 import { refuseOtherFormats } from '../state/record-formats.js';
 import { claimRun, isCancelled, type RunFolder, runFolderOf } from '../state/run-folder.js';
 import { locateStateFolder, openStateFolder, type StateFolder } from '../state/state-folder.js';
 import { deployOnHost } from './deploy.js';
+import { hold } from './hold.js';
 import { pruneRuns } from './prune-runs.js';
 import { emptyResult, openReporter, type Reporter } from './reporter.js';
 import { rollBack } from './rollback.js';
@@ -93,10 +95,22 @@ async function lockedRun(
       },
       () => {
         stop.check();
-        stop.startClock();
+        stop.clock.resume();
         const shared = { env, reporter, signal: stop.signal, commit: stop.commit };
         return request.command === 'deploy'
-          ? deployOnHost({ ...shared, request, folder, prepared: stop.stopClock })
+          ? deployOnHost({
+              ...shared,
+              request,
+              folder,
+              hold: (at) =>
+                hold(at, {
+                  ...shared,
+                  request,
+                  folder,
+                  clock: stop.clock,
+                  tell: (waits) => noteWaiting(state, waits),
+                }),
+            })
           : rollBack({ ...shared, request, folder });
       },
     );
@@ -118,8 +132,8 @@ interface Stopper {
   signal: AbortSignal;
   /** Looks whether it was cancelled. @throws Cancelled */
   check(): void;
-  startClock(): void;
-  stopClock(): void;
+  /** The time of the run. */
+  clock: StopClock;
   commit(): void;
   /** True where the time was over, and nobody cancelled. */
   late(): boolean;
@@ -142,7 +156,10 @@ function stopper(cancelled: () => boolean, timeout: number): Stopper {
     if (controller.signal.aborted) throw new Cancelled();
   };
   const watch = setInterval(look, BETWEEN_LOOKS);
-  let clock: NodeJS.Timeout | undefined;
+  const clock = stopClock(timeout, () => {
+    late = !committed && !controller.signal.aborted;
+    stop();
+  });
   // The connection that started the worker may go: that is no reason to stop.
   process.on('SIGHUP', () => {});
   process.on('SIGTERM', stop);
@@ -150,13 +167,7 @@ function stopper(cancelled: () => boolean, timeout: number): Stopper {
   return {
     signal: controller.signal,
     check,
-    startClock() {
-      clock = setTimeout(() => {
-        late = !committed && !controller.signal.aborted;
-        stop();
-      }, timeout);
-    },
-    stopClock: () => clearTimeout(clock),
+    clock,
     commit() {
       check();
       committed = true;
@@ -164,7 +175,7 @@ function stopper(cancelled: () => boolean, timeout: number): Stopper {
     late: () => late,
     close() {
       clearInterval(watch);
-      clearTimeout(clock);
+      clock.pause();
     },
   };
 }

@@ -28,7 +28,9 @@ export interface RunFolder {
   readonly worker: string;
   /** Exists once a person cancelled. */
   readonly cancel: string;
-  /** Exists once the action lets a prepared deploy cut over. */
+  /** Exists once the action lets a built deploy be rehearsed. */
+  readonly rehearse: string;
+  /** Exists once the action lets a rehearsed deploy cut over. */
   readonly go: string;
   /** Touched while the action follows. */
   readonly heard: string;
@@ -48,6 +50,7 @@ function runFolderAt(path: string): RunFolder {
     events: join(path, 'events.jsonl'),
     worker: join(path, 'worker.json'),
     cancel: join(path, 'cancel'),
+    rehearse: join(path, 'rehearse'),
     go: join(path, 'go'),
     heard: join(path, 'heard'),
     log: join(path, 'output.log'),
@@ -149,7 +152,20 @@ export function noteHeard(folder: RunFolder): void {
   }
 }
 
-/** Milliseconds since the action was last there; both times are of this host's clock. */
-export function sinceActionSeen(folder: RunFolder): number {
-  return existsSync(folder.heard) ? Math.max(0, Date.now() - statSync(folder.heard).mtimeMs) : 0;
+/**
+ * Milliseconds since the action was last there, beginning with 0 at the first look. The host's clock may be set
+ * meanwhile: of the mark's time it is only asked whether it is another one.
+ */
+export function actionWatch(
+  folder: Pick<RunFolder, 'heard'>,
+  now = (): number => performance.now(),
+): () => number {
+  let mark: number | undefined;
+  let since = now();
+  return () => {
+    const seen = existsSync(folder.heard) ? statSync(folder.heard).mtimeMs : undefined;
+    if (seen !== mark) since = now();
+    mark = seen;
+    return now() - since;
+  };
 }
