@@ -784,6 +784,12 @@ export const GROUPS = [
     title: 'Servers and applications',
     rows: [
       row(
+        165,
+        'PM2 runs a package manager, in fork or cluster mode, with restart_delay and min_uptime',
+        'ok',
+        'Restarted once, where the program itself holds the port; its own delays are waited out: `PM2 started the application once more`',
+      ),
+      row(
         167,
         'The application limits requests, ours too',
         'ok',

@@ -212,7 +212,7 @@ describe('what is live, what was, and the way back', () => {
     assert.equal(result.outcome, 'broken', JSON.stringify(result));
     const commands = result.problems[result.problems.length - 1]!.next!;
     assert.match(commands, new RegExp(`git -C ${vps.appPath} reset --hard ${shas.v16}`));
-    assert.match(commands, /pm2 reload app && pm2 save/);
+    assert.match(commands, /pm2 restart app && pm2 save/);
     const cure = await runWorker(vps, deployRequest(vps, push('v19'), { health: SHORT }));
     assert.equal(cure.result.outcome, 'deployed', JSON.stringify(cure.result));
     await serves('v19');

@@ -85,7 +85,6 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
       await applyCutoverPlan(tools, plan);
       await supervisor.restart({
         state,
-        entry: found.entry,
         ...definedOnly({ wait: longer?.ms, start: stage.start }),
       });
     });

@@ -127,7 +127,7 @@ async function goBack(
       'put back',
       async () => {
         await bringInPlace(tools, plan);
-        await supervisor.restart({ state, entry: found.entry });
+        await supervisor.restart({ state });
       },
       () => to.sha.slice(0, 12),
     );
