@@ -158,8 +158,8 @@ const MUTATIONS = [
   mutation(
     105,
     'worker/cutover/cutover',
-    'return verifyVersion(found, context, stage.port, {\n                sha: from.sha,',
-    'return undefined && verifyVersion(found, context, stage.port, {\n                sha: from.sha,',
+    'const verified = verifyVersion(found, context, stage.port, {',
+    'const verified = undefined && verifyVersion(found, context, stage.port, {',
     'worker/restart-command.test',
   ),
   mutation(108, 'http/judge-answer', '!/^\\d+$/.test(value)', 'true', 'http/judge-answer.test'),
@@ -393,6 +393,20 @@ const MUTATIONS = [
     'database/migrations/down-files.test',
   ),
   mutation(152, 'github/comment', 'user?.id === us', 'true', 'github/api.test'),
+  mutation(
+    164,
+    'worker/host-state/live-version',
+    '.find((fact) => !isDeaf(fact))',
+    '[0]',
+    'worker/host-state/live-version.test',
+  ),
+  mutation(
+    164,
+    'worker/cutover/cutover',
+    'heldTo(request.health, found.liveHealth)',
+    'request.health',
+    'worker/nothing-proves.test',
+  ),
   mutation(
     165,
     'worker/supervisor/pm2-renewal',

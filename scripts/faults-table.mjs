@@ -508,7 +508,7 @@ export const GROUPS = [
         'known',
         '`The restarted application does not stay up`; the previous version is back.',
       ),
-      row(101, 'The port is served by another program', 'known', '`is served by another program`'),
+      row(101, 'The port is served by another program', 'refused', '`is served by another program`'),
       row(
         102,
         'A second deploy to the same server',
@@ -783,6 +783,12 @@ export const GROUPS = [
   {
     title: 'Servers and applications',
     rows: [
+      row(
+        164,
+        'Nothing is rehearsed, and the checks can tell nothing of the live version, which is up; or it is down',
+        'refused',
+        'Named with the setting: `Nothing could prove the new version`. Where it is down the deploy is the repair: `live is down`, and a put-back is judged by what was good before.',
+      ),
       row(
         165,
         'PM2 runs a package manager, in fork or cluster mode, with restart_delay and min_uptime',

@@ -227,7 +227,8 @@ describe('what is live, what was, and the way back', () => {
     await until('the squatter', () => vps.served());
     await vps.run(`PORT=${vps.port} pm2 start server.js --name app`, vps.appPath);
     const { result } = await runWorker(vps, deployRequest(vps, push('v20'), { health: SHORT }));
-    assert.ok(['broken', 'put-back'].includes(result.outcome), JSON.stringify(result));
+    assert.equal(result.outcome, 'failed', JSON.stringify(result));
+    assert.match(result.problems[0]!.message, /is served by another program/);
     squatter.kill('SIGKILL');
     assert.ok(existsSync(state));
   });

@@ -32,6 +32,7 @@ import { sinceActionSeen } from '../state/run-folder.js';
 import { readState, type StateFolder, writeState } from '../state/state-folder.js';
 import { beginRun } from './begin.js';
 import { decideDeploy } from './decide.js';
+import { lookAtLive } from './look-at-live.js';
 import { prune } from './prune-releases.js';
 import { emptyResult, type Reporter } from './reporter.js';
 
@@ -53,7 +54,7 @@ export async function deployOnHost(asked: DeployContext): Promise<RunResult> {
   const decided = await decide(found, repository, context);
   if (decided !== undefined) return { ...result, ...decided };
   await refuseShutFolders(found, repository, request.sha);
-  const adopted = await adoptLive(found, context);
+  const adopted = await adoptLive(await lookAtLive(found, context), context);
   const stage = await prepare(adopted, repository, context, result);
   const cut = await cutOverOnGo(adopted, repository, stage, context);
   if (cut.outcome === 'deployed') await tidy(adopted, repository, request, reporter);

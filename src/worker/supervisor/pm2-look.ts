@@ -17,6 +17,7 @@ import {
   savedEntry,
 } from './pm2-client.js';
 import { entryRefusals, entryTraps } from './pm2-traps.js';
+import { otherListener } from './pm2-watch.js';
 import type { FoundApplication, SupervisorQuestion } from './supervisor.js';
 
 /** Looks at how PM2 runs the application, and what of it stands against a deploy or will hurt. */
@@ -55,8 +56,11 @@ export async function lookAtPm2(
   seen.refusals.push(...entryRefusals(entry, about));
   seen.warnings.push(...entryTraps(entry, about), ...(await siblingTraps(app, tools)));
   const port = app.healthPort ?? portOf(entry);
-  if (port !== undefined) seen.facts.port = port;
-  else
+  if (port !== undefined) {
+    seen.facts.port = port;
+    const stranger = otherListener(tools, port, entry.instances);
+    if (stranger !== undefined) seen.refusals.push(...stranger.problems);
+  } else
     seen.refusals.push({
       message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
       next: 'Give health-port, or set PORT in the ecosystem file.',

@@ -175,7 +175,11 @@ export function logWords(appName: string): string {
 }
 
 /** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
-function otherListener(tools: Toolbox, port: number, instances: readonly Instance[]): Failure | undefined {
+export function otherListener(
+  tools: Toolbox,
+  port: number,
+  instances: readonly Instance[],
+): Failure | undefined {
   const own = new Set(instances.map(({ pid }) => pid));
   const daemon = daemonPid(tools);
   // In cluster mode PM2's daemon itself holds the socket.
