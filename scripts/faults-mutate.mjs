@@ -425,6 +425,14 @@ const MUTATIONS = [
   mutation(167, 'lib/request-budget', '> now - WINDOW', '> now', 'lib/request-budget.test'),
   mutation(167, 'http/ask-assets', '!known.has(urlPath(url))', 'true', 'http/limits.test'),
   mutation(
+    175,
+    'pipeline/decide',
+    "if (broken)\n            return 'rollback-failed';\n        if (rollback.facts",
+    'if (rollback.facts',
+    'pipeline/decide.test',
+  ),
+  mutation(175, 'lib/merge-facts', "fact['deployed-sha'] !== undefined", 'false', 'pipeline/decide.test'),
+  mutation(
     167,
     'worker/host/downtime',
     'used >= (last ? most : most - 1)',

@@ -813,6 +813,12 @@ export const GROUPS = [
         'refused',
         'An older git and pointers of Git LFS are refused; all else works: `git-lfs is not set up on the server`',
       ),
+      row(
+        175,
+        'A put-back failed: outcome, hosts, deployed-sha, headline and hints',
+        'known',
+        'One and the same, from one decision; the versions that stay stand in the headline: `stay applied`',
+      ),
     ],
   },
 ];
