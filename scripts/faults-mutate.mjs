@@ -425,6 +425,20 @@ const MUTATIONS = [
   mutation(167, 'lib/request-budget', '> now - WINDOW', '> now', 'lib/request-budget.test'),
   mutation(167, 'http/ask-assets', '!known.has(urlPath(url))', 'true', 'http/limits.test'),
   mutation(
+    169,
+    'worker/host/inherit-rights',
+    'lchownSync(path, stats.uid, was.gid)',
+    'undefined',
+    'worker/host/inherit-rights.test',
+  ),
+  mutation(
+    172,
+    'worker/host-files/local-changes',
+    'dirty.filter((path) => !isRewritten(path))',
+    'dirty',
+    'worker/rewritten-files.test',
+  ),
+  mutation(
     175,
     'pipeline/decide',
     "if (broken)\n            return 'rollback-failed';\n        if (rollback.facts",

@@ -802,6 +802,12 @@ export const GROUPS = [
         'Waited for as it says; the first real reason stays. With nothing but 429: `could not be judged: it answers 429`',
       ),
       row(
+        169,
+        'A web server reads the build by the group of a setgid folder or by an access list',
+        'ok',
+        'What takes its place has both; where that cannot be: `could not be given`',
+      ),
+      row(
         170,
         'The application knows its public name only, leads there, or has a login at its root',
         'ok',
@@ -812,6 +818,12 @@ export const GROUPS = [
         'git 2.25, git in another language, Git LFS without git-lfs, builds that call git describe',
         'refused',
         'An older git and pointers of Git LFS are refused; all else works: `git-lfs is not set up on the server`',
+      ),
+      row(
+        172,
+        'A lock file was rewritten on the server, or lies there untracked; another file lies where the commit brings one',
+        'ok',
+        'Kept as a patch, and gone on. Another file is refused before the build: `lie untracked on the server`',
       ),
       row(
         175,

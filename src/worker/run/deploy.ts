@@ -18,7 +18,13 @@ import { askLoopback } from '../host/loopback-health.js';
 import { stayReadable } from '../host/owner.js';
 import { envChanges } from '../host-files/env-changes.js';
 import { hostProblems } from '../host-files/file-problems.js';
-import { changedByPeople, dirtyRefusals, keepLocalChanges, keptWords } from '../host-files/local-changes.js';
+import {
+  changedByPeople,
+  dirtyRefusals,
+  keepLocalChanges,
+  keptWords,
+  trackForPatch,
+} from '../host-files/local-changes.js';
 import { withTidyPaths } from '../host-files/paths.js';
 import { rescue, rescuedWords } from '../host-files/untracked-files.js';
 import { waitForGit } from '../host-files/wait-for-git.js';
@@ -229,9 +235,12 @@ async function lookAgain(
     paths,
   );
   const changed = await changedByPeople(found);
-  const dirtyFiles = changed.filter((path) => !tracking?.hostFrom.includes(path));
-  const refusals = dirtyRefusals(dirtyFiles, request.dirtyCheckout);
+  const byPeople = changed.filter((path) => !tracking?.hostFrom.includes(path));
+  const refusals = dirtyRefusals(byPeople, request.dirtyCheckout);
   if (refusals.length > 0) throw new Failure(refusals);
+  const untracked = [...(tracking?.inTheWay ?? []), ...(tracking?.hostTo ?? [])];
+  await trackForPatch(found.checkout!, untracked);
+  const dirtyFiles = [...new Set([...byPeople, ...untracked])];
   const changes = await keepLocalChanges(found.checkout!, dirtyFiles, folder);
   if (changes) reporter.warn(keptWords(changes));
   return {
