@@ -146,6 +146,14 @@ export async function otherApplicationsIn(
   return [...new Set(names)].filter((name) => name !== except);
 }
 
+/** The applications that PM2 runs, each name once with the folder of its first instance. */
+export async function applicationsOf(tools: Toolbox): Promise<{ name: string; cwd: string }[]> {
+  const known = new Map<string, string>();
+  for (const { name, pm2_env } of await listed(tools))
+    if (!known.has(String(name))) known.set(String(name), String(pm2_env.pm_cwd));
+  return [...known].map(([name, cwd]) => ({ name, cwd }));
+}
+
 async function listed(tools: Toolbox): Promise<Listed[]> {
   const socket = join(pm2Home(tools), 'rpc.sock');
   if (daemonPid(tools) === undefined && !existsSync(socket)) return [];
