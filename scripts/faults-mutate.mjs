@@ -424,6 +424,7 @@ const MUTATIONS = [
   mutation(167, 'http/check-state', 'if (state.limited > 0)', 'if (false)', 'http/limits.test'),
   mutation(167, 'lib/request-budget', '> now - WINDOW', '> now', 'lib/request-budget.test'),
   mutation(167, 'http/ask-assets', '!known.has(urlPath(url))', 'true', 'http/limits.test'),
+  mutation(168, 'worker/build/rehearse', ", 'ipc']", ']', 'worker/graceful-start.test'),
   mutation(
     169,
     'worker/host/inherit-rights',

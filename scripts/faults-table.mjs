@@ -802,6 +802,12 @@ export const GROUPS = [
         'Waited for as it says; the first real reason stays. With nothing but 429: `could not be judged: it answers 429`',
       ),
       row(
+        168,
+        'A program that tells PM2 that it is ready (wait_ready), with min_uptime',
+        'ok',
+        'Rehearsed with a channel as PM2 gives one; what is waited for is told: `calls a start stable (min_uptime)`',
+      ),
+      row(
         169,
         'A web server reads the build by the group of a setgid folder or by an access list',
         'ok',
