@@ -158,8 +158,8 @@ const MUTATIONS = [
   mutation(
     105,
     'worker/cutover/cutover',
-    'const verified = verifyVersion(found, context, stage.port, {',
-    'const verified = undefined && verifyVersion(found, context, stage.port, {',
+    'return verifyVersion(found, context, stage.port, {\n                    sha: from.sha,',
+    'return undefined && verifyVersion(found, context, stage.port, {\n                    sha: from.sha,',
     'worker/restart-command.test',
   ),
   mutation(108, 'http/judge-answer', '!/^\\d+$/.test(value)', 'true', 'http/judge-answer.test'),

@@ -189,15 +189,17 @@ async function putBack(
       await takeBack(tools, plan);
       // A first deploy that failed has nothing to go back to: what it started is taken away again.
       if (from === undefined) return stage.start === undefined ? undefined : supervisor.remove();
-      await supervisor.restart({ state });
-      const verified = verifyVersion(found, context, stage.port, {
-        sha: from.sha,
-        before,
-        versions: reversed(failed.versions),
-        expectVersion: false,
-        health: heldTo(request.health, found.liveHealth),
-      });
-      return wasDown(found.liveHealth) ? verified.catch(stillDown(reporter)) : verified;
+      const revived = async (): Promise<HealthFact[]> => {
+        await supervisor.restart({ state });
+        return verifyVersion(found, context, stage.port, {
+          sha: from.sha,
+          before,
+          versions: reversed(failed.versions),
+          expectVersion: false,
+          health: heldTo(request.health, found.liveHealth),
+        });
+      };
+      return wasDown(found.liveHealth) ? revived().catch(stillDown(reporter)) : revived();
     });
     if (health) result.health = health;
   } catch (error) {
