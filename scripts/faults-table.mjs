@@ -508,7 +508,7 @@ export const GROUPS = [
         'known',
         '`The restarted application does not stay up`; the previous version is back.',
       ),
-      row(101, 'The port is served by another program', 'known', '`is served by another program`'),
+      row(101, 'The port is served by another program', 'refused', '`is served by another program`'),
       row(
         102,
         'A second deploy to the same server',
@@ -796,10 +796,34 @@ export const GROUPS = [
     title: 'Servers and applications',
     rows: [
       row(
+        164,
+        'Nothing is rehearsed, and the checks can tell nothing of the live version, which is up; or it is down',
+        'refused',
+        'Named with the setting: `Nothing could prove the new version`. Where it is down the deploy is the repair: `live is down`, and a put-back is judged by what was good before.',
+      ),
+      row(
+        165,
+        'PM2 runs a package manager, in fork or cluster mode, with restart_delay and min_uptime',
+        'ok',
+        'Restarted once, where the program itself holds the port; its own delays are waited out: `PM2 started the application once more`',
+      ),
+      row(
         167,
         'The application limits requests, ours too',
         'ok',
         'Waited for as it says; the first real reason stays. With nothing but 429: `could not be judged: it answers 429`',
+      ),
+      row(
+        168,
+        'A program that tells PM2 that it is ready (wait_ready), with min_uptime',
+        'ok',
+        'Rehearsed with a channel as PM2 gives one; what is waited for is told: `calls a start stable (min_uptime)`',
+      ),
+      row(
+        169,
+        'A web server reads the build by the group of a setgid folder or by an access list',
+        'ok',
+        'What takes its place has both; where that cannot be: `could not be given`',
       ),
       row(
         170,
@@ -812,6 +836,18 @@ export const GROUPS = [
         'git 2.25, git in another language, Git LFS without git-lfs, builds that call git describe',
         'refused',
         'An older git and pointers of Git LFS are refused; all else works: `git-lfs is not set up on the server`',
+      ),
+      row(
+        172,
+        'A lock file was rewritten on the server, or lies there untracked; another file lies where the commit brings one',
+        'ok',
+        'Kept as a patch, and gone on. Another file is refused before the build: `lie untracked on the server`',
+      ),
+      row(
+        175,
+        'A put-back failed: outcome, hosts, deployed-sha, headline and hints',
+        'known',
+        'One and the same, from one decision; the versions that stay stand in the headline: `stay applied`',
       ),
     ],
   },

@@ -12,8 +12,8 @@ import type {
 import {
   changesOf,
   decideRollback,
+  endOf,
   nextActionOf,
-  outcomeOf,
   schemaAhead,
   schemaLead,
 } from '../../src/pipeline/decide.js';
@@ -246,7 +246,7 @@ describe('newlyFailing', () => {
   });
 });
 
-describe('outcomeOf', () => {
+describe('the outcome', () => {
   const cases: [string, PhaseReport[], string, boolean, string][] = [
     ['all passed', [APPLIED, DEPLOYED, phase('health')], 'deploy', false, 'success'],
     ['refused', [phase('plan', 'failed')], 'deploy', false, 'failure'],
@@ -342,7 +342,7 @@ describe('outcomeOf', () => {
     ['not known', [phase('migrate', 'unknown')], 'migrate', false, 'unknown'],
   ];
   for (const [title, phases, mode, cancelled, expected] of cases) {
-    test(title, () => assert.equal(outcomeOf(phases, mode, cancelled), expected));
+    test(title, () => assert.equal(endOf(phases, mode, cancelled).outcome, expected));
   }
 });
 
@@ -380,7 +380,7 @@ describe('row 141: a deploy that fails while it is prepared', () => {
       rollback: false,
       why: 'This run changed nothing that could be undone.',
     });
-    assert.equal(outcomeOf([phase('plan'), failed], 'deploy', false), 'failure');
+    assert.equal(endOf([phase('plan'), failed], 'deploy', false).outcome, 'failure');
   });
 
   test('row 143: undoes what an earlier attempt of the same run left standing', () => {
@@ -390,5 +390,82 @@ describe('row 141: a deploy that fails while it is prepared', () => {
       decideRollback([phase('plan'), failed], [], false, earlier).why,
       /rollback-on-failure is false/,
     );
+  });
+});
+
+describe('row 175: one truth after a put-back that failed', () => {
+  const FAILED = phase('redeploy', 'failed', {
+    hosts: [{ host: 1, outcome: 'rollback-failed', 'previous-sha': 'a' }],
+  });
+  const BROKEN = phase('rollback', 'failed', {
+    rolledBack: false,
+    hosts: [{ host: 1, outcome: 'rollback-failed' }],
+  });
+  const CURED = phase('rollback', 'passed', {
+    rolledBack: true,
+    reverted: ['1', '2'],
+    hosts: [{ host: 1, outcome: 'unchanged', 'deployed-sha': 'a', release: 'r1' }],
+  });
+  const OTHER_HOST = phase('redeploy', 'failed', {
+    hosts: [
+      { host: 1, outcome: 'rolled-back', 'deployed-sha': 'a' },
+      { host: 2, outcome: 'rollback-failed' },
+    ],
+  });
+  type End = ReturnType<typeof endOf>;
+  interface Told {
+    outcome: End['outcome'];
+    hosts: string[];
+    deployedSha: string | undefined;
+    rolledBack: boolean;
+    ahead: string[];
+  }
+  const told = ({ outcome, facts }: End): Told => ({
+    outcome,
+    hosts: (facts.hosts ?? []).map((host) => host.outcome),
+    deployedSha: facts.deployedSha,
+    rolledBack: facts.rolledBack ?? false,
+    ahead: facts.schemaAhead ?? [],
+  });
+  const bad = { outcome: 'rollback-failed', deployedSha: undefined, rolledBack: false } as const;
+  const table: [string, PhaseReport[], Told][] = [
+    ['no migrations', [FAILED], { ...bad, hosts: ['rollback-failed'], ahead: [] }],
+    [
+      'nor could the rollback: the schema is kept',
+      [APPLIED, FAILED, BROKEN],
+      { ...bad, hosts: ['rollback-failed'], ahead: ['2', '1'] },
+    ],
+    [
+      'the database alone went back',
+      [
+        APPLIED,
+        FAILED,
+        phase('rollback', 'passed', {
+          rolledBack: true,
+          reverted: ['1', '2'],
+          hosts: [{ host: 1, outcome: 'unchanged' }],
+        }),
+      ],
+      { ...bad, hosts: ['rollback-failed'], rolledBack: true, ahead: [] },
+    ],
+    [
+      'the rollback made it good',
+      [APPLIED, FAILED, CURED],
+      { outcome: 'rolled-back', hosts: ['rolled-back'], deployedSha: 'a', rolledBack: true, ahead: [] },
+    ],
+    [
+      'one host of two',
+      [OTHER_HOST],
+      { ...bad, hosts: ['rolled-back', 'rollback-failed'], deployedSha: 'a', rolledBack: true, ahead: [] },
+    ],
+  ];
+  for (const [title, phases, expected] of table)
+    test(`row 175: ${title}`, () => assert.deepEqual(told(endOf(phases, 'deploy', false)), expected));
+
+  test('row 175: commands by hand are the hint as long as they are needed', () => {
+    const commands = { message: 'by hand', next: 'pm2 restart app' };
+    const failed = { ...FAILED, problems: [{ message: 'sick', next: 'See its log.' }, commands] };
+    assert.equal(nextActionOf([failed], '1'), 'pm2 restart app');
+    assert.equal(nextActionOf([APPLIED, failed, CURED], '1'), 'See its log.');
   });
 });

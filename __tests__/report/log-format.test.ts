@@ -125,6 +125,22 @@ describe('voice', () => {
     assert.equal(outcomeText({ ...nowhere, mode: 'plan' }), 'plan failed and was rolled back');
   });
 
+  test('row 175: versions that stay applied stand in the headline', () => {
+    const ended = (outcome: Report['outcome']): string =>
+      outcomeText({
+        ...report,
+        mode: 'deploy',
+        environment: 'staging',
+        outcome,
+        facts: { schemaAhead: ['2', '1'] },
+      });
+    assert.equal(
+      ended('rollback-failed'),
+      'deploy to staging failed, and so did the rollback; 2, 1 stay applied',
+    );
+    assert.equal(ended('success'), 'deploy to staging succeeded');
+  });
+
   test('what a run that was stopped leaves behind', () => {
     const left = (facts: Report['facts']): string => whatStays({ ...report, facts });
     assert.equal(left({ applied: ['1', '2'], reverted: ['2'] }), '1 applied');

@@ -2,6 +2,7 @@ import { type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -41,6 +42,8 @@ export interface VpsOptions {
   disk?: string;
   /** Milliseconds that PM2 waits for a new process; its own 3 seconds are too few where many servers share a machine. */
   listenTimeout?: number;
+  /** What the PM2 entry has beside or instead, as an ecosystem file says it. */
+  entry?: Readonly<Record<string, unknown>>;
 }
 
 export interface Login {
@@ -94,6 +97,8 @@ export async function startVps(origin: Origin, options: VpsOptions = {}): Promis
   for (const folder of [home, bin, join(root, 'var/www')]) mkdirSync(folder, { recursive: true });
   symlinkSync(process.execPath, join(bin, 'node'));
   for (const tool of TOOLS) symlinkSync(resolve('node_modules/.bin', tool), join(bin, tool));
+  const npm = join(dirname(process.execPath), 'npm');
+  if (existsSync(npm)) symlinkSync(npm, join(bin, 'npm'));
   writeFileSync(join(home, '.gitconfig'), '[safe]\n\tdirectory = *\n[advice]\n\tdetachedHead = false\n');
   const { GIT_CONFIG_GLOBAL: _, ...gitEnv } = GIT_ENV;
   const env = {
@@ -191,6 +196,7 @@ async function installApp(vps: Vps, origin: Origin, options: VpsOptions): Promis
           kill_timeout: 10_000,
           ...definedOnly({ listen_timeout: options.listenTimeout }),
           ...(byArguments ? { args: ['-p', String(vps.port)] } : { env: { PORT: String(vps.port) } }),
+          ...options.entry,
         },
       ],
     }),

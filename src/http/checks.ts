@@ -22,6 +22,8 @@ export interface HealthOptions {
   readonly expectVersion?: string;
   /** The commit that should be serving, as hex digits; an answer of the last path that names another is unhealthy. */
   readonly expectSha?: string;
+  /** Names of checks that are left out. */
+  readonly except?: readonly string[];
 }
 
 /** The checks of one vantage point: each path by its name, and the assets of a page. */
@@ -35,7 +37,7 @@ export function checksOf(target: HealthTarget, health: HealthOptions, assets: As
   }));
   if (page !== undefined)
     checks.push({ name: 'assets', ask: assetsCheck({ target, path: page, finder, shown, assets }) });
-  return checks;
+  return checks.filter(({ name }) => !health.except?.includes(name));
 }
 
 /** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */

@@ -38,6 +38,9 @@ const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-deploy-sha']
 const REVISION_FIELD = 'revision';
 const REVISION_HEADER = 'x-revision';
 
+/** Told of a page that answers in the place of a health endpoint. */
+export const PAGE_INSTEAD = 'with an HTML page, where a health answer is expected';
+
 /**
  * Judges an answer that is no redirect: by its status, by the status word of a JSON body, by HTML where a health answer
  * belongs, and by its version. What a page or text says is no evidence. Nothing of the answer is repeated in the detail
@@ -49,8 +52,7 @@ export function judgeAnswer(answer: HttpAnswer, expected: Expectation): Opinion 
   const text = answer.body.toString('utf8');
   const html = isHtml(headers['content-type'], text);
   // A page is what `/` is for; it says nothing about health in the place of an endpoint.
-  if (html && isEndpoint(expected))
-    return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
+  if (html && isEndpoint(expected)) return bad('body', `answers ${status} ${PAGE_INSTEAD}`);
   const complaint = html ? undefined : jsonComplaint(answer, text);
   if (complaint !== undefined) return bad('body', `answers ${status}${complaint}`);
   return expected.last ? judgeVersion(answer, text, expected) : { ok: true };

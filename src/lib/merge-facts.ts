@@ -37,9 +37,29 @@ export function mergeHosts(before: readonly HostFact[], more: readonly HostFact[
     const earlier = known.get(fact.host);
     // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
     const stays = fact.outcome === 'unchanged' && earlier !== undefined && earlier.outcome !== 'unchanged';
-    known.set(fact.host, stays ? earlier : { ...knownStill(earlier, fact), ...fact });
+    known.set(
+      fact.host,
+      isBackAfterAll(earlier, fact)
+        ? { ...withoutDetail(earlier), ...fact, outcome: 'rolled-back' }
+        : stays
+          ? earlier
+          : { ...knownStill(earlier, fact), ...fact },
+    );
   }
   return [...known.values()].sort((a, b) => a.host - b.host);
+}
+
+/** A put-back that failed was made good meanwhile: nothing was left to undo, and what serves is known. */
+function isBackAfterAll(earlier: HostFact | undefined, fact: HostFact): earlier is HostFact {
+  return (
+    earlier?.outcome === 'rollback-failed' &&
+    fact.outcome === 'unchanged' &&
+    fact['deployed-sha'] !== undefined
+  );
+}
+
+function withoutDetail({ detail: _, ...fact }: HostFact): Partial<HostFact> {
+  return fact;
 }
 
 /** Where it is not known what a host serves now, what it served before says nothing. */

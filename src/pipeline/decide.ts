@@ -1,5 +1,6 @@
+import { definedOnly } from '../lib/defined-only.js';
 import { mergeFacts, newlyFailing } from '../lib/merge-facts.js';
-import type { Facts, HealthFact, Outcome, PhaseReport } from '../lib/report.js';
+import type { Facts, HealthFact, HostFact, Outcome, PhaseReport } from '../lib/report.js';
 
 /**
  * The decisions of the pipeline, as pure functions of the phase reports: what must be undone, and what the
@@ -137,12 +138,41 @@ export function nextActionOf(phases: readonly PhaseReport[], runId: string): str
   const actions = (back ?? firstFailure(phases))?.problems.flatMap(({ next }) => next ?? []) ?? [];
   // Commands by hand stand last, behind the reasons why nothing else could do it.
   if (back) return actions.at(-1) ?? `Start the rollback again: mode: rollback with run-id: ${runId}.`;
-  const broken = firstFailure(phases)?.facts.hosts?.some((host) => host.outcome === 'rollback-failed');
+  const broken = mergeFacts(phases).hosts?.some((host) => host.outcome === 'rollback-failed');
   return broken ? actions.at(-1) : actions[0];
 }
 
-/** What the whole run is called in the output `outcome`. */
-export function outcomeOf(phases: readonly PhaseReport[], mode: string, cancelled: boolean): Outcome {
+/** How a run has ended. */
+export interface RunEnd {
+  outcome: Outcome;
+  facts: Facts;
+}
+
+/** The one decision from which outcome, hosts, commits, kept versions and the headline are told. */
+export function endOf(phases: readonly PhaseReport[], mode: string, cancelled: boolean): RunEnd {
+  const facts = mergeFacts(phases);
+  const ahead = schemaAhead(facts);
+  return {
+    outcome: outcomeOf(phases, facts.hosts ?? [], mode, cancelled),
+    facts: {
+      ...facts,
+      rolledBack: facts.rolledBack === true || (facts.hosts ?? []).some(isBack),
+      ...(ahead.length === 0 ? {} : { schemaAhead: ahead }),
+      ...definedOnly({ schemaLeadMs: schemaLead(phases) }),
+    },
+  };
+}
+
+const isBack = ({ outcome }: HostFact): boolean => outcome === 'rolled-back';
+
+/** What the whole run is called in the output `outcome`. `hosts`: what became of each in all phases together. */
+function outcomeOf(
+  phases: readonly PhaseReport[],
+  hosts: readonly HostFact[],
+  mode: string,
+  cancelled: boolean,
+): Outcome {
+  const broken = hosts.some(({ outcome }) => outcome === 'rollback-failed');
   const rollback = phases.find((phase) => phase.phase === 'rollback' && phase.outcome !== 'skipped');
   const failed = firstFailure(phases);
   if (rollback) {
@@ -156,6 +186,7 @@ export function outcomeOf(phases: readonly PhaseReport[], mode: string, cancelle
       return mode === 'rollback' && rollback.facts.rolledBack === undefined ? 'failure' : 'rollback-failed';
     // Where a rollback is what was asked for, it is a success; the output rolled-back says whether it had to do anything.
     if (mode === 'rollback') return 'success';
+    if (broken) return 'rollback-failed';
     if (rollback.facts.rolledBack !== false) return 'rolled-back';
   }
   if (cancelled) return 'cancelled';
@@ -164,9 +195,8 @@ export function outcomeOf(phases: readonly PhaseReport[], mode: string, cancelle
       ? 'skipped'
       : 'success';
   if (failed.outcome === 'unknown') return 'unknown';
-  const hosts = failed.facts.hosts ?? [];
-  if (hosts.some((host) => host.outcome === 'rollback-failed')) return 'rollback-failed';
+  if (broken) return 'rollback-failed';
   // The servers put the old version back by themselves; what stays of the schema is told by schema-ahead.
   const { code } = changesOf(phases);
-  return hosts.some((host) => host.outcome === 'rolled-back') && !code ? 'rolled-back' : 'failure';
+  return hosts.some(isBack) && !code ? 'rolled-back' : 'failure';
 }

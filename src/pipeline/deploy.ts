@@ -2,7 +2,6 @@ import { openDatabase } from '../database/connection/open.js';
 import type { Settings } from '../inputs/settings.js';
 import { definedOnly } from '../lib/defined-only.js';
 import { eachWarningOnce, type Log } from '../lib/log.js';
-import { mergeFacts } from '../lib/merge-facts.js';
 import {
   Cancelled,
   Failure,
@@ -23,16 +22,7 @@ import { resolveInterruptedFleet } from '../server/fleet/resolve-interrupted.js'
 import type { Rollout } from '../server/fleet/rollout.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
 import { backup } from './backup.js';
-import {
-  type Changes,
-  changesOf,
-  decideRollback,
-  firstFailure,
-  nextActionOf,
-  outcomeOf,
-  schemaAhead,
-  schemaLead,
-} from './decide.js';
+import { type Changes, changesOf, decideRollback, endOf, firstFailure, nextActionOf } from './decide.js';
 import { health, healthBaseline } from './health.js';
 import { migrate } from './migrate.js';
 import { isOvertaken, type PlanResult, plan } from './plan.js';
@@ -403,13 +393,7 @@ function finishedReport(
   const failedStep = failed?.steps.find(
     (step) => step.outcome === 'failed' || step.outcome === 'unknown',
   )?.name;
-  const facts = mergeFacts(phases);
-  const byHosts = facts.hosts?.some((host) => host.outcome === 'rolled-back') ?? false;
-  facts.rolledBack = facts.rolledBack === true || byHosts;
-  const ahead = schemaAhead(facts);
-  if (ahead.length > 0) facts.schemaAhead = ahead;
-  Object.assign(facts, definedOnly({ schemaLeadMs: schemaLead(phases) }));
-  const outcome = outcomeOf(phases, settings.mode, cancelled);
+  const { outcome, facts } = endOf(phases, settings.mode, cancelled);
   const changes = changesOf(phases);
   const next = nextActionOf(phases, settings.rollback.runId);
   return {

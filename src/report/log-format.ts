@@ -10,6 +10,7 @@ import type {
   Step,
   StepOutcome,
 } from '../lib/report.js';
+import { shortenList } from '../lib/shorten-list.js';
 
 /** Columns before a step's name, and before what belongs to a step. */
 const STEP_INDENT = 10;
@@ -124,11 +125,19 @@ const VERDICTS: Readonly<Record<Report['outcome'], string>> = {
 const TOWARDS: Readonly<Record<string, string>> = { deploy: 'to', redeploy: 'to', plan: 'for' };
 
 /** `deploy to staging failed and was rolled back`, `plan for staging succeeded`, `health on staging failed`. */
-export function outcomeText({ mode, environment, outcome }: Report): string {
+export function outcomeText({ mode, environment, outcome, facts }: Report): string {
   const where = environment === undefined ? '' : ` ${TOWARDS[mode] ?? 'on'} ${environment}`;
   // Only there it is what was asked for.
   const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
-  return `${mode}${where} ${verdict}`;
+  return `${mode}${where} ${verdict}${stillApplied(outcome, facts.schemaAhead)}`;
+}
+
+const LEAVES_BEHIND: ReadonlySet<Report['outcome']> = new Set(['failure', 'rolled-back', 'rollback-failed']);
+
+/** What the end of a run leaves in the database without its code. */
+function stillApplied(outcome: Report['outcome'], versions: readonly string[] = []): string {
+  if (versions.length === 0 || !LEAVES_BEHIND.has(outcome)) return '';
+  return `; ${shortenList(versions)} ${versions.length === 1 ? 'stays' : 'stay'} applied`;
 }
 
 /** What a run that was stopped in the middle leaves behind, as far as it knows: `2 applied, the new version is live`; or nothing. */

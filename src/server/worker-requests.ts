@@ -97,6 +97,7 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
     ...(sha === undefined ? {} : { sha, ...fetchRequest(settings), ...tokenOnRequest(settings) }),
     explicit: settings.vps.refExplicit,
     rehearse: settings.vps.rehearse,
+    health: healthRequest(settings),
     dirtyCheckout: settings.vps.dirtyCheckout,
     ...(settings.vps.envFile === undefined ? {} : { writesEnvFile: settings.vps.envFilePath }),
     sharedPaths: [...settings.vps.sharedPaths],

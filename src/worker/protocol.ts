@@ -72,6 +72,8 @@ export interface HealthRequest {
   once?: boolean;
   checkAssets: boolean;
   expectVersion?: string;
+  /** Names of checks that are left out: what the version that comes back never passed. */
+  except?: string[];
   /** What may be asked of the application on this host; `ledger`, the file that counts it, is the worker's own. */
   budget?: RequestBudget & { readonly ledger?: string };
 }
@@ -157,6 +159,8 @@ export interface InspectRequest extends FetchRequest {
   lfs?: boolean;
   explicit: boolean;
   rehearse: boolean;
+  /** As the deploy will ask: where the next version is not rehearsed, the live one is asked whether this can tell anything. */
+  health?: HealthRequest;
   dirtyCheckout: DeployRequest['dirtyCheckout'];
   /** The environment file that the run will write; absent where it is given none. */
   writesEnvFile?: string;

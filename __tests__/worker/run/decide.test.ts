@@ -60,6 +60,19 @@ describe('historyOf', () => {
     assert.deepEqual([history.live, history.liveVerified], [ref('a'), false]);
   });
 
+  test('row 175: a version that was brought back and did not prove itself is known as such, until another event', () => {
+    const at = { at: 0, run: { id: '1', attempt: 1 } };
+    const broken: JournalEntry[] = [
+      { ...at, event: 'adopted', ...ref('a') },
+      { ...at, event: 'cutover', ...ref('b'), from: ref('a') },
+      { ...at, event: 'broken', ...ref('a') },
+    ];
+    assert.equal(historyOf(broken).broken, true);
+    assert.equal(historyOf([...broken, { ...at, event: 'pruned', ...ref('c') }]).broken, true);
+    assert.equal(historyOf([...broken, { ...at, event: 'repaired', ...ref('a') }]).broken, false);
+    assert.equal(historyOf([...broken, { ...at, event: 'cutover', ...ref('c') }]).broken, false);
+  });
+
   test('a bad commit that is deployed and verified again is good again', () => {
     assert.equal(historyFrom('a', '+b', '-a', '+b').badShas.size, 0);
   });

@@ -148,9 +148,12 @@ function advice(next: string): string {
 
 function problemItem(problem: Problem, run: Run, places: FilePlaces): string[] {
   const { at } = problem;
-  const reason = `${escapeText(problem.message)}${problem.code === undefined ? '' : ` ${inlineCode(problem.code)}`}`;
-  const source =
-    at?.text === undefined ? '' : `\n${codeBlock(problemLines({ message: '', at }, '').slice(1))}`;
+  // What a program printed follows the first line.
+  const [headline = '', ...printed] = problem.message.split('\n');
+  const reason = `${escapeText(headline)}${problem.code === undefined ? '' : ` ${inlineCode(problem.code)}`}`;
+  const quoted = at?.text === undefined ? [] : problemLines({ message: '', at }, '').slice(1);
+  const block = [...printed, ...quoted];
+  const source = block.length === 0 ? '' : `\n${codeBlock(block)}`;
   const next = problem.next === undefined ? '' : advice(problem.next);
   // A preformatted block stands on lines of its own anyway.
   const gap = next === '' || next.startsWith('\n') ? '' : source === '' ? '\n<br>' : '\n';

@@ -1,17 +1,21 @@
 import { join } from 'node:path';
+import { isInstalled } from '../../lib/build-output-names.js';
 import { definedOnly } from '../../lib/defined-only.js';
 import { Failure } from '../../lib/report.js';
 import type { DeployContext } from '../deploy-context.js';
-import { writeAtomically } from '../host/files.js';
+import { present, writeAtomically } from '../host/files.js';
 import type { GitRepository } from '../host/git.js';
+import { inheritRights } from '../host/inherit-rights.js';
 import { must } from '../host/toolbox.js';
 import { rebuiltFiles } from '../host-files/rebuilt-files.js';
+import { isRewritten } from '../host-files/rewritten-files.js';
 import { linkShared } from '../host-files/shared-paths.js';
 import { lookAtTracking, type Tracking } from '../host-files/tracking.js';
 import type { HostState } from '../host-state/host-state.js';
 import { pointersIn } from '../host-state/lfs.js';
 import { readProject } from '../host-state/project-files.js';
 import type { DeployRequest, RunResult } from '../protocol.js';
+import type { Reporter } from '../run/reporter.js';
 import { currentLink } from '../state/layout.js';
 import { newReleaseName } from '../state/release-name.js';
 import { readNote, releaseFolder } from '../state/releases.js';
@@ -91,6 +95,7 @@ async function build(
     ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
     : [];
   const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
+  if (found.live !== undefined) await inheritFrom(found.live, stage, made.paths, reporter);
   const start = found.entry === undefined ? await decideFirstStart(found, context, folder) : undefined;
   const port = found.facts.port ?? (start && portOf(start.entry));
   if (port === undefined)
@@ -112,6 +117,26 @@ async function build(
     port,
     ...definedOnly({ start }),
   };
+}
+
+/** Whoever could read what is replaced, a web server by its group say, can read what comes. */
+async function inheritFrom(
+  live: string,
+  { tools, folder }: GitRepository,
+  paths: readonly string[],
+  reporter: Pick<Reporter, 'warn'>,
+): Promise<void> {
+  for (const path of paths) {
+    const [from, to] = [join(live, path), join(folder, path)];
+    // Packages are hard links into a store, which others share.
+    if (isInstalled(path) || !present(from) || !present(to)) continue;
+    const lost = await inheritRights(tools, from, to);
+    if (lost.length > 0)
+      reporter.warn({
+        message: `The new ${path} could not be given ${lost.join(' and ')}: a web server that reads it by that may be refused.`,
+        next: 'Add the user of the SSH connection to that group, or install the package acl on the server.',
+      });
+  }
 }
 
 /** How the application is started that is not run yet; undefined where its supervisor need not know. */
@@ -177,7 +202,7 @@ async function unpack(
 
 /**
  * Finds the files that the new commit and the live one do not both track. @throws a Failure where the new one brings
- * files that lie on the server already: git would overwrite them.
+ * files that lie on the server already: git would overwrite them. What a package manager wrote is kept as a patch.
  */
 export async function lookAtCollisions(
   found: HostState,
@@ -194,7 +219,7 @@ export async function lookAtCollisions(
     swapped,
     rules: stage,
   });
-  const inTheWay = [...tracking.inTheWay, ...tracking.hostTo];
+  const inTheWay = [...tracking.inTheWay, ...tracking.hostTo].filter((path) => !isRewritten(path));
   if (inTheWay.length === 0) return tracking;
   throw new Failure({
     message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,

@@ -145,10 +145,13 @@ async function whileStarted<T>(
   const child = spawn(command.words[0]!, command.words.slice(1), {
     cwd: command.cwd,
     env: { ...options.tools.env, ...command.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // PM2 gives one to all that it starts, and programs tell it there that they are ready (wait_ready).
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: true,
   });
-  const heard = collectOutput(child, options.log);
+  const { stdout, stderr } = child;
+  if (stdout === null || stderr === null) throw new Error('a program was started without its pipes');
+  const heard = collectOutput({ stdout, stderr }, options.log);
   const said = (): string => lastLines(heard.tail(), 12);
   const stopAsking = new AbortController();
   const listening = listensAfter(port, stopAsking.signal);

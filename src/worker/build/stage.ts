@@ -14,7 +14,7 @@ import {
   reachRemoteLike,
 } from '../host/git.js';
 import { closeFoldersLike, giveRights, openLike } from '../host/permissions.js';
-import { explainEnd, lastLines, runToEnd } from '../host/run-program.js';
+import { explainEnd, runToEnd } from '../host/run-program.js';
 import { classifyPath } from '../host-files/classify.js';
 import { carryEnvFiles, findEnvFiles, lessOpenWords } from '../host-files/env-files.js';
 import { linkedPaths, linkShared, makeSharedFolders, refuseDetour } from '../host-files/shared-paths.js';
@@ -26,6 +26,7 @@ import type { Reporter } from '../run/reporter.js';
 import type { LocalChanges } from '../state/plan.js';
 import type { FirstStart } from '../supervisor/supervisor.js';
 import { type Recipe, recipeOf } from './build-commands.js';
+import { firstError } from './first-error.js';
 import { markStage } from './stage-marks.js';
 
 /** A release that is built, but not live. */
@@ -229,7 +230,7 @@ export async function runInStage(
   });
   if (ended.code === 0) return command;
   throw new Failure({
-    message: `${command} ${explainEnd(ended)}.\n${lastLines(ended.tail, 12)}`,
+    message: `${command} ${explainEnd(ended)}.\n${firstError(ended.tail)}`,
     ...(ended.code === null ? {} : { code: String(ended.code) }),
     next: failureAdvice(what, ended),
   });

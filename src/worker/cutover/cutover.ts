@@ -7,6 +7,7 @@ import type { DeployContext } from '../deploy-context.js';
 import { type DowntimeProbe, probeDowntime } from '../host/downtime.js';
 import { git } from '../host/git.js';
 import type { HostState } from '../host-state/host-state.js';
+import { heldTo, wasDown } from '../host-state/live-version.js';
 import type { RunResult } from '../protocol.js';
 import type { Reporter } from '../run/reporter.js';
 import { writeJournal } from '../state/journal.js';
@@ -85,13 +86,18 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
       await applyCutoverPlan(tools, plan);
       await supervisor.restart({
         state,
-        entry: found.entry,
         ...definedOnly({ wait: longer?.ms, start: stage.start }),
       });
     });
     reporter.event({ kind: 'state', state: 'verifying' });
     health = await reporter.step('verification', () =>
-      verifyVersion(found, context, stage.port, { sha: plan.to.sha, before, versions, expectVersion: true }),
+      verifyVersion(found, context, stage.port, {
+        sha: plan.to.sha,
+        before,
+        versions,
+        expectVersion: true,
+        health: request.health,
+      }),
     );
   } catch (error) {
     return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
@@ -102,15 +108,14 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
 
 async function verifyVersion(
   found: HostState,
-  { request, reporter }: DeployContext,
+  { reporter }: DeployContext,
   port: number,
-  version: Pick<VerifyOptions, 'sha' | 'before' | 'versions' | 'expectVersion'>,
+  version: Pick<VerifyOptions, 'sha' | 'before' | 'versions' | 'expectVersion' | 'health'>,
 ): Promise<HealthFact[]> {
   return verifyRestart({
     supervisor: found.supervisor,
     port,
     ...version,
-    health: request.health,
     tell: reporter.progress,
     warn: reporter.warn,
   });
@@ -184,13 +189,17 @@ async function putBack(
       await takeBack(tools, plan);
       // A first deploy that failed has nothing to go back to: what it started is taken away again.
       if (from === undefined) return stage.start === undefined ? undefined : supervisor.remove();
-      await supervisor.restart({ state });
-      return verifyVersion(found, context, stage.port, {
-        sha: from.sha,
-        before,
-        versions: reversed(failed.versions),
-        expectVersion: false,
-      });
+      const revived = async (): Promise<HealthFact[]> => {
+        await supervisor.restart({ state });
+        return verifyVersion(found, context, stage.port, {
+          sha: from.sha,
+          before,
+          versions: reversed(failed.versions),
+          expectVersion: false,
+          health: heldTo(request.health, found.liveHealth),
+        });
+      };
+      return wasDown(found.liveHealth) ? revived().catch(stillDown(reporter)) : revived();
     });
     if (health) result.health = health;
   } catch (error) {
@@ -214,6 +223,18 @@ async function putBack(
   result.rollbackMs = Math.round(performance.now() - started);
   result.downtimeMs = await probe.stop();
   return result;
+}
+
+/** What was down before this deploy and is again is no failure of the put-back: it is told. */
+function stillDown(reporter: Pick<Reporter, 'warn'>): (error: unknown) => undefined {
+  return (error) => {
+    const [problem] = problemsOf(error);
+    reporter.warn({
+      ...problem!,
+      message: `The previous version is in place again, and down as it was before this deploy: ${problem!.message}`,
+    });
+    return undefined;
+  };
 }
 
 /** What was done stands, though its end is missing on the disk: the plan is still there, and tells the next run. */

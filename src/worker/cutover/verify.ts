@@ -13,8 +13,9 @@ export interface VerifyOptions extends Restarted {
  * supervisor's own proof that it is the restarted application that answers. Resolves with the last answers.
  */
 export async function verifyRestart(options: VerifyOptions): Promise<HealthFact[]> {
-  const { supervisor, port, sha, health, expectVersion, tell } = options;
+  const { supervisor, port, sha, expectVersion, tell } = options;
   const watch = await supervisor.watch(options);
+  const health = { ...options.health, deadline: options.health.deadline + watch.ownDelay };
   let asked: Awaited<ReturnType<typeof askLoopback>>;
   try {
     asked = await askLoopback({ port, health, sha, expectVersion, signal: watch.signal, tell });

@@ -14,14 +14,16 @@ import type { RunFolder } from '../state/run-folder.js';
 import type { StateFolder } from '../state/state-folder.js';
 import { classifyPath } from './classify.js';
 import { isAsRebuilt } from './rebuilt-files.js';
+import { isRewritten } from './rewritten-files.js';
 import { pathsInCheckout } from './tracking.js';
 
-/** Tracked files that were changed on the server, where they are not to be taken away. */
+/** Tracked files that people changed on the server, where they are not to be taken away. */
 export function dirtyRefusals(dirty: readonly string[], policy: DeployRequest['dirtyCheckout']): Problem[] {
-  if (dirty.length === 0 || policy === 'stash') return [];
+  const byPeople = dirty.filter((path) => !isRewritten(path));
+  if (byPeople.length === 0 || policy === 'stash') return [];
   return [
     {
-      message: `Tracked files were changed on the server: ${shortenList(dirty)}.`,
+      message: `Tracked files were changed on the server: ${shortenList(byPeople)}.`,
       next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
     },
   ];
@@ -29,10 +31,11 @@ export function dirtyRefusals(dirty: readonly string[], policy: DeployRequest['d
 
 /** The same where a deploy keeps them as a patch: they will no longer be live. */
 export function dirtyWarnings(dirty: readonly string[], policy: DeployRequest['dirtyCheckout']): Problem[] {
-  if (dirty.length === 0 || policy !== 'stash') return [];
+  const taken = dirty.filter((path) => policy === 'stash' || isRewritten(path));
+  if (taken.length === 0) return [];
   return [
     {
-      message: `Tracked files were changed on the server: ${shortenList(dirty)}. A deploy takes these changes away and keeps them as a patch.`,
+      message: `Tracked files were changed on the server: ${shortenList(taken)}. A deploy takes these changes away and keeps them as a patch.`,
     },
   ];
 }
@@ -60,6 +63,11 @@ export async function changedByPeople({
   const isAsMade = (path: string): boolean => rebuilt.has(path) && isAsRebuilt(folder, checkout.folder, path);
   const found = { tracked: new Set(dirty), changed: new Set(dirty), isAsMade };
   return dirty.filter((path) => classifyPath(path, found) === 'people');
+}
+
+/** Lets git know files that lie untracked where the next commit brings its own: they are kept like any local change. */
+export async function trackForPatch(checkout: GitRepository, paths: readonly string[]): Promise<void> {
+  if (paths.length > 0) await git(checkout, 'add', '-f', '--', ...paths.map(literalPath));
 }
 
 /** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */
@@ -148,7 +156,7 @@ export async function bringBackChanges(checkout: GitRepository, changes: LocalCh
     await copyAsItIs(tools, kept, live);
   }
   // Only what git knows it takes away again with the version.
-  if (added.length > 0) await git(checkout, 'add', '-f', '--', ...added.map(literalPath));
+  await trackForPatch(checkout, added);
 }
 
 /** False where somebody has deleted or moved what was kept. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { definedOnly } from '../../lib/defined-only.js';
 import { emptyConnection } from '../../lib/empty-connection.js';
-import { Failure, type Problem, problemsOf } from '../../lib/report.js';
+import { Failure, type HealthFact, type Problem, problemsOf } from '../../lib/report.js';
 import { quote } from '../../lib/shell.js';
 import { readText } from '../host/files.js';
 import { freeSpace, judgeFreeSpace } from '../host/free-space.js';
@@ -55,6 +55,8 @@ export interface HostState {
   readonly entry?: Entry;
   readonly project: ProjectFiles;
   readonly facts: HostFacts;
+  /** What the live version answered before anything was changed; undefined where it was not asked. */
+  readonly liveHealth?: readonly HealthFact[];
 }
 
 /** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */

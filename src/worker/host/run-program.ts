@@ -98,7 +98,7 @@ export interface CapturedOutput {
 
 /** Listens to both pipes of a program. */
 export function collectOutput(
-  child: ChildProcessByStdio<Writable | null, Readable, Readable>,
+  child: Readonly<Record<'stdout' | 'stderr', Readable>>,
   open: OpenOutput = () => wholeLines(NO_REDACTION, () => {}),
 ): CapturedOutput {
   let tail = '';

@@ -15,7 +15,13 @@ import { askLoopback } from '../host/loopback-health.js';
 import { stayReadable } from '../host/owner.js';
 import { envChanges } from '../host-files/env-changes.js';
 import { hostProblems } from '../host-files/file-problems.js';
-import { changedByPeople, dirtyRefusals, keepLocalChanges, keptWords } from '../host-files/local-changes.js';
+import {
+  changedByPeople,
+  dirtyRefusals,
+  keepLocalChanges,
+  keptWords,
+  trackForPatch,
+} from '../host-files/local-changes.js';
 import { withTidyPaths } from '../host-files/paths.js';
 import { rescue, rescuedWords } from '../host-files/untracked-files.js';
 import { waitForGit } from '../host-files/wait-for-git.js';
@@ -28,6 +34,7 @@ import { dropNote, dropRelease } from '../state/releases.js';
 import { readState, type StateFolder, writeState } from '../state/state-folder.js';
 import { beginRun } from './begin.js';
 import { decideDeploy } from './decide.js';
+import { lookAtLive } from './look-at-live.js';
 import { prune } from './prune-releases.js';
 import { emptyResult, type Reporter } from './reporter.js';
 
@@ -49,7 +56,7 @@ export async function deployOnHost(asked: DeployContext): Promise<RunResult> {
   const decided = await decide(found, repository, context);
   if (decided !== undefined) return { ...result, ...decided };
   await refuseShutFolders(found, repository, request.sha);
-  const adopted = await adoptLive(found, context);
+  const adopted = await adoptLive(await lookAtLive(found, context), context);
   const stage = await prepareStage(adopted, repository, context, result);
   const cut = await cutOverOnGo(adopted, repository, stage, context);
   if (cut.outcome === 'deployed') await tidy(adopted, repository, request, reporter);
@@ -223,9 +230,12 @@ async function lookAgain(
     paths,
   );
   const changed = await changedByPeople(found);
-  const dirtyFiles = changed.filter((path) => !tracking?.hostFrom.includes(path));
-  const refusals = dirtyRefusals(dirtyFiles, request.dirtyCheckout);
+  const byPeople = changed.filter((path) => !tracking?.hostFrom.includes(path));
+  const refusals = dirtyRefusals(byPeople, request.dirtyCheckout);
   if (refusals.length > 0) throw new Failure(refusals);
+  const untracked = [...(tracking?.inTheWay ?? []), ...(tracking?.hostTo ?? [])];
+  await trackForPatch(found.checkout!, untracked);
+  const dirtyFiles = [...new Set([...byPeople, ...untracked])];
   const changes = await keepLocalChanges(found.checkout!, dirtyFiles, folder);
   if (changes) reporter.warn(keptWords(changes));
   return {

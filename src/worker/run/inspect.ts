@@ -19,7 +19,8 @@ import { hostProblems } from '../host-files/file-problems.js';
 import { dirtyRefusals, dirtyWarnings } from '../host-files/local-changes.js';
 import { envRefusals, type HostState, readHostState } from '../host-state/host-state.js';
 import { judgeLfs } from '../host-state/lfs.js';
-import type { HostFacts, InspectRequest } from '../protocol.js';
+import { askLive, judgeLive, provesNothing } from '../host-state/live-version.js';
+import type { HealthRequest, HostFacts, InspectRequest } from '../protocol.js';
 import { historyAsFound } from '../state/journal.js';
 import { availability } from '../state/releases.js';
 import { type DeployDecision, decideDeploy, hostRollbackTarget } from './decide.js';
@@ -53,7 +54,10 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
   facts.deployRefusals.push(...(await hostProblems(found, request)));
   const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, found.entry);
-  if (obstacle !== undefined) facts.notRehearsedWhy = obstacle;
+  if (obstacle !== undefined) {
+    facts.notRehearsedWhy = obstacle;
+    await askWhetherItTells(found, obstacle, request.health);
+  }
   // A checkout that git cannot read has been complained about; asking further would only say it again.
   const unreadable = facts.layout === 'checkout' && found.checkout === undefined;
   if (request.sha === undefined || facts.git === undefined || unreadable) return facts;
@@ -69,6 +73,20 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   if (decision.kind === 'refuse') facts.deployRefusals.push(decision.problem);
   if (decision.kind === 'newer-is-live') facts.newerIsLive = true;
   return facts;
+}
+
+/** Without a rehearsal the live version must show that the checks can tell something, or be down. */
+async function askWhetherItTells(
+  found: HostState,
+  obstacle: string,
+  health: HealthRequest | undefined,
+): Promise<void> {
+  const { facts } = found;
+  if (health === undefined || facts.refusals.length > 0) return;
+  const asked = await askLive(found, health, AbortSignal.timeout(LONGEST_LOOK));
+  const live = judgeLive(asked ?? []);
+  if (live.kind === 'deaf') facts.deployRefusals.push(provesNothing(live.check, obstacle));
+  if (live.kind === 'down') facts.notRehearsedWhy = `${obstacle}; live is down: ${live.why}`;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { catchProblem } from '../../lib/catch-problem.js';
 import { definedOnly } from '../../lib/defined-only.js';
-import { Failure, type HealthFact, problemsOf } from '../../lib/report.js';
+import { Failure, type HealthFact, type Problem, problemsOf } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
 import { keepOpenPages } from '../build/build-output.js';
 import { handWork, warnUnwritten } from '../cutover/cutover.js';
@@ -69,6 +69,7 @@ export async function rollBack(context: RollbackContext): Promise<RunResult> {
   if (decision.kind === 'nothing') {
     reporter.progress(`nothing to undo: ${decision.why}`);
     const { live } = history;
+    if (history.broken && live) return { ...result, outcome: 'broken', problems: [stillBroken(found, live)] };
     return {
       ...result,
       outcome: 'unchanged',
@@ -86,6 +87,14 @@ export async function rollBack(context: RollbackContext): Promise<RunResult> {
     },
   );
   return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
+}
+
+/** An earlier put-back left a version that did not prove itself, and there is nothing that this rollback could undo. */
+function stillBroken({ supervisor }: HostState, live: ReleaseRef): Problem {
+  return {
+    message: `${live.sha} is in place on the server, but it did not prove itself when it was put back.`,
+    next: `Run "${supervisor.restartWords}" on the server. ${supervisor.logWords}`,
+  };
 }
 
 /** Among releases what the application wrote into the leaving one is not in the one that comes back. */
@@ -127,7 +136,7 @@ async function goBack(
       'put back',
       async () => {
         await bringInPlace(tools, plan);
-        await supervisor.restart({ state, entry: found.entry });
+        await supervisor.restart({ state });
       },
       () => to.sha.slice(0, 12),
     );

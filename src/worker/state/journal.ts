@@ -75,6 +75,8 @@ export function writeJournal(
 export interface History {
   live?: ReleaseRef;
   liveVerified: boolean;
+  /** What is in place was brought back, and did not prove itself. */
+  broken: boolean;
   /** Verified releases in the order they went live, oldest first; each release once, at its first time. */
   verified: ReleaseRef[];
   /** SHAs that were rolled back and not verified again since. */
@@ -120,6 +122,7 @@ const isSameRelease = (a: ReleaseRef | undefined, b: ReleaseRef | undefined): bo
 export function historyOf(entries: readonly JournalEntry[]): History {
   const history: History = {
     liveVerified: false,
+    broken: false,
     verified: [],
     badShas: new Set(),
     badReleases: new Set(),
@@ -136,6 +139,7 @@ export function historyOf(entries: readonly JournalEntry[]): History {
 
 function note(history: History, entry: JournalEntry): void {
   const ref: ReleaseRef = { release: entry.release, sha: entry.sha };
+  if (entry.event !== 'pruned') history.broken = entry.event === 'broken';
   switch (entry.event) {
     case 'cutover':
       history.arrivals.push({ release: ref.release, runId: entry.run.id });

@@ -67,6 +67,7 @@ function watchPort(restarted: Restarted): Watch {
   const { port, warn } = restarted;
   return {
     signal: new AbortController().signal,
+    ownDelay: 0,
     end: async () => undefined,
     async prove() {
       const proof = await awaitProof(restarted);

@@ -22,6 +22,8 @@ export interface Entry {
   listenTimeout?: number;
   /** Milliseconds before which a program that ends is called unstable; undefined: the supervisor's own default. */
   minUptime?: number;
+  /** Milliseconds until a program that has ended by itself is started again; undefined: at once. */
+  restartDelay?: number;
   /** What is handed to the application. Holds secrets: never told, never written. */
   env: Record<string, string>;
   instances: Instance[];

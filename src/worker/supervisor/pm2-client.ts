@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { definedOnly } from '../../lib/defined-only.js';
 import { Failure } from '../../lib/report.js';
 import { pause } from '../../lib/retry.js';
 import { readJson, readText } from '../host/files.js';
@@ -25,6 +26,8 @@ const RELOAD_LOCK = 35_000;
 /** Milliseconds that a reload of few instances may take at most, and PM2's own limits for each of them. */
 const SHORTEST_LIMIT = 120_000;
 export const LISTEN_TIMEOUT = 3_000;
+/** The status of a program that has ended by itself and whose `restart_delay` is not over. */
+export const WAITING = 'waiting restart';
 const KILL_TIMEOUT = 1_600;
 /** Milliseconds in which the daemon answers over its socket, on a busy server too. */
 const DAEMON_PATIENCE = 3_000;
@@ -58,6 +61,7 @@ function entryAmong(listed: readonly Listed[], name: string): Pm2Entry | undefin
     ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
     ...(typeof env.listen_timeout === 'number' ? { listenTimeout: env.listen_timeout } : {}),
     ...(typeof env.min_uptime === 'number' ? { minUptime: env.min_uptime } : {}),
+    ...definedOnly({ restartDelay: restartDelay(env) }),
     env: applicationEnvironment(env.env),
     instances: mine.map((item) => ({
       id: Number(item.pm_id),
@@ -66,6 +70,13 @@ function entryAmong(listed: readonly Listed[], name: string): Pm2Entry | undefin
       restarts: Number(item.pm2_env.restart_time ?? 0),
     })),
   };
+}
+
+/** PM2 takes the second where both are given; it grows from there with every crash. */
+function restartDelay(env: Record<string, unknown>): number | undefined {
+  const given = env.exp_backoff_restart_delay ?? env.restart_delay;
+  const delay = Number.parseInt(String(given), 10);
+  return delay > 0 ? delay : undefined;
 }
 
 interface Listed {
@@ -135,6 +146,14 @@ export async function otherApplicationsIn(
   return [...new Set(names)].filter((name) => name !== except);
 }
 
+/** The applications that PM2 runs, each name once with the folder of its first instance. */
+export async function applicationsOf(tools: Toolbox): Promise<{ name: string; cwd: string }[]> {
+  const known = new Map<string, string>();
+  for (const { name, pm2_env } of await listed(tools))
+    if (!known.has(String(name))) known.set(String(name), String(pm2_env.pm_cwd));
+  return [...known].map(([name, cwd]) => ({ name, cwd }));
+}
+
 async function listed(tools: Toolbox): Promise<Listed[]> {
   const socket = join(pm2Home(tools), 'rpc.sock');
   if (daemonPid(tools) === undefined && !existsSync(socket)) return [];
@@ -201,28 +220,38 @@ export function otherDaemons(tools: Toolbox): string[] {
     .filter((home): home is string => home !== undefined);
 }
 
+export interface Renewal {
+  /** See `renewalOf`. */
+  how: 'reload' | 'restart';
+  /** Milliseconds; the one value that is changed in what PM2 has stored. */
+  listenTimeout?: number | undefined;
+}
+
 /**
- * Reloads all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
+ * Starts all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
  * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
- * would import the environment of the worker. `listenTimeout`, in milliseconds, is the one value that is changed in it.
+ * would import the environment of the worker.
  */
-export async function reload(
+export async function renew(
   tools: Toolbox,
   name: string,
   entry: Entry,
-  listenTimeout?: number,
+  { how, listenTimeout }: Renewal,
 ): Promise<void> {
   const end = performance.now() + RELOAD_LOCK;
   const timeout = reloadLimit(entry, listenTimeout);
-  const words = ['pm2', 'reload', name];
-  if (listenTimeout !== undefined) words.push('--listen-timeout', String(listenTimeout));
+  const words = ['pm2', how, name];
+  if (listenTimeout !== undefined && how === 'reload') words.push('--listen-timeout', String(listenTimeout));
+  // PM2 would start what waits for its restart_delay twice: now, and when that is over.
+  if (entry.instances.some(({ status }) => status === WAITING))
+    await call(tools, ['pm2', 'stop', name], { timeout });
   for (;;) {
     const ended = await call(tools, words, { timeout });
     if (ended.code === 0) return;
     const busy = /already in progress/i.test(ended.tail);
     if (!busy || performance.now() > end)
       throw new Failure({
-        message: `pm2 reload ${name} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
+        message: `pm2 ${how} ${name} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
         next: `Look with "pm2 logs ${name}" on the server.`,
       });
     await pause(500);

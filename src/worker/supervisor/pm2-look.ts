@@ -3,12 +3,14 @@ import { relative } from 'node:path';
 import { definedOnly } from '../../lib/defined-only.js';
 import { isInside } from '../../lib/paths.js';
 import { type Problem, problemsOf } from '../../lib/report.js';
+import { shortenList } from '../../lib/shorten-list.js';
 import { isFolder, isSymlink } from '../host/files.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
 import { liveFolder } from '../state/layout.js';
 import { portOf } from './entry.js';
 import {
+  applicationsOf,
   findEntry,
   otherApplicationsIn,
   otherDaemons,
@@ -17,6 +19,7 @@ import {
   savedEntry,
 } from './pm2-client.js';
 import { entryRefusals, entryTraps } from './pm2-traps.js';
+import { otherListener } from './pm2-watch.js';
 import type { FoundApplication, SupervisorQuestion } from './supervisor.js';
 
 /** Looks at how PM2 runs the application, and what of it stands against a deploy or will hurt. */
@@ -43,7 +46,7 @@ export async function lookAtPm2(
     return seen;
   }
   if (!entry) {
-    noteMissingEntry(seen, app, tools, question.layout);
+    await noteMissingEntry(seen, app, tools, question.layout);
     return seen;
   }
   const about = {
@@ -55,8 +58,11 @@ export async function lookAtPm2(
   seen.refusals.push(...entryRefusals(entry, about));
   seen.warnings.push(...entryTraps(entry, about), ...(await siblingTraps(app, tools)));
   const port = app.healthPort ?? portOf(entry);
-  if (port !== undefined) seen.facts.port = port;
-  else
+  if (port !== undefined) {
+    seen.facts.port = port;
+    const stranger = otherListener(tools, port, entry.instances);
+    if (stranger !== undefined) seen.refusals.push(...stranger.problems);
+  } else
     seen.refusals.push({
       message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
       next: 'Give health-port, or set PORT in the ecosystem file.',
@@ -99,12 +105,12 @@ function withoutDetour(entry: Pm2Entry, appPath: string): Pm2Entry {
   return { ...entry, cwd: place(entry.cwd), script: place(entry.script), args: entry.args.map(place) };
 }
 
-function noteMissingEntry(
+async function noteMissingEntry(
   { facts, refusals, warnings }: FoundApplication,
   app: AppRequest,
   tools: Toolbox,
   layout: SupervisorQuestion['layout'],
-): void {
+): Promise<void> {
   if (layout === 'absent') {
     if (app.healthPort === undefined)
       warnings.push({
@@ -120,14 +126,31 @@ function noteMissingEntry(
     });
     return;
   }
-  const others = otherDaemons(tools);
-  refusals.push({
-    message: `PM2 does not know the application "${app.appName}".${
-      others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''
-    }`,
-    next:
-      others.length > 0
-        ? 'Connect as the user that runs it.'
-        : 'Look with "pm2 ls" and correct app-name, or start the application once.',
-  });
+  refusals.push(unknownName(app, await applicationsOf(tools), otherDaemons(tools)));
+}
+
+/** What is said of a name that PM2 does not know, with those that it does. `daemons`: homes of other users' PM2. Pure. */
+export function unknownName(
+  { appName, appPath }: Pick<AppRequest, 'appName' | 'appPath'>,
+  running: readonly { name: string; cwd: string }[],
+  daemons: readonly string[],
+): Problem {
+  const here = running.filter(({ cwd }) => isInside(cwd, appPath)).map(({ name }) => name);
+  const known = running.map(({ name }) => (here.includes(name) ? `${name} (in app-path)` : name));
+  const sentences = [
+    `PM2 does not know the application "${appName}".`,
+    ...(known.length > 0 ? [`It runs ${shortenList(known)}.`] : []),
+    ...(daemons.length > 0 ? [`Another PM2 runs here with the home ${daemons.join(', ')}.`] : []),
+  ];
+  return { message: sentences.join(' '), next: nextForName(here, known.length > 0, daemons) };
+}
+
+function nextForName(here: readonly string[], runsOthers: boolean, daemons: readonly string[]): string {
+  const [name, ...more] = here;
+  if (name !== undefined)
+    return `Correct app-name: ${more.length === 0 ? name : `one of ${here.join(', ')}`}.`;
+  if (daemons.length > 0) return 'Connect as the user that runs it.';
+  return runsOthers
+    ? 'Correct app-name or app-path, or start the application once.'
+    : 'Look with "pm2 ls" and correct app-name, or start the application once.';
 }

@@ -4,29 +4,35 @@ import { Failure } from '../../lib/report.js';
 import { writeAtomically } from '../host/files.js';
 import { explainEnd, lastLines } from '../host/run-program.js';
 import { call, type Toolbox } from '../host/toolbox.js';
-import type { Entry } from './entry.js';
-import { findEntry, LISTEN_TIMEOUT, reload } from './pm2-client.js';
+import type { AppRequest } from '../protocol.js';
+import { type Entry, portOf } from './entry.js';
+import { findEntry, LISTEN_TIMEOUT, renew } from './pm2-client.js';
+import { renewalOf } from './pm2-renewal.js';
 import type { FirstStart, LongerWait, RestartOptions } from './supervisor.js';
 
-/** Brings what lies on the disk to life: by a reload, or by a first start where PM2 has no entry. */
+/** Brings what lies on the disk to life: by a reload or restart, or by a first start where PM2 has no entry. */
 export async function restartUnderPm2(
   tools: Toolbox,
-  appName: string,
-  { state, entry, wait, start }: RestartOptions,
+  { appName, healthPort }: Pick<AppRequest, 'appName' | 'healthPort'>,
+  { state, wait, start }: RestartOptions,
 ): Promise<void> {
-  const found = (): Promise<Entry | undefined> => findEntry(tools, appName);
-  if (entry) {
+  const again = (found: Entry, listenTimeout?: number): Promise<void> =>
+    renew(tools, appName, found, {
+      how: renewalOf(tools, found, healthPort ?? portOf(found)),
+      listenTimeout,
+    });
+  // Its programs are other ones now than before the build.
+  const now = await findEntry(tools, appName);
+  if (now) {
     try {
-      return await reload(tools, appName, entry, wait);
+      return await again(now, wait);
     } catch (error) {
       // Its daemon may have been killed meanwhile; then the ways below bring the application back.
-      if ((await found()) !== undefined) throw error;
+      if ((await findEntry(tools, appName)) !== undefined) throw error;
     }
   }
-  const now = await found();
-  if (now !== undefined) return reload(tools, appName, now);
   if (start !== undefined) return startFirst(tools, state, start);
-  await reload(tools, appName, await resurrect(tools, appName));
+  await again(await resurrect(tools, appName));
 }
 
 /** PM2's daemon was killed meanwhile: it is started again with what it saved last. */

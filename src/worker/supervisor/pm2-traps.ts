@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { isInside } from '../../lib/paths.js';
 import type { Problem } from '../../lib/report.js';
 import type { Pm2Entry } from './pm2-client.js';
+import { runsThroughWrapper } from './pm2-renewal.js';
 
 export interface EntryContext {
   appName: string;
@@ -9,24 +10,6 @@ export interface EntryContext {
   /** Next.js is among the dependencies. */
   next: boolean;
   layout: 'in-place' | 'releases' | 'adopt';
-}
-
-const PACKAGE_MANAGERS = new Set([
-  'pnpm',
-  'pnpm.cjs',
-  'npm',
-  'npm-cli.js',
-  'npx',
-  'yarn',
-  'yarn.js',
-  'bun',
-  'bunx',
-]);
-
-/** True where PM2 runs a package manager or a shell, which in turn runs the application. */
-function runsThroughWrapper(entry: Pm2Entry): boolean {
-  const name = basename(entry.script);
-  return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
 }
 
 /** What makes a deploy through this entry impossible. */
@@ -54,8 +37,8 @@ export function entryTraps(entry: Pm2Entry, { appName, next }: EntryContext): Pr
     traps.push({
       message:
         entry.mode === 'cluster'
-          ? `PM2 runs ${basename(entry.script)} in cluster mode; it cannot share the port that way, and reloads flap for many seconds.`
-          : `PM2 runs ${basename(entry.script)}, not the application: signals reach only the wrapper, and each reload is a gap.`,
+          ? `PM2 runs ${basename(entry.script)} in cluster mode; it cannot share the port that way, so it is restarted, and each deploy is a gap of one start.`
+          : `PM2 runs ${basename(entry.script)}, not the application: signals reach only the wrapper, and each deploy is a gap of one start.`,
       next: `In the ecosystem file use ${script} with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`,
     });
   if (entry.mode === 'fork' && !wrapper)

@@ -1,16 +1,24 @@
 import { textStart } from '../../lib/cut-text.js';
+import { formatDuration } from '../../lib/duration.js';
 import { Failure } from '../../lib/report.js';
 import { pause } from '../../lib/retry.js';
 import { ageOf, commandOf, descendsFrom, listenersOn } from '../host/processes.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { Instance } from './entry.js';
-import { daemonPid, findEntry } from './pm2-client.js';
+import { daemonPid, findEntry, LISTEN_TIMEOUT, WAITING } from './pm2-client.js';
+import { renewalOf } from './pm2-renewal.js';
 import type { Restarted, Watch } from './supervisor.js';
 
 /** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
 const MIN_UPTIME = 1_000;
 /** Milliseconds between looks while the answer is awaited. */
 const BETWEEN_LOOKS = 1_500;
+/** Milliseconds between looks while a program is started again. */
+const BETWEEN_STARTS = 250;
+/** Milliseconds that a person need not be told of. */
+const WORTH_TELLING = 2_000;
+/** What PM2 calls a program that runs, or will by itself. */
+const COMING = new Set(['online', 'launching', WAITING]);
 
 /**
  * Milliseconds until all programs have run for `minUptime`, from their ages; one whose age is not known is as old as
@@ -44,38 +52,84 @@ export function judgeInstances(
 }
 
 /**
+ * True where all instances run or are about to, and none was restarted more than once between two samples: where the
+ * port changes hands, a new program may have met that of the old one. Pure.
+ */
+export function isOneRestart(first: readonly Instance[], second: readonly Instance[]): boolean {
+  return (
+    second.length > 0 &&
+    second.every(({ id, status, restarts }) => {
+      const sample = first.find((instance) => instance.id === id);
+      return COMING.has(status) && restarts <= (sample?.restarts ?? restarts) + 1;
+    })
+  );
+}
+
+/**
  * Watches the instances of a restarted application. It is proven where all of them are online, really new, up for as
  * long as PM2 asks of a stable start and not restarting, and the port is served by this application.
  */
 export async function watchInstances(
   tools: Toolbox,
   appName: string,
-  { port, health, before }: Restarted,
+  { port, health, before, tell }: Restarted,
 ): Promise<Watch> {
-  const sampledAt = performance.now();
+  let sampledAt = performance.now();
   const entry = await findEntry(tools, appName);
-  const first = entry?.instances ?? [];
+  let sample = entry?.instances ?? [];
   const stop = new AbortController();
-  const crash = watchForCrash(tools, appName, first, stop);
+  const crash = watchForCrash(tools, appName, sample, stop);
+  const handsOver = entry !== undefined && renewalOf(tools, entry, port) === 'restart';
+  const restartDelay = (handsOver ? entry.restartDelay : undefined) ?? 0;
+  const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
+  const afterMinUptime = async (): Promise<Instance[]> => {
+    const left = untilStable(
+      sample.map(({ pid }) => ageOf(pid)),
+      performance.now() - sampledAt,
+      minUptime,
+    );
+    if (left > WORTH_TELLING)
+      tell?.(
+        `healthy; waiting for ${formatDuration(left)} more, after which PM2 calls a start stable (min_uptime)`,
+      );
+    await pause(left);
+    return instancesOf(tools, appName);
+  };
   return {
     signal: stop.signal,
+    ownDelay: restartDelay,
     async end() {
       stop.abort();
       const why = await crash;
       return why === undefined ? undefined : crashed(appName, why);
     },
     async prove() {
-      const ages = first.map(({ pid }) => ageOf(pid));
-      const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
-      await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
-      const second = await instancesOf(tools, appName);
-      const wrong = judgeInstances(before.instances, first, second);
+      let now = await afterMinUptime();
+      let wrong = judgeInstances(before.instances, sample, now);
+      const again = wrong !== undefined && handsOver && isOneRestart(sample, now);
+      if (again) {
+        tell?.(`PM2 started the application once more (${wrong}); waiting whether it stays`);
+        sample = await onceAllRun(tools, appName, restartDelay + LISTEN_TIMEOUT);
+        sampledAt = performance.now();
+        now = await afterMinUptime();
+        wrong = judgeInstances(before.instances, sample, now);
+      }
       if (wrong !== undefined) throw crashed(appName, wrong);
-      const stranger = otherListener(tools, port, second);
+      const stranger = otherListener(tools, port, now);
       if (stranger !== undefined) throw stranger;
-      return false;
+      return again;
     },
   };
+}
+
+/** The instances, as soon as all are online, or as they are after `patience` milliseconds. */
+async function onceAllRun(tools: Toolbox, appName: string, patience: number): Promise<Instance[]> {
+  const end = performance.now() + patience;
+  for (;;) {
+    const now = await instancesOf(tools, appName);
+    if (now.every(({ status }) => status === 'online') || performance.now() > end) return now;
+    await pause(BETWEEN_STARTS);
+  }
 }
 
 async function instancesOf(tools: Toolbox, appName: string): Promise<Instance[]> {
@@ -121,7 +175,11 @@ export function logWords(appName: string): string {
 }
 
 /** A program that holds the port but does not belong to the application: an old one that PM2 has lost, or another. */
-function otherListener(tools: Toolbox, port: number, instances: readonly Instance[]): Failure | undefined {
+export function otherListener(
+  tools: Toolbox,
+  port: number,
+  instances: readonly Instance[],
+): Failure | undefined {
   const own = new Set(instances.map(({ pid }) => pid));
   const daemon = daemonPid(tools);
   // In cluster mode PM2's daemon itself holds the socket.

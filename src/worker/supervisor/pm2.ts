@@ -3,10 +3,11 @@ import { problemsOf } from '../../lib/report.js';
 import { isFolder } from '../host/files.js';
 import { call, type Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
-import { type Entry, withPort } from './entry.js';
+import { type Entry, portOf, withPort } from './entry.js';
 import { daemonFolders, findEntry, isUnderPm2, pm2Home, save } from './pm2-client.js';
 import { firstStart } from './pm2-first-start.js';
 import { lookAtPm2 } from './pm2-look.js';
+import { renewalOf } from './pm2-renewal.js';
 import { longerReload, restartUnderPm2 } from './pm2-restart.js';
 import { logWords, watchInstances } from './pm2-watch.js';
 import type { Supervisor } from './supervisor.js';
@@ -30,8 +31,11 @@ export function pm2Supervisor(tools: Toolbox, app: AppRequest): Supervisor {
       instances: (entry ?? (await findEntry(tools, appName)))?.instances ?? [],
       programs: new Set(),
     }),
-    longerWait: longerReload,
-    restart: (options) => restartUnderPm2(tools, appName, options),
+    longerWait: (entry, bootMs, longest) =>
+      entry !== undefined && renewalOf(tools, entry, app.healthPort ?? portOf(entry)) === 'reload'
+        ? longerReload(entry, bootMs, longest)
+        : undefined,
+    restart: (options) => restartUnderPm2(tools, app, options),
     watch: (restarted) => watchInstances(tools, appName, restarted),
     save: async () => {
       try {
@@ -44,7 +48,7 @@ export function pm2Supervisor(tools: Toolbox, app: AppRequest): Supervisor {
     remove: async () => {
       await call(tools, ['pm2', 'delete', appName], { timeout: 30_000 });
     },
-    restartWords: `pm2 reload ${appName} && pm2 save`,
+    restartWords: `pm2 restart ${appName} && pm2 save`,
     logWords: logWords(appName),
   };
 }

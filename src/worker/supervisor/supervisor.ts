@@ -108,8 +108,6 @@ export interface LongerWait {
 
 export interface RestartOptions {
   state: Pick<StateFolder, 'path'>;
-  /** As the supervisor had it a moment ago; saves a question. */
-  entry?: Entry | undefined;
   /** Milliseconds that it is to wait for each new instance; default: what it has stored. */
   wait?: number;
   /** How the application is started where it has no entry. */
@@ -132,6 +130,8 @@ export interface Restarted {
 export interface Watch {
   /** Fires where it is seen to crash again and again: its answer is not worth waiting for. */
   readonly signal: AbortSignal;
+  /** Milliseconds that the supervisor itself may take until a program runs, beside what the application takes. */
+  readonly ownDelay: number;
   /** Ends the look; resolves to why the signal has fired. Never rejects, and may be called again. */
   end(): Promise<Failure | undefined>;
   /**
