@@ -45,6 +45,21 @@ const MUTATIONS = [
   ),
   mutation(21, 'database/history/pending-files', 'newest) > 0)', 'newest) > -2)', 'database/rules.test'),
   mutation(
+    28,
+    'database/migrations/transaction-control',
+    'found.parts.push({ ...part, end: statement.to });',
+    'continue;',
+    'database/migrations/transaction-control.test',
+  ),
+  mutation(28, 'database/apply/lease', 'file.shape.sessionBound.length > 0', 'false', 'faults/database.test'),
+  mutation(
+    29,
+    'database/migrations/transaction-control',
+    "warn(statement, 'COMMIT without",
+    "refuse(statement, 'COMMIT without",
+    'database/nasties.test',
+  ),
+  mutation(
     34,
     'database/migrations/psql-commands',
     'harmless: /',

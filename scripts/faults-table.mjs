@@ -147,15 +147,15 @@ export const GROUPS = [
       ),
       row(
         28,
-        'Several pairs of BEGIN and COMMIT in one file',
-        'ok',
-        '`its own BEGIN and COMMIT`, with the number of pairs.',
+        'Several pairs of BEGIN and COMMIT in one file, or statements behind the pair',
+        'known',
+        'Cut there, each part a transaction, and said so: `as in psql: this deploy is not all or nothing`; after a failure which parts stand, and the next run goes on there.',
       ),
       row(
         29,
-        'A lone COMMIT, ROLLBACK, or COMMIT AND CHAIN',
+        'A lone COMMIT, or BEGIN in a transaction; a lone ROLLBACK, COMMIT AND CHAIN, PREPARE TRANSACTION',
         'refused',
-        'The statement with file, line and column.',
+        'The first two are warnings, as PostgreSQL has them: `COMMIT without BEGIN commits what stands before it in the file`. The others are refused with file, line and column.',
       ),
       row(30, 'SAVEPOINT in a file', 'ok', 'Nothing: run statement by statement in one transaction.'),
       row(

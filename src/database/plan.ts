@@ -19,6 +19,7 @@ import {
 } from './history/pending-files.js';
 import { type Batch, makeBatches, type PlannedFile } from './migrations/batches.js';
 import { classify } from './migrations/classify.js';
+import type { FileShape } from './migrations/file-shape.js';
 import { type LintFinding, lintFiles } from './migrations/lint.js';
 import { LATER } from './migrations/lint-rules.js';
 import { readMigrationFiles } from './migrations/migration-files.js';
@@ -213,14 +214,35 @@ function refuseEditedParts(plan: DatabasePlan, look: HistoryReport): void {
 /** What the way to the server cannot hold is refused before the first file. */
 function refuseTransport({ pending, deferred, refusals }: DatabasePlan, { transport }: Database): void {
   for (const file of [...pending, ...deferred]) {
-    if (transport === 'management-api' && file.shape.mode !== 'together')
+    const { shape } = file;
+    if (transport === 'management-api' && !eachInOneMessage(shape))
       refusals.push({
-        message: `${file.file}: ${file.shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
+        message: `${file.file}: ${shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
         at: { file: file.file, line: 1, column: 1 },
         next: 'Give database-url (the session pooler URL) for this deploy.',
       });
     if (transport === 'transaction-pooler') refusals.push(...lostSettings(file));
+    // Where each message may get another session; or because the session that stood is gone.
+    const apart = transport === 'transaction-pooler' || transport === 'management-api';
+    for (const { problem, made, used } of shape.sessionBound)
+      if (apart)
+        refusals.push({
+          ...problem,
+          next: `Give the session pooler or direct URL in database-url (port 5432). Or: ${problem.next}`,
+        });
+      else if (made < shape.standing && used >= shape.standing)
+        refusals.push({
+          ...problem,
+          next: 'It was made by a part that is applied, and went with its session: make it again behind that part.',
+        });
   }
+}
+
+/** Each part of the file is one message that needs no session. */
+function eachInOneMessage({ mode, segments }: FileShape): boolean {
+  return (
+    mode === 'together' || (mode === 'outside' && segments.every((part) => !part.alone && !part.explicit))
+  );
 }
 
 /** A statement outside a transaction runs in whichever session the pooler has: nothing can be set for it. */

@@ -105,15 +105,22 @@ export const LEAVE_NOTHING = leaveNothing(undefined);
 
 /** The same, for a session that works as a role which a RESET ROLE would leave. */
 export function leaveNothing(role: string | undefined): string {
-  const commands = [
-    'reset session authorization; reset role; reset all',
-    ...(role === undefined ? [] : [`set role ${identifier(role)}`]),
-    'unlisten *; deallocate all; close all; discard temp; discard sequences',
-  ].join('; ');
+  const commands = `${settingsAsBefore(role)}; unlisten *; deallocate all; close all; discard temp; discard sequences`;
   // All in one EXECUTE: the string of each is planned like a query, which after each of a thousand files counts.
   return `
   execute ${literal(commands)};
   perform pg_catalog.pg_advisory_unlock_all();`;
+}
+
+/** Undoes what was set; what else the session has stays. */
+export function leaveNoSettings(role: string | undefined): string {
+  return `
+  execute ${literal(settingsAsBefore(role))};`;
+}
+
+function settingsAsBefore(role: string | undefined): string {
+  const own = role === undefined ? '' : `; set role ${identifier(role)}`;
+  return `reset session authorization; reset role; reset all${own}`;
 }
 
 /** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */

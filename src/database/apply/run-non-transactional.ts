@@ -8,9 +8,16 @@ import { lockOf } from '../migrations/lock-modes.js';
 import { nonTransactional } from '../migrations/non-transactional.js';
 import { literal } from '../sql/sql-text.js';
 import { fileProblem, placedProblem } from './file-error.js';
-import { type PartFailure, partMessage, recordPart, recordStanding, sendPart } from './file-part.js';
+import {
+  leavePart,
+  type PartFailure,
+  partMessage,
+  recordPart,
+  recordStanding,
+  sendPart,
+} from './file-part.js';
 import { asProblem, type PartsRun, renewLease } from './lease.js';
-import { leaveNothing, statementLines } from './migration-statement.js';
+import { statementLines } from './migration-statement.js';
 import {
   cleanUp,
   doneAndEdited,
@@ -98,7 +105,7 @@ async function sendOnce(part: SentPart, token: string): Promise<unknown> {
 
 /** Records what is about to be sent, and what is there before it, under what the file has set so far. */
 async function noteSent(run: PartsRun, index: number, token: string): Promise<PartFailure | undefined> {
-  const { file, context } = run;
+  const { file } = run;
   const { source } = file.shape;
   const { statements, sessionSetup: again } = file.shape.segments[index]!;
   const statement = statements[0]!;
@@ -111,7 +118,7 @@ async function noteSent(run: PartsRun, index: number, token: string): Promise<Pa
   const settings = statementLines(source, again, head.split('\n').length);
   const sent = `jsonb_build_object('kind', ${literal(kind)}, 'token', ${literal(token)}, 'text', ${literal(hashOf(text))}, 'before', muva_before)`;
   const body = `${head}${settings.text}${recovery === 'repeat' ? '' : recovery.before(statement, text)}
-  ${leaveNothing(context.role)}
+  ${leavePart(run)}
   ${recordStanding(run, index, sent)}
 end`;
   const message = partMessage(run, body, false);
