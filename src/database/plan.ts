@@ -212,7 +212,10 @@ function refuseEditedParts(plan: DatabasePlan, look: HistoryReport): void {
 }
 
 /** What the way to the server cannot hold is refused before the first file. */
-function refuseTransport({ pending, deferred, refusals }: DatabasePlan, { transport }: Database): void {
+function refuseTransport(
+  { pending, deferred, refusals, warnings }: DatabasePlan,
+  { transport }: Database,
+): void {
   for (const file of [...pending, ...deferred]) {
     const { shape } = file;
     if (transport === 'management-api' && !eachInOneMessage(shape))
@@ -220,6 +223,12 @@ function refuseTransport({ pending, deferred, refusals }: DatabasePlan, { transp
         message: `${file.file}: ${shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
         at: { file: file.file, line: 1, column: 1 },
         next: 'Give database-url (the session pooler URL) for this deploy.',
+      });
+    if (transport === 'management-api' && shape.timed)
+      warnings.push({
+        message: `${file.file} sets statement_timeout itself, and the Management API gives each request 60 s all the same`,
+        at: { file: file.file, line: 1, column: 1 },
+        next: 'Give database-url (the session pooler URL) where it takes longer.',
       });
     if (transport === 'transaction-pooler') refusals.push(...lostSettings(file));
     // Where each message may get another session; or because the session that stood is gone.

@@ -5,7 +5,7 @@ import { LOCK_KEY } from '../history/deploy-tables.js';
 import { CODES } from '../history/error-codes.js';
 import type { Batch, PlannedFile } from '../migrations/batches.js';
 import { dollarQuote } from '../sql/sql-text.js';
-import { ANSWER_GRACE, type BatchContext, type Delivery, markerReader, newMarker } from './delivery.js';
+import { answerWithin, type BatchContext, type Delivery, markerReader, newMarker } from './delivery.js';
 import { type ErrorPlace, placedProblem } from './file-error.js';
 import {
   finishFile,
@@ -48,7 +48,7 @@ export async function sendExplicit(
   let current: number | undefined;
   const reader = markerReader(tools, marker, { batch, context, sent });
   const sending = {
-    deadline: context.rules.statementTimeout + ANSWER_GRACE,
+    deadline: answerWithin(context, batch.files),
     signal: tools.signal,
     onNotice: (notice: { severity: string; message: string }): void => {
       const statement = announced(notice.message, marker);

@@ -45,7 +45,7 @@ export function placedProblem(file: PlannedFile, error: SqlError, place: ErrorPl
 }
 
 function worded(file: PlannedFile, error: SqlError, at: SourcePosition | undefined): Problem {
-  const next = nextActionOfError(error);
+  const next = nextActionOfError(error, file);
   return {
     message: withoutRowData(error, file.source),
     code: error.code,
@@ -175,7 +175,9 @@ const NEXT: Readonly<Record<string, string>> = {
   [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
 };
 
-function nextActionOfError(error: SqlError): string | undefined {
+function nextActionOfError(error: SqlError, { shape }: PlannedFile): string | undefined {
+  if (error.code === '57014' && shape.timed)
+    return 'Where it was the time-out: the file sets statement_timeout itself.';
   const own = NEXT[error.code];
   if (own !== undefined) return own;
   if (error.code.startsWith('58'))

@@ -9,7 +9,7 @@ import type { PlannedFile } from '../migrations/batches.js';
 import { verificationProblems } from '../schema/schema-facts.js';
 import { dollarQuote, literal } from '../sql/sql-text.js';
 import { waitedIn } from './blockers.js';
-import { ANSWER_GRACE, noteReader } from './delivery.js';
+import { answerWithin, noteReader } from './delivery.js';
 import { statementsMessage } from './explicit-transaction.js';
 import type { ErrorPlace } from './file-error.js';
 import { readHistoryUnderLock } from './history-under-lock.js';
@@ -135,7 +135,7 @@ export async function sendPart(
   for (let attempt = 1; ; attempt++) {
     try {
       await tools.database.send(message, {
-        deadline: context.rules.statementTimeout + ANSWER_GRACE,
+        deadline: answerWithin(context, [file]),
         signal: tools.signal,
         onNotice(notice) {
           readNote(notice);

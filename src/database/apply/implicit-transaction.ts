@@ -7,7 +7,7 @@ import type { Batch } from '../migrations/batches.js';
 import { verificationProblems } from '../schema/schema-facts.js';
 import { waitedIn } from './blockers.js';
 import {
-  ANSWER_GRACE,
+  answerWithin,
   type BatchContext,
   type Delivery,
   type FileTime,
@@ -98,7 +98,7 @@ async function sendImplicit(tools: DatabaseAccess, batch: Batch, context: BatchC
   const reader = markerReader(tools, marker, { batch, context, sent });
   try {
     const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
-      deadline: context.rules.statementTimeout + ANSWER_GRACE,
+      deadline: answerWithin(context, batch.files),
       signal: tools.signal,
       onNotice: reader.onNotice,
     });

@@ -87,7 +87,8 @@ async function caught(part: Promise<PartFailure | undefined>): Promise<PartFailu
 async function runTransactionalPart(run: PartsRun, index: number): Promise<PartFailure | undefined> {
   const { file } = run;
   const segment = file.shape.segments[index]!;
-  if (segment.explicit) return runExplicit(run, index);
+  const { transport } = run.tools.database;
+  if (segment.explicit || (segment.timed && transport !== 'management-api')) return runExplicit(run, index);
   const { body, lines } = partBody(run, segment, index);
   const message = partMessage(run, body, isEnd(run, index), segment.isolation);
   return sendPart(run, index, message, (error) => fileProblem(file, lines, error, message));

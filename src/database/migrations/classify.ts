@@ -6,6 +6,7 @@ import type { Parse, ParsedSql, Statement } from '../sql/parser.js';
 import { blank, positionIn } from '../sql/source-text.js';
 import type { FileShape, Segment } from './file-shape.js';
 import { whyNonTransactional } from './non-transactional.js';
+import { ownTimeout, timedGroups } from './own-timeouts.js';
 import { psqlCommands } from './psql-commands.js';
 import { carryOver } from './session-state.js';
 import { type FilePart, readTransactions } from './transaction-control.js';
@@ -67,6 +68,8 @@ export function classify(file: string, text: string, parse: Parse, stands?: numb
   for (const { from, to } of control) shape.source = blank(shape.source, from, to);
   shape.statements = parts.flatMap(({ statements }) => statements);
   shape.transactions = Math.max(1, parts.length);
+  const timed = /statement_timeout/i.test(text) ? timedGroups(shape.statements) : undefined;
+  if (timed) shape.timed = timed;
   chooseMode(shape, { parts, control, at, stands });
   if (shape.statements.length === 0)
     shape.notices.push({
@@ -139,6 +142,10 @@ function chooseMode(shape: FileShape, cut: Cut): void {
       made,
       used,
     }));
+    for (const segment of shape.timed ? shape.segments : [])
+      segment.timed = [...segment.sessionSetup, ...segment.statements].some(
+        (each) => ownTimeout(each) !== undefined,
+      );
     tellParts(shape, cut);
     return;
   }
@@ -187,6 +194,7 @@ function cutIntoSegments({ source }: FileShape, { parts, stands = 0 }: Cut): Seg
         segments.push({
           alone,
           explicit: false,
+          timed: false,
           statements: [statement],
           sessionSetup: [],
           end: statement.to,

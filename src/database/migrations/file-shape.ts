@@ -19,6 +19,8 @@ export interface FileShape {
   source: string;
   /** Its statements; undefined where the parser did not understand the file and the server has to say. */
   statements?: Statement[];
+  /** Where the file sets statement_timeout itself: what of it is one statement to the server, in order. */
+  timed?: Statement[][];
   /** For mode `outside`: what is committed together, in order. */
   segments: Segment[];
   /** How many of the segments are committed already. */
@@ -42,6 +44,8 @@ export interface Segment {
   alone: boolean;
   /** True where a DO block cannot hold its statements. */
   explicit: boolean;
+  /** True where statements of it run under a statement_timeout that the file has set. */
+  timed: boolean;
   /** The isolation level that its transaction asks for. */
   isolation?: string;
   statements: Statement[];

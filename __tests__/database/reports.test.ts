@@ -1,0 +1,176 @@
+/** Small inputs from public reports, one folder each: the project, what is done with it, and here what must come of it. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { verify } from '../../src/pipeline/verify.js';
+import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
+import {
+  createProject,
+  type Files,
+  type Inputs,
+  type Project,
+  type Ran,
+  runMigrate,
+  runPlanPhase,
+  withTools,
+} from '../servers/project.js';
+
+/** What must come of a step of `case.json`. */
+interface Expected {
+  /** Passed where it is not said. */
+  outcome?: 'failed';
+  /** What one of the problems says, with place and next step: `file:line:column: message -> next`. */
+  says?: RegExp;
+  /** The same of what is told on the way. */
+  told?: RegExp;
+  /** What is said nowhere. */
+  never?: RegExp;
+  /** Of a step that looks. */
+  rows?: unknown[];
+}
+
+const PASSED: Expected = {};
+
+/** Folder, what it shows, and what must come of each of its steps. */
+const REPORTS: [folder: string, title: string, steps: Expected[]][] = [
+  [
+    'begin-commit-around-cic',
+    'row 28: pairs around CREATE INDEX CONCURRENTLY are told once',
+    [{ told: /commits? it in 3 parts/, never: /one transaction anyway/ }, PASSED],
+  ],
+  ['set-transaction', 'row 28: the isolation level that a file sets', [PASSED, PASSED]],
+  [
+    'own-statement-timeout',
+    'the time-out that a file sets for itself ends its statements',
+    [
+      {
+        outcome: 'failed',
+        says: /guard\.sql:3:1: canceling statement due to statement timeout.*sets statement_timeout itself/,
+      },
+      { rows: [{ to_regclass: null }] },
+    ],
+  ],
+  [
+    'cic-own-timeout-off',
+    'row 32: the time-out that a file turns off for CREATE INDEX CONCURRENTLY',
+    [PASSED],
+  ],
+  ['select-into-union', 'SELECT INTO in a UNION', [PASSED, PASSED, { rows: [{ count: '2' }] }]],
+  [
+    'kind-enum-in-function',
+    'row 39: an enum value as a default',
+    [PASSED, { outcome: 'failed', says: /can be used only after the commit/ }],
+  ],
+  ['kind-refresh-concurrently', 'REFRESH MATERIALIZED VIEW CONCURRENTLY', [PASSED, PASSED]],
+  ['kind-set-role-none', 'row 35: SET ROLE NONE', [PASSED, PASSED]],
+  ['kind-checkpoint', 'CHECKPOINT', [PASSED, PASSED]],
+  ['kind-analyze', 'ANALYZE', [PASSED, PASSED]],
+  ['kind-alter-table-all-tablespace', 'ALTER TABLE ALL IN TABLESPACE', [PASSED, PASSED]],
+  ['kind-alter-system', 'row 32: ALTER SYSTEM', [PASSED, PASSED]],
+];
+
+interface Case {
+  /** SQL of the superuser in the empty database. */
+  before?: string;
+  /** Who owns the database and runs the steps; the superuser where nobody is named. */
+  user?: string;
+  steps: {
+    mode?: 'plan' | 'migrate' | 'verify';
+    inputs?: Inputs;
+    query?: string;
+    sql?: string;
+    /** A folder of the report, copied over the project. */
+    overlay?: string;
+    remove?: string[];
+  }[];
+}
+
+const FOLDER = join(process.cwd(), '__tests__', 'database', 'reports');
+
+let server: PostgresServer;
+before(async () => {
+  server = await startPostgres({ version: 15 });
+});
+after(() => server.stop());
+
+for (const [folder, title, expected] of REPORTS)
+  test(`${title} (${folder})`, async () => {
+    const report = JSON.parse(readFileSync(join(FOLDER, folder, 'case.json'), 'utf8')) as Case;
+    const project = createProject(filesOf(join(FOLDER, folder)));
+    try {
+      const { admin, url } = await databaseFor(report);
+      for (const [index, step] of report.steps.entries()) {
+        if (step.overlay !== undefined) project.write(filesOf(join(FOLDER, folder, step.overlay)));
+        for (const name of step.remove ?? []) project.remove(name);
+        const wanted = expected.shift() ?? PASSED;
+        if (step.sql !== undefined)
+          assert.deepEqual(
+            await query(admin, step.sql.replaceAll('{db}', '')),
+            wanted.rows,
+            `step ${index + 1}`,
+          );
+        if (step.mode !== undefined)
+          judge(
+            await run(project, `${url}${step.query ?? ''}`, step.mode, step.inputs),
+            wanted,
+            `step ${index + 1}`,
+          );
+      }
+    } finally {
+      project.delete();
+    }
+  });
+
+function filesOf(folder: string): Files {
+  const migrations = join(folder, 'supabase', 'migrations');
+  if (!existsSync(migrations)) return {};
+  const names = readdirSync(migrations, { recursive: true }).map(String);
+  return Object.fromEntries(
+    names.filter((name) => name.includes('.')).map((name) => [name, readFileSync(join(migrations, name))]),
+  );
+}
+
+async function databaseFor({ before: setup, user }: Case): Promise<{ admin: string; url: string }> {
+  const made = new URL(await server.createDatabase());
+  const name = made.pathname.slice(1);
+  const admin = new URL(made);
+  admin.username = 'supabase_admin';
+  if (setup !== undefined) await query(admin.href, setup.replaceAll('{db}', name));
+  if (user === undefined) return { admin: admin.href, url: admin.href };
+  const password = `'${server.password}'`;
+  await query(
+    admin.href,
+    `do $$begin create role ${user} login; exception when duplicate_object then null; end$$;
+     alter role ${user} password ${password}; alter database ${name} owner to ${user}; alter schema public owner to ${user};`,
+  );
+  made.username = user;
+  return { admin: admin.href, url: made.href };
+}
+
+function run(
+  project: Project,
+  url: string,
+  mode: 'plan' | 'migrate' | 'verify',
+  inputs: Inputs = {},
+): Promise<Ran> {
+  if (mode === 'plan') return runPlanPhase(project, url, { inputs });
+  if (mode === 'migrate') return runMigrate(project, url, { inputs });
+  return withTools(project, url, { inputs: { mode, ...inputs } }, async (work, log) => ({
+    report: await verify(work),
+    log,
+  }));
+}
+
+function judge({ report, log }: Ran, wanted: Expected, step: string): void {
+  const said = report.problems.map(lineOf).join('\n');
+  const told = log.flatMap((entry) => ('problem' in entry ? [lineOf(entry.problem)] : [])).join('\n');
+  assert.equal(report.outcome, wanted.outcome ?? 'passed', `${step}: ${said}`);
+  if (wanted.says) assert.match(said, wanted.says, step);
+  if (wanted.told) assert.match(told, wanted.told, step);
+  if (wanted.never) assert.doesNotMatch(`${said}\n${told}`, wanted.never, step);
+}
+
+function lineOf({ message, at, next = '' }: Ran['report']['problems'][number]): string {
+  return `${at ? `${at.file}:${at.line}:${at.column}: ` : ''}${message} -> ${next}`;
+}
