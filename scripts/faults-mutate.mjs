@@ -60,6 +60,21 @@ const MUTATIONS = [
     'database/nasties.test',
   ),
   mutation(
+    32,
+    'database/migrations/partitioned',
+    'node.partspec !== undefined',
+    'false',
+    'database/migrations/transaction-control.test',
+  ),
+  mutation(
+    155,
+    'database/migrations/classify',
+    'if (section)',
+    'if (false)',
+    'database/migrations/other-tools.test',
+  ),
+  mutation(163, 'database/apply/server-notices', "severity !== 'WARNING' &&", '', 'database/reports.test'),
+  mutation(
     34,
     'database/migrations/psql-commands',
     'harmless: /',

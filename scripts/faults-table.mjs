@@ -773,10 +773,22 @@ export const GROUPS = [
     title: 'Migrations (second table)',
     rows: [
       row(
+        155,
+        'Sections of dbmate, goose or sql-migrate; names of Flyway; a folder per migration, as Prisma and Drizzle have it',
+        'refused',
+        '`and here it would be run with the rest`, `is named as Flyway has it`, `holds its .sql files in folders below it`',
+      ),
+      row(
         159,
         'Parameters in the database URL',
         'refused',
         'Honoured, or refused by name: `which is not supported`.',
+      ),
+      row(
+        163,
+        'The server warns: RAISE WARNING, `already exists, skipping`',
+        'ok',
+        '`the server says:` with file and line, once per file and at most ten; values that a program puts into its text are left out.',
       ),
     ],
   },

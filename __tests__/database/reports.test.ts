@@ -64,6 +64,63 @@ const REPORTS: [folder: string, title: string, steps: Expected[]][] = [
   ],
   ['kind-refresh-concurrently', 'REFRESH MATERIALIZED VIEW CONCURRENTLY', [PASSED, PASSED]],
   ['kind-set-role-none', 'row 35: SET ROLE NONE', [PASSED, PASSED]],
+  ['kind-discard-all', 'row 32: DISCARD ALL', [PASSED, PASSED]],
+  ['reindex-partitioned', 'row 32: REINDEX of a partitioned table', [PASSED, PASSED]],
+  [
+    'dbmate-file',
+    'row 155: a file of dbmate',
+    [
+      { outcome: 'failed', says: /rooms\.sql:4:1: "-- migrate:down" begins what dbmate.*rooms\.down\.sql/ },
+      { outcome: 'failed', says: /migrate:down/ },
+      { rows: [{ to_regclass: null }] },
+    ],
+  ],
+  [
+    'prisma-layout',
+    'row 155: a folder per migration',
+    [
+      { outcome: 'failed', says: /holds its \.sql files in folders below it/ },
+      { outcome: 'failed', says: /below it/ },
+      { outcome: 'failed', says: /below it/ },
+    ],
+  ],
+  [
+    'golang-migrate',
+    'the down file of golang-migrate is told, and not run',
+    [
+      { told: /rooms\.down\.sql is no down file of its \.up\.sql/ },
+      PASSED,
+      { rows: [{ to_regclass: 'rooms' }] },
+    ],
+  ],
+  [
+    'bom-in-the-middle',
+    'a byte order mark in the middle of a file is named',
+    [
+      { outcome: 'failed', says: /joined\.sql:2:1: U\+FEFF/ },
+      { outcome: 'failed', says: /joined\.sql:2:1: U\+FEFF/ },
+    ],
+  ],
+  [
+    'nbsp',
+    'a blank of Unicode in a name is told, and applied as psql does',
+    [
+      { told: /nbsp\.sql:2:1: U\+00A0/ },
+      PASSED,
+      { rows: [{ attname: '\u00a0\u00a0id' }, { attname: '\u00a0\u00a0town' }] },
+    ],
+  ],
+  [
+    'notices',
+    'row 163: what the server says is told',
+    [
+      PASSED,
+      {
+        told: /s\.sql:1:1: the server says: relation "a" already exists, skipping[\s\S]*s\.sql:2:1: the server says: backfilled … rows[\s\S]*look at table a/,
+        never: /backfilled 7/,
+      },
+    ],
+  ],
   ['kind-checkpoint', 'CHECKPOINT', [PASSED, PASSED]],
   ['kind-analyze', 'ANALYZE', [PASSED, PASSED]],
   ['kind-alter-table-all-tablespace', 'ALTER TABLE ALL IN TABLESPACE', [PASSED, PASSED]],

@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../lib/report.js';
 import { preflight } from './apply/preflight.js';
+import { type Asked, askCatalog, type CatalogAnswer, classifyAll } from './classify-files.js';
 import type { Database, DatabaseAccess } from './connection/connection.js';
 import { retryRead } from './connection/retry-read.js';
 import { failureOf } from './connection/sql-problem.js';
 import { PARTIAL_TABLE } from './history/deploy-tables.js';
 import { editedProblems } from './history/edited-files.js';
 import { type HistoryReport, readHistory } from './history/migration-history.js';
-import { type PartialMigration, standsUpTo } from './history/partial-migration.js';
+import { standsUpTo } from './history/partial-migration.js';
 import {
   choosePending,
   type FileRules,
@@ -18,13 +19,11 @@ import {
   wrongMarkers,
 } from './history/pending-files.js';
 import { type Batch, makeBatches, type PlannedFile } from './migrations/batches.js';
-import { classify } from './migrations/classify.js';
 import type { FileShape } from './migrations/file-shape.js';
 import { type LintFinding, lintFiles } from './migrations/lint.js';
 import { LATER } from './migrations/lint-rules.js';
 import { readMigrationFiles } from './migrations/migration-files.js';
-import { whyNonTransactional } from './migrations/non-transactional.js';
-import { loadParser } from './sql/parser.js';
+import { nonTransactional, whyNonTransactional } from './migrations/non-transactional.js';
 import { positionIn } from './sql/source-text.js';
 import { literal } from './sql/sql-text.js';
 
@@ -84,7 +83,11 @@ export async function planDatabase(
     readMigrationFiles(workingDirectory, rules.migrationsDir),
   ]);
   const chosen = choosePending(files.files, look, rules, identity, contract);
-  const plan = await planFor(chosen, rules, look.partial);
+  const catalog = (names: readonly string[]): Promise<CatalogAnswer> =>
+    retryRead(signal, () => askCatalog(database, names, sending)).catch((error) => {
+      throw failureOf(error, 'looking at what the pending files name');
+    });
+  const plan = await planFor(chosen, rules, { partials: look.partial, catalog });
   plan.look = look;
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
@@ -139,18 +142,10 @@ export async function planFiles(workingDirectory: string, rules: PlanRules): Pro
 async function planFor(
   chosen: Pending,
   rules: Pick<PlanRules, 'transaction' | 'destructiveChanges'>,
-  partials: readonly PartialMigration[] = [],
+  asked: Asked = {},
 ): Promise<DatabasePlan> {
   const due = [...chosen.pending, ...chosen.deferred];
-  const planned: PlannedFile[] = [];
-  if (due.length > 0) {
-    const parse = await loadParser();
-    for (const file of due) {
-      const partial = partials.find(({ version }) => version === file.version);
-      const stands = partial && standsUpTo(file.source, partial);
-      planned.push({ ...file, shape: classify(file.file, file.source, parse, stands) });
-    }
-  }
+  const planned = due.length > 0 ? await classifyAll(due, asked) : [];
   const pending = planned.slice(0, chosen.pending.length);
   const findings = lintFiles(planned);
   const told = findings.filter((finding) => !finding.destructive || rules.destructiveChanges === 'warn');
@@ -230,7 +225,7 @@ function refuseTransport(
         at: { file: file.file, line: 1, column: 1 },
         next: 'Give database-url (the session pooler URL) where it takes longer.',
       });
-    if (transport === 'transaction-pooler') refusals.push(...lostSettings(file));
+    if (transport === 'transaction-pooler') refusals.push(...lostSettings(file), ...discarded(file));
     // Where each message may get another session; or because the session that stood is gone.
     const apart = transport === 'transaction-pooler' || transport === 'management-api';
     for (const { problem, made, used } of shape.sessionBound)
@@ -252,6 +247,17 @@ function eachInOneMessage({ mode, segments }: FileShape): boolean {
   return (
     mode === 'together' || (mode === 'outside' && segments.every((part) => !part.alone && !part.explicit))
   );
+}
+
+/** It would reach a session that others have. */
+function discarded({ file, source, shape }: PlannedFile): Problem[] {
+  return (shape.statements ?? [])
+    .filter((statement) => nonTransactional(statement) === 'discard-all')
+    .map(({ from }) => ({
+      message: 'DISCARD ALL behind a transaction pooler would reach a session of others',
+      at: positionIn(file, source, from),
+      next: 'Remove it: no session of this action keeps anything from one file to the next. Or give the session pooler or direct URL in database-url (port 5432).',
+    }));
 }
 
 /** A statement outside a transaction runs in whichever session the pooler has: nothing can be set for it. */

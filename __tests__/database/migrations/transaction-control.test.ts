@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { classify } from '../../../src/database/migrations/classify.js';
 import { prepareDown } from '../../../src/database/migrations/down-files.js';
+import { isPartitioned, relationsToAsk } from '../../../src/database/migrations/partitioned.js';
 import { loadParser } from '../../../src/database/sql/parser.js';
 
 const parse = await loadParser();
@@ -88,7 +89,7 @@ test('the text behind a COMMIT is what is left of a file that was begun', () => 
   const source = 'begin;\nselect 1;\ncommit;\nselect 2;\n';
   const [first] = classify('1_a.sql', source, parse).segments;
   assert.equal(source.slice(0, first?.end), 'begin;\nselect 1;\ncommit');
-  const begun = classify('1_a.sql', source, parse, first?.end);
+  const begun = classify('1_a.sql', source, parse, { stands: first?.end ?? 0 });
   assert.equal(begun.standing, 1);
 });
 
@@ -98,4 +99,19 @@ test('row 28: a down file with COMMITs of its own is refused', () => {
     prepareDown({ ...down, source }, parse).problems.map(({ message }) => message);
   assert.deepEqual(problems('begin; select 1; commit;'), []);
   assert.match(problems('select 1; commit; select 2;').join(), /has COMMITs of its own/);
+});
+
+test('row 32: REINDEX and CLUSTER of what is partitioned cannot run in a transaction', () => {
+  const source =
+    'create table public.p (a int) partition by range (a);\ncreate index i on p (a);\nreindex table p;\nreindex index i;\nreindex table q;\ncluster r;';
+  const statements = parse(source).statements ?? [];
+  const partitioned = isPartitioned([{ schema: 'public', name: 'r' }], statements);
+  const alone = classify('1_a.sql', source, parse, { partitioned }).segments.filter(
+    (segment) => segment.alone,
+  );
+  assert.deepEqual(
+    alone.flatMap((segment) => segment.statements.map(({ from, to }) => source.slice(from, to))),
+    ['reindex table p', 'reindex index i', 'cluster r'],
+  );
+  assert.equal(relationsToAsk(parse('create index i on p (a);').statements ?? []).length, 0);
 });

@@ -8,8 +8,12 @@ import { type Batch, titleOf } from '../migrations/batches.js';
 import { NOT_LOOKED_AT } from '../schema/schema-record.js';
 import { textArray } from '../sql/sql-text.js';
 import type { StatementContext } from './migration-statement.js';
+import type { NoticeBook } from './server-notices.js';
 
-export type BatchContext = Omit<StatementContext, 'marker'>;
+export interface BatchContext extends Omit<StatementContext, 'marker'> {
+  /** What the server says meanwhile. */
+  notices: NoticeBook;
+}
 
 export interface FileTime {
   startedAt: number;

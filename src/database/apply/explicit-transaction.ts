@@ -1,4 +1,4 @@
-import type { DatabaseAccess } from '../connection/connection.js';
+import type { DatabaseAccess, ServerNotice } from '../connection/connection.js';
 import { onItsWay } from '../connection/exchange.js';
 import { sqlProblem } from '../connection/sql-problem.js';
 import { LOCK_KEY } from '../history/deploy-tables.js';
@@ -50,10 +50,14 @@ export async function sendExplicit(
   const sending = {
     deadline: answerWithin(context, batch.files),
     signal: tools.signal,
-    onNotice: (notice: { severity: string; message: string }): void => {
+    onNotice: (notice: ServerNotice): void => {
       const statement = announced(notice.message, marker);
-      if (statement === undefined) reader.onNotice(notice);
-      else current = statement;
+      if (statement !== undefined) current = statement;
+      else {
+        reader.onNotice(notice);
+        const at = file.shape.statements?.[current ?? -1];
+        if (stage === 'file' && at) context.notices.note(file, at.from, notice);
+      }
     },
   };
   const { database } = tools;

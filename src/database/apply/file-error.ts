@@ -110,7 +110,11 @@ function bodyOf(text: string): number | undefined {
   return undefined;
 }
 
-function statementAt(lines: readonly StatementLine[], where: string | undefined): StatementLine | undefined {
+/** The statement that a line of our own body runs, by the call stack of an error or a notice. */
+export function statementAt(
+  lines: readonly StatementLine[],
+  where: string | undefined,
+): StatementLine | undefined {
   const line = outermostLine(where);
   return lines.find((each) => each.line === line);
 }

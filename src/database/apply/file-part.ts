@@ -121,14 +121,17 @@ export function committedParts(
 
 /**
  * Sends a part that is one transaction; retried, and looked after where no answer came. `onNotice`: told what the
- * message raises, where it is a transaction that it begins and ends itself.
+ * message raises. `explicit`: it is a transaction that the message begins and ends itself.
  */
 export async function sendPart(
   run: PartsRun,
   index: number,
   message: string,
   explain: (error: SqlError) => Problem,
-  onNotice?: NonNullable<SendOptions['onNotice']>,
+  {
+    onNotice,
+    explicit = false,
+  }: { onNotice?: NonNullable<SendOptions['onNotice']>; explicit?: boolean } = {},
 ): Promise<PartFailure | undefined> {
   const { tools, context, file } = run;
   const readNote = noteReader(context);
@@ -145,7 +148,7 @@ export async function sendPart(
       return undefined;
     } catch (error) {
       // After an error the session waits for the end of the transaction that the message has begun.
-      if (onNotice) await tools.database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
+      if (explicit) await tools.database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
       if (error instanceof Cancelled) return { cancelled: undefined };
       if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
         return 'changed';

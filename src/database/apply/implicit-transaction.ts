@@ -17,7 +17,7 @@ import {
   timesOf,
 } from './delivery.js';
 import { sendExplicit } from './explicit-transaction.js';
-import { fileProblem, statementOfError } from './file-error.js';
+import { fileProblem, statementAt, statementOfError } from './file-error.js';
 import { readHistoryUnderLock } from './history-under-lock.js';
 import { batchMessage } from './migration-statement.js';
 import { COMMIT_UNKNOWN, RESOLVE_WITHIN, retryBusy } from './retry-busy.js';
@@ -46,6 +46,7 @@ export async function applyBatch(
   let cuts = 0;
   let tries = 0;
   for (;;) {
+    context.notices.forget();
     const sent = await (batch.mode === 'explicit' ? sendExplicit : sendImplicit)(tools, batch, context);
     if (sent.error === undefined) return { kind: 'done', times: sent.times };
     const { error } = sent;
@@ -100,7 +101,13 @@ async function sendImplicit(tools: DatabaseAccess, batch: Batch, context: BatchC
     const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
       deadline: answerWithin(context, batch.files),
       signal: tools.signal,
-      onNotice: reader.onNotice,
+      onNotice(notice) {
+        reader.onNotice(notice);
+        const index = sent.current ?? -1;
+        const [file, unit] = [batch.files[index], units[index]];
+        const statement = unit && statementAt(unit.lines, notice.where);
+        if (file && statement) context.notices.note(file, statement.from, notice);
+      },
     });
     if (blind) sent.times = timesOf(results);
   } catch (error) {

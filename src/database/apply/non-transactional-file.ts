@@ -9,7 +9,7 @@ import type { Segment } from '../migrations/file-shape.js';
 import { oneLine, positionIn } from '../sql/source-text.js';
 import { type BatchContext, newMarker } from './delivery.js';
 import { announced } from './explicit-transaction.js';
-import { fileProblem, placedProblem } from './file-error.js';
+import { fileProblem, placedProblem, statementAt } from './file-error.js';
 import {
   explicitPart,
   isEnd,
@@ -91,12 +91,19 @@ async function runTransactionalPart(run: PartsRun, index: number): Promise<PartF
   if (segment.explicit || (segment.timed && transport !== 'management-api')) return runExplicit(run, index);
   const { body, lines } = partBody(run, segment, index);
   const message = partMessage(run, body, isEnd(run, index), segment.isolation);
-  return sendPart(run, index, message, (error) => fileProblem(file, lines, error, message));
+  const { notices } = run.context;
+  return sendPart(run, index, message, (error) => fileProblem(file, lines, error, message), {
+    onNotice(notice) {
+      const statement = statementAt(lines, notice.where);
+      if (statement) notices.note(file, statement.from, notice);
+    },
+  });
 }
 
 /** The same where a DO block cannot hold its statements. */
 async function runExplicit(run: PartsRun, index: number): Promise<PartFailure | undefined> {
   const marker = newMarker();
+  const segment = run.file.shape.segments[index]!;
   const { message, place } = explicitPart(run, index, marker);
   let current: number | undefined;
   return sendPart(
@@ -104,8 +111,16 @@ async function runExplicit(run: PartsRun, index: number): Promise<PartFailure | 
     index,
     message,
     (error) => placedProblem(run.file, error, place(error.position, current)),
-    (notice) => {
-      current = announced(notice.message, marker) ?? current;
+    {
+      explicit: true,
+      onNotice(notice) {
+        const began = announced(notice.message, marker);
+        if (began !== undefined) current = began;
+        else {
+          const statement = [...segment.sessionSetup, ...segment.statements][current ?? -1];
+          if (statement) run.context.notices.note(run.file, statement.from, notice);
+        }
+      },
     },
   );
 }

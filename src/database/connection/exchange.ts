@@ -65,12 +65,13 @@ export function exchange(
     const onStalled = (): void =>
       giveUp('the message could not be sent: the network takes no more', 'STALLED');
     let patience: NodeJS.Timeout | undefined;
-    const onNotice = (notice: { severity?: string | undefined; message?: string | undefined }): void => {
+    const onNotice = (notice: NoticeFields): void => {
       // The server speaks, so it has all of the message.
       clearTimeout(deadline);
       deadline = setTimeout(late, sending.deadline);
       listening?.heard();
-      sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
+      const { severity = '', message = '', routine, where } = notice;
+      sending.onNotice?.({ severity, message, ...definedOnly({ routine, where }) });
     };
     const finish = (): void => {
       clearTimeout(deadline);
@@ -179,4 +180,11 @@ export function sqlErrorOf(error: unknown, shift: number): SqlError | undefined 
       hint: fields.hint,
     }),
   });
+}
+
+interface NoticeFields {
+  severity?: string | undefined;
+  message?: string | undefined;
+  routine?: string | undefined;
+  where?: string | undefined;
 }

@@ -6,19 +6,32 @@ import type { Parse, ParsedSql, Statement } from '../sql/parser.js';
 import { blank, positionIn } from '../sql/source-text.js';
 import type { FileShape, Segment } from './file-shape.js';
 import { whyNonTransactional } from './non-transactional.js';
+import { sectionOfOtherTool } from './other-tools.js';
 import { ownTimeout, timedGroups } from './own-timeouts.js';
+import { askedRelation, type RelationName } from './partitioned.js';
 import { psqlCommands } from './psql-commands.js';
 import { carryOver } from './session-state.js';
+import { strangeCharacter } from './strange-characters.js';
 import { type FilePart, readTransactions } from './transaction-control.js';
 
 /** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
 const LARGEST_TOGETHER = 8 * 1024 * 1024;
 
-/**
- * Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. `stands`: the
- * UTF-16 index behind what of it is committed already, where it was begun in parts.
- */
-export function classify(file: string, text: string, parse: Parse, stands?: number): FileShape {
+/** What the text alone does not tell. */
+interface Circumstances {
+  /** The UTF-16 index behind what of it is committed already, where it was begun in parts. */
+  stands?: number;
+  /** Whether a relation that a REINDEX or CLUSTER names is partitioned. */
+  partitioned?: (relation: RelationName) => boolean;
+}
+
+/** Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. */
+export function classify(
+  file: string,
+  text: string,
+  parse: Parse,
+  { stands, partitioned }: Circumstances = {},
+): FileShape {
   const shape: FileShape = {
     mode: 'together',
     source: text,
@@ -39,6 +52,9 @@ export function classify(file: string, text: string, parse: Parse, stands?: numb
         next: 'Remove the line; a migration is run by the server, not by psql.',
       });
   }
+  const section = sectionOfOtherTool(file, text);
+  if (section) shape.problems.push(section);
+  const strange = strangeCharacter(file, text);
   const parsed = parse(shape.source);
   if ('tooLarge' in parsed) {
     shape.problems.push({
@@ -48,6 +64,11 @@ export function classify(file: string, text: string, parse: Parse, stands?: numb
     });
     return shape;
   }
+  if (parsed.wrong && strange) {
+    shape.problems.push(strange);
+    return shape;
+  }
+  if (strange) shape.notices.push(strange);
   if (parsed.wrong) {
     const copy = copyFromStdin(shape.source, parsed, parse);
     if (copy !== undefined) {
@@ -60,8 +81,11 @@ export function classify(file: string, text: string, parse: Parse, stands?: numb
     return withSize(shape);
   }
   shape.statements = parsed.statements;
-  for (const statement of parsed.statements)
+  for (const statement of parsed.statements) {
     if (statement.kind === 'CopyStmt') checkCopy(shape, statement, at(statement.from));
+    const asked = partitioned && askedRelation(statement);
+    if (asked && partitioned(asked)) statement.partitioned = true;
+  }
   const { parts, control, notices, problems } = readTransactions(text, parsed.statements, at);
   shape.problems.push(...problems);
   shape.notices.push(...notices);

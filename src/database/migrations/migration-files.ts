@@ -6,6 +6,7 @@ import { Failure, type Problem } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
 import { positionIn } from '../sql/source-text.js';
 import { readMarker } from './deploy-marker.js';
+import { namesOfOtherTool, onlyBelow } from './other-tools.js';
 import { type Fetched, openFolder, outside, type ProjectFolder } from './project-folder.js';
 
 /** One file of the migrations folder that has a version. */
@@ -70,12 +71,21 @@ export async function readMigrationFiles(
     if (down) migration.down = down;
     downs.delete(basename(migration.file));
   }
+  const ups = new Set(found.files.map(({ file }) => file));
   for (const orphan of downs.values())
     found.warnings.push({
-      message: `${orphan.file} is a down file without the migration that it undoes`,
+      message: ups.has(orphan.file.replace(/\.down\.sql$/, '.up.sql'))
+        ? `${orphan.file} is no down file of its .up.sql: the two are not named alike`
+        : `${orphan.file} is a down file without the migration that it undoes`,
       next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
     });
   addNameProblems(found);
+  const shown = migrationsDir.replace(/\/+$/, '');
+  const others = [
+    namesOfOtherTool(shown, found.ignored),
+    names.some((name) => name.endsWith('.sql')) ? undefined : onlyBelow(shown, await folder.below()),
+  ];
+  found.problems.push(...others.filter((problem) => problem !== undefined));
   return found;
 }
 

@@ -50,6 +50,7 @@ export function carryOver(segments: readonly Segment[]): { wrong: Wrong[]; lost:
         });
       const effect = effectOf(statement);
       if (effect === 'set') sessionSetup.push(statement);
+      if (effect === 'cleared') sessionSetup.length = 0;
       if (effect === 'unclear' && part < segments.length - 1)
         wrong.push({
           index: statement.from,
@@ -64,8 +65,12 @@ export function carryOver(segments: readonly Segment[]): { wrong: Wrong[]; lost:
   return { wrong, lost: bound };
 }
 
-/** Whether a statement sets something for its session; `unclear`: it does, but cannot simply be repeated. */
-function effectOf({ kind, node }: Statement): 'set' | 'unclear' | undefined {
+/**
+ * Whether a statement sets something for its session; `unclear`: it does, but cannot simply be repeated; `cleared`:
+ * nothing that was set is left.
+ */
+function effectOf({ kind, node }: Statement): 'set' | 'unclear' | 'cleared' | undefined {
+  if (kind === 'DiscardStmt' && node.target === 'DISCARD_ALL') return 'cleared';
   if (kind === 'VariableSetStmt') {
     // What ends with a transaction ends with its part.
     const passing = node.is_local === true || /^TRANSACTION/.test(String(node.name));
