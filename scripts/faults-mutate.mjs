@@ -66,6 +66,7 @@ const MUTATIONS = [
     'false',
     'database/migrations/transaction-control.test',
   ),
+  mutation(153, 'database/history/same-version', 'row.name === file.name', 'true', 'database/rules.test'),
   mutation(
     155,
     'database/migrations/classify',

@@ -773,6 +773,12 @@ export const GROUPS = [
     title: 'Migrations (second table)',
     rows: [
       row(
+        153,
+        'Two files of one version, of which one is applied, as when two branches took the same time stamp',
+        'refused',
+        'Both names: `was never run: version`; a file that was only renamed is none of these.',
+      ),
+      row(
         155,
         'Sections of dbmate, goose or sql-migrate; names of Flyway; a folder per migration, as Prisma and Drizzle have it',
         'refused',

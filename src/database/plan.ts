@@ -9,6 +9,7 @@ import { failureOf } from './connection/sql-problem.js';
 import { PARTIAL_TABLE } from './history/deploy-tables.js';
 import { editedProblems } from './history/edited-files.js';
 import { type HistoryReport, readHistory } from './history/migration-history.js';
+import { missingProblem } from './history/missing-files.js';
 import { standsUpTo } from './history/partial-migration.js';
 import {
   choosePending,
@@ -16,6 +17,7 @@ import {
   type Identity,
   irreversible,
   type Pending,
+  sameVersions,
   wrongMarkers,
 } from './history/pending-files.js';
 import { type Batch, makeBatches, type PlannedFile } from './migrations/batches.js';
@@ -98,6 +100,18 @@ export async function planDatabase(
     },
   );
   (rules.editedMigrations === 'refuse' ? plan.refusals : plan.warnings).push(...edited);
+  if (chosen.missing.length > 0) {
+    const recorded = new Set(look.recorded.map(({ version }) => version));
+    const missing = await missingProblem(
+      database,
+      chosen.missing,
+      { files: files.files, recorded },
+      sending,
+    ).catch((error) => {
+      throw failureOf(error, 'looking for the files of applied versions');
+    });
+    (rules.missingMigrations === 'refuse' ? plan.refusals : plan.warnings).push(missing);
+  }
   // What is refused already would only be told twice.
   const all = [...plan.pending, ...plan.deferred].filter(({ shape }) => shape.problems.length === 0);
   if (all.length > 0)
@@ -121,11 +135,13 @@ export async function planFiles(workingDirectory: string, rules: PlanRules): Pro
     ? { files: [], warnings: [], problems: [] }
     : await readMigrationFiles(workingDirectory, rules.migrationsDir);
   const chosen: Pending = {
-    pending: files.files,
+    pending: files.files.filter(({ unreadable }) => unreadable === undefined),
     deferred: [],
     baseline: [],
     edited: [],
-    warnings: [],
+    missing: [],
+    // Which of them are applied already, and stop nothing, is not known here.
+    warnings: [...sameVersions(files.files), ...files.files.flatMap(({ unreadable }) => unreadable ?? [])],
     refusals: [
       ...wrongMarkers(files.files),
       ...(rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : []),
