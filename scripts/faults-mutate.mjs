@@ -74,6 +74,8 @@ const MUTATIONS = [
     'if (false)',
     'database/migrations/other-tools.test',
   ),
+  mutation(156, 'database/migrations/batches', 'unchecked.has(constraint)', 'false', 'database/reports.test'),
+  mutation(158, 'database/connection/exchange', '2BP01|', '', 'database/reports.test'),
   mutation(163, 'database/apply/server-notices', "severity !== 'WARNING' &&", '', 'database/reports.test'),
   mutation(
     34,
@@ -118,7 +120,7 @@ const MUTATIONS = [
     'database/outcomes.test',
   ),
   mutation(49, 'database/connection/sql-error', "'55P03', ", '', 'database/outcomes.test'),
-  mutation(53, 'database/apply/file-error', "'53100'", "'53101'", 'faults/database.test'),
+  mutation(53, 'database/apply/next-action', "'53100'", "'53101'", 'faults/database.test'),
   mutation(
     59,
     'database/apply/statement-outcome',

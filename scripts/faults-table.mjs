@@ -785,6 +785,18 @@ export const GROUPS = [
         '`and here it would be run with the rest`, `is named as Flyway has it`, `holds its .sql files in folders below it`',
       ),
       row(
+        156,
+        'A constraint is added NOT VALID by one file and validated by the next',
+        'ok',
+        'The batch ends between them: `together that would lock the table all the while`.',
+      ),
+      row(
+        158,
+        'Something depends on what is dropped or changed; something is there already',
+        'unchanged',
+        'The objects are named; what SQL has for that kind: `DROP POLICY IF EXISTS before it`, `CREATE OR REPLACE TRIGGER`; `CASCADE would drop all of that`.',
+      ),
+      row(
         159,
         'Parameters in the database URL',
         'refused',

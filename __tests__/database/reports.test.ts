@@ -24,6 +24,8 @@ interface Expected {
   says?: RegExp;
   /** The same of what is told on the way. */
   told?: RegExp;
+  /** How many batches a plan or migrate tells of. */
+  batches?: number;
   /** What is said nowhere. */
   never?: RegExp;
   /** Of a step that looks. */
@@ -148,6 +150,119 @@ const REPORTS: [folder: string, title: string, steps: Expected[]][] = [
       },
     ],
   ],
+  [
+    'depends-drop-table',
+    'row 158: what depends on a table',
+    [
+      {
+        outcome: 'failed',
+        says: /t(?:able)? customers because other objects depend on it \(.*orders_customer_fkey.*customer_list.*-> Drop or change what depends on it/,
+        never: /Use DROP/,
+      },
+    ],
+  ],
+  [
+    'depends-drop-column',
+    'row 158: what depends on a column',
+    [{ outcome: 'failed', says: /customer_list.*-> Drop or change what depends on it/, never: /Use DROP/ }],
+  ],
+  [
+    'depends-drop-function',
+    'row 158: what depends on a function',
+    [{ outcome: 'failed', says: /policy mine on table .*customers/, never: /Use DROP/ }],
+  ],
+  [
+    'depends-drop-role',
+    'row 158: what depends on a role',
+    [{ outcome: 'failed', says: /privileges for table .*a\b.*DROP OWNED BY/, never: /Use DROP/ }],
+  ],
+  [
+    'depends-column-type',
+    'row 158: a view on a column whose type changes',
+    [{ outcome: 'failed', says: /rule _RETURN on view .*customer_list/ }],
+  ],
+  [
+    'depends-fk-types',
+    'row 158: types of a foreign key that do not fit',
+    [{ outcome: 'failed', says: /Key columns "customer" and "id" are of incompatible types/ }],
+  ],
+  [
+    'depends-function-return',
+    'row 158: a function with another result',
+    [{ outcome: 'failed', says: /cannot change return type.*DROP FUNCTION/ }],
+  ],
+  [
+    'exists-column',
+    'row 158: a column that is there',
+    [{ outcome: 'failed', says: /ADD COLUMN IF NOT EXISTS/ }],
+  ],
+  [
+    'exists-enumvalue',
+    'row 158: a value of an enum that is there',
+    [{ outcome: 'failed', says: /ADD VALUE IF NOT EXISTS/ }],
+  ],
+  [
+    'exists-function',
+    'row 158: a function that is there',
+    [{ outcome: 'failed', says: /CREATE OR REPLACE FUNCTION/ }],
+  ],
+  ['exists-index', 'row 158: an index that is there', [{ outcome: 'failed', says: /IF NOT EXISTS/ }]],
+  [
+    'exists-pk',
+    'row 158: a primary key that is there',
+    [{ outcome: 'failed', says: /DROP CONSTRAINT IF EXISTS/ }],
+  ],
+  [
+    'exists-policy',
+    'row 158: a policy that is there',
+    [{ outcome: 'failed', says: /DROP POLICY IF EXISTS before it/, never: /IF NOT EXISTS/ }],
+  ],
+  [
+    'exists-publication',
+    'row 158: a member of a publication',
+    [{ outcome: 'failed', says: /pg_publication_tables/, never: /IF NOT EXISTS/ }],
+  ],
+  [
+    'exists-role',
+    'row 158: a role that is there',
+    [{ outcome: 'failed', says: /pg_roles/, never: /IF NOT EXISTS/ }],
+  ],
+  [
+    'exists-schema',
+    'row 158: a schema that is there',
+    [{ outcome: 'failed', says: /CREATE SCHEMA IF NOT EXISTS/ }],
+  ],
+  [
+    'unique-index-duplicates',
+    'row 158: duplicate rows are not shown',
+    [{ outcome: 'failed', says: /could not create unique index/, never: /x@example\.com/ }],
+  ],
+  [
+    'now-across-files',
+    'row 158: files that rely on different now()',
+    [{ outcome: 'failed', says: /transaction: each/ }],
+  ],
+  [
+    'storage-not-owner',
+    'row 158: a table of the platform',
+    [{ outcome: 'failed', says: /must be owner of table objects.*dashboard/ }],
+  ],
+  [
+    'pending-trigger-events',
+    'row 158: deferred checks before ALTER TABLE',
+    [PASSED, { outcome: 'failed', says: /SET CONSTRAINTS ALL IMMEDIATE/ }],
+  ],
+  [
+    'long-policy-names',
+    'row 158: names that are cut to one',
+    [PASSED, { outcome: 'failed', says: /63 bytes/ }],
+  ],
+  ['role-search-path', 'row 35: the search path of the role in every file', [PASSED]],
+  [
+    'not-valid-then-validate',
+    'row 156: NOT VALID and VALIDATE in two files are committed apart',
+    [{ batches: 2 }, PASSED],
+  ],
   ['kind-checkpoint', 'CHECKPOINT', [PASSED, PASSED]],
   ['kind-analyze', 'ANALYZE', [PASSED, PASSED]],
   ['kind-alter-table-all-tablespace', 'ALTER TABLE ALL IN TABLESPACE', [PASSED, PASSED]],
@@ -253,6 +368,8 @@ function judge({ report, log }: Ran, wanted: Expected, step: string): void {
   assert.equal(report.outcome, wanted.outcome ?? 'passed', `${step}: ${said}`);
   if (wanted.says) assert.match(said, wanted.says, step);
   if (wanted.told) assert.match(told, wanted.told, step);
+  if (wanted.batches !== undefined)
+    assert.match(JSON.stringify(log), new RegExp(`in ${wanted.batches} batches`));
   if (wanted.never) assert.doesNotMatch(`${said}\n${told}`, wanted.never, step);
 }
 

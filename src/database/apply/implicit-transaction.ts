@@ -93,7 +93,9 @@ async function sendImplicit(tools: DatabaseAccess, batch: Batch, context: BatchC
     explain: (error) => {
       const index = sent.current ?? -1;
       const [file, unit] = [batch.files[index], units[index]];
-      return file && unit ? fileProblem(file, unit.lines, error, message) : sqlProblem(error);
+      if (!file || !unit) return sqlProblem(error);
+      const problem = fileProblem(file, unit.lines, error, message);
+      return batch.files.length > 1 && SAME_TIME.has(error.code) ? { ...problem, next: OWN_TIMES } : problem;
     },
   };
   const reader = markerReader(tools, marker, { batch, context, sent });
@@ -118,6 +120,11 @@ async function sendImplicit(tools: DatabaseAccess, batch: Batch, context: BatchC
   }
   return sent;
 }
+
+/** Rows that are told apart by now() alone are the same ones in one transaction. */
+const SAME_TIME = new Set(['23505', '23P01']);
+const OWN_TIMES =
+  'Where files rely on different times: now() is the same for all that is committed together, and transaction: each gives every file its own.';
 
 type ErrorVerdict =
   | BatchOutcome

@@ -157,6 +157,15 @@ export function streamOf(client: pg.Client): Socket {
   return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
 
+/** Classes of errors whose detail names objects and never holds a row; what a program raises may hold anything. */
+function namesObjects({ code = '', routine }: { code?: string; routine?: string }): boolean {
+  return (
+    /^(?:2BP01|0A000|42)/.test(code) &&
+    routine !== undefined &&
+    !/^(?:exec_stmt_raise|PLy_|do_util_elog|plv8_)/.test(routine)
+  );
+}
+
 /** An answer of the server as our own error; undefined for anything else. `shift` is what stood before the message. */
 export function sqlErrorOf(error: unknown, shift: number): SqlError | undefined {
   if (!(error instanceof Error) || !('severity' in error)) return undefined;
@@ -178,6 +187,7 @@ export function sqlErrorOf(error: unknown, shift: number): SqlError | undefined 
       internalQuery: fields.internalQuery,
       where: fields.where,
       hint: fields.hint,
+      objects: namesObjects(fields) ? fields.detail : undefined,
     }),
   });
 }
