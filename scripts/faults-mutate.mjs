@@ -75,7 +75,15 @@ const MUTATIONS = [
     'database/migrations/other-tools.test',
   ),
   mutation(156, 'database/migrations/batches', 'unchecked.has(constraint)', 'false', 'database/reports.test'),
+  mutation(157, 'database/apply/blockers', 'or a.backend_xmin is not null', '', 'faults/database.test'),
   mutation(158, 'database/connection/exchange', '2BP01|', '', 'database/reports.test'),
+  mutation(
+    160,
+    'database/schema/fingerprint-sql',
+    "where o ~ '^(n_distinct|n_distinct_inherited)='",
+    '',
+    'database/schema/fingerprint.test',
+  ),
   mutation(163, 'database/apply/server-notices', "severity !== 'WARNING' &&", '', 'database/reports.test'),
   mutation(
     34,

@@ -791,6 +791,12 @@ export const GROUPS = [
         'The batch ends between them: `together that would lock the table all the while`.',
       ),
       row(
+        157,
+        'CREATE INDEX CONCURRENTLY behind a transaction that somebody left open',
+        'known',
+        '`it waited for older transactions:` who, since when, with file and line; what it left is dropped, or told.',
+      ),
+      row(
         158,
         'Something depends on what is dropped or changed; something is there already',
         'unchanged',
@@ -801,6 +807,12 @@ export const GROUPS = [
         'Parameters in the database URL',
         'refused',
         'Honoured, or refused by name: `which is not supported`.',
+      ),
+      row(
+        160,
+        'The newest minor of PostgreSQL writes options of its own into columns; the platform makes schemas and publications',
+        'ok',
+        'Nothing: only what people declare is compared.',
       ),
       row(
         163,

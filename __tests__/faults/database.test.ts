@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import pg from 'pg';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { createProject, history, objects, runMigrate, runPlan, withProject } from '../servers/project.js';
 
@@ -91,6 +92,38 @@ test('row 28: what only a session has lasts from part to part; isolation levels 
       assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
       assert.deepEqual(await objects(url), ['a', 'b', 'l', 't']);
       assert.deepEqual(await query(url, 'select level from public.l'), [{ level: 'serializable' }]);
+    },
+  );
+});
+
+test('row 157: CREATE INDEX CONCURRENTLY behind a forgotten transaction: who it is, since when, and what stands', async () => {
+  await withProject(
+    server,
+    {
+      '1_a.sql': 'create table public.a (id int);',
+      '2_i.sql': '-- wait\ncreate index concurrently a_i on public.a (id);',
+    },
+    async (url, project) => {
+      await query(url, 'create table public.other (id int)');
+      const forgotten = new pg.Client({ connectionString: url, application_name: 'forgotten' });
+      await forgotten.connect();
+      try {
+        await forgotten.query('begin isolation level repeatable read; select * from public.other');
+        const { report } = await runMigrate(project, url, { inputs: { 'statement-timeout': '4s' } });
+        const [problem] = report.problems;
+        assert.equal(report.outcome, 'failed');
+        assert.match(
+          problem?.message ?? '',
+          /waited for older transactions: forgotten \(pid \d+, idle in transaction for \d+ s\)/,
+        );
+        assert.deepEqual([problem?.at?.file, problem?.at?.line], ['supabase/migrations/2_i.sql', 2]);
+        assert.match(problem?.next ?? '', /pg_terminate_backend/);
+      } finally {
+        await forgotten.end();
+      }
+      const again = await runMigrate(project, url);
+      assert.equal(again.report.outcome, 'passed', JSON.stringify(again.report.problems));
+      assert.deepEqual(await objects(url), ['a', 'a_i', 'other']);
     },
   );
 });

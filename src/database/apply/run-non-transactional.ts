@@ -5,8 +5,9 @@ import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { sqlProblem } from '../connection/sql-problem.js';
 import type { SentStatement } from '../history/partial-migration.js';
 import { lockOf } from '../migrations/lock-modes.js';
-import { nonTransactional } from '../migrations/non-transactional.js';
+import { nonTransactional, whyNonTransactional } from '../migrations/non-transactional.js';
 import { literal } from '../sql/sql-text.js';
+import { nameOldTransactions } from './blockers.js';
 import { fileProblem, placedProblem } from './file-error.js';
 import {
   leavePart,
@@ -71,12 +72,18 @@ export async function runNonTransactional(
       cuts++;
       continue;
     }
+    const waited =
+      isTimeout(error) && !tools.signal.aborted && /CONCURRENTLY$/.test(whyNonTransactional(statement) ?? '');
+    const old = waited ? await nameOldTransactions(tools.database) : undefined;
     const cleaned = await cleanUp(part);
     if (cleaned.state === 'done') break;
     unsettled = cleaned.state === 'kept';
     const left = cleaned.state === 'kept' ? cleaned.left : undefined;
     if (error instanceof Cancelled || tools.signal.aborted) return { cancelled: left };
-    const problem = problemOf(error);
+    const told = problemOf(error);
+    const problem = old
+      ? { ...told, message: `${told.message}; it waited for older transactions: ${old.who}`, next: old.next }
+      : told;
     const again = errorMeaning(error) === 'retry';
     const over = again
       ? await retryBusy(tools, attempt, problem, { text, mode: lockOf(statement) })
@@ -85,6 +92,10 @@ export async function runNonTransactional(
   }
   const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
   return sendPart(run, index, partMessage(run, recorded, false), sqlProblem);
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof SqlError && error.code === '57014';
 }
 
 /** Sends the statement; undefined where it was done, otherwise the error. */
