@@ -62,7 +62,11 @@ describe('fingerprint', () => {
     );
     await query(url, 'create publication made_by_the_platform for table realtime.messages');
     assert.deepEqual((await look(url)).fingerprint, before.fingerprint);
-    await query(url, 'alter table public.t alter a set (n_distinct = 5)');
+    // A server that does not know the option sets no other beside it.
+    await query(
+      admin,
+      `update pg_attribute set attoptions = '{n_distinct=5}' where attrelid = 'public.t'::regclass and attname = 'a'`,
+    );
     assert.notEqual((await look(url)).fingerprint, before.fingerprint);
   });
   test('up, down and up again on thirty migrations with every kind of object gives the same schema', async () => {
