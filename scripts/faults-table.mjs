@@ -147,15 +147,15 @@ export const GROUPS = [
       ),
       row(
         28,
-        'Several pairs of BEGIN and COMMIT in one file',
-        'ok',
-        '`its own BEGIN and COMMIT`, with the number of pairs.',
+        'Several pairs of BEGIN and COMMIT in one file, or statements behind the pair',
+        'known',
+        'Cut there, each part a transaction, and said so: `as in psql: this deploy is not all or nothing`; after a failure which parts stand, and the next run goes on there.',
       ),
       row(
         29,
-        'A lone COMMIT, ROLLBACK, or COMMIT AND CHAIN',
+        'A lone COMMIT, or BEGIN in a transaction; a lone ROLLBACK, COMMIT AND CHAIN, PREPARE TRANSACTION',
         'refused',
-        'The statement with file, line and column.',
+        'The first two are warnings, as PostgreSQL has them: `COMMIT without BEGIN commits what stands before it in the file`. The others are refused with file, line and column.',
       ),
       row(30, 'SAVEPOINT in a file', 'ok', 'Nothing: run statement by statement in one transaction.'),
       row(
@@ -785,10 +785,52 @@ export const GROUPS = [
     title: 'Migrations (second table)',
     rows: [
       row(
+        153,
+        'Two files of one version, of which one is applied, as when two branches took the same time stamp',
+        'refused',
+        'Both names: `was never run: version`; a file that was only renamed is none of these.',
+      ),
+      row(
+        155,
+        'Sections of dbmate, goose or sql-migrate; names of Flyway; a folder per migration, as Prisma and Drizzle have it',
+        'refused',
+        '`and here it would be run with the rest`, `is named as Flyway has it`, `holds its .sql files in folders below it`',
+      ),
+      row(
+        156,
+        'A constraint is added NOT VALID by one file and validated by the next',
+        'ok',
+        'The batch ends between them: `together that would lock the table all the while`.',
+      ),
+      row(
+        157,
+        'CREATE INDEX CONCURRENTLY behind a transaction that somebody left open',
+        'known',
+        '`it waited for older transactions:` who, since when, with file and line; what it left is dropped, or told.',
+      ),
+      row(
+        158,
+        'Something depends on what is dropped or changed; something is there already',
+        'unchanged',
+        'The objects are named; what SQL has for that kind: `DROP POLICY IF EXISTS before it`, `CREATE OR REPLACE TRIGGER`; `CASCADE would drop all of that`.',
+      ),
+      row(
         159,
         'Parameters in the database URL',
         'refused',
         'Honoured, or refused by name: `which is not supported`.',
+      ),
+      row(
+        160,
+        'The newest minor of PostgreSQL writes options of its own into columns; the platform makes schemas and publications',
+        'ok',
+        'Nothing: only what people declare is compared.',
+      ),
+      row(
+        163,
+        'The server warns: RAISE WARNING, `already exists, skipping`',
+        'ok',
+        '`the server says:` with file and line, once per file and at most ten; values that a program puts into its text are left out.',
       ),
     ],
   },

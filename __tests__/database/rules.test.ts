@@ -92,6 +92,75 @@ test('row 23: an edited file is named with its first difference; other line ends
   });
 });
 
+test('row 153: two files of one version, one of them applied', async () => {
+  await withFiles({ '1_a.sql': table('a') }, async (url, project) => {
+    await runMigrate(project, url);
+    project.write({ '1_b.sql': table('b') });
+    assert.match(
+      refused(await runPlan(project, url)),
+      /^1_b\.sql was never run: version 1 is recorded as 1_a$/,
+    );
+    project.remove('1_a.sql');
+    project.write({ '1_b.sql': table('a') });
+    const renamed = await runPlan(project, url);
+    assert.deepEqual([refused(renamed), warned(renamed)], ['', '']);
+  });
+});
+
+test('row 22: a renumbered file is told as such', async () => {
+  await withFiles({ '1_a.sql': `${table('a')} -- a\n` }, async (url, project) => {
+    await runMigrate(project, url);
+    project.remove('1_a.sql');
+    project.write({ '2_a.sql': `${table('a')}\r\n-- a` });
+    const [refusal] = (await runPlan(project, url)).refusals;
+    assert.match(
+      refusal?.next ?? '',
+      /^2_a\.sql holds the text of 1_a: .*repair --status reverted 1 && supabase migration repair --status applied 2\.$/,
+    );
+  });
+});
+
+test('row 23: a statement that a comment has swallowed is an edit', async () => {
+  await withFiles({ '1_a.sql': `-- the table\n${table('a')}\n` }, async (url, project) => {
+    await runMigrate(project, url);
+    project.write({ '1_a.sql': `-- the table ${table('a')}\n` });
+    assert.match(warned(await runPlan(project, url)), /1_a\.sql was edited/);
+  });
+});
+
+test('row 17, row 18: what is recorded or below the baseline stops nothing', async () => {
+  const latin = Buffer.from('-- \xe9\n', 'latin1');
+  await withFiles({ '1_a.sql': table('a') }, async (url, project) => {
+    await runMigrate(project, url);
+    project.write({ '1_a.sql': latin });
+    const plan = await runPlan(project, url);
+    assert.equal(refused(plan), '');
+    assert.match(warned(plan), /1_a\.sql is not valid UTF-8/);
+  });
+  await withFiles(
+    { '1_a.sql': latin, '2_b.sql': table('b'), '2_c.sql': table('c'), '3_d.sql': table('d') },
+    async (url, project) => {
+      assert.match(
+        refused(await runPlan(project, url)),
+        /not valid UTF-8[\s\S]*same version 2|same version 2[\s\S]*not valid UTF-8/,
+      );
+      const { report } = await runMigrate(project, url, { inputs: { baseline: '2' } });
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      assert.deepEqual([await history(url), await objects(url)], [['2', '3'], ['d']]);
+    },
+  );
+});
+
+test('row 20: of two versions of which one begins the other, the shorter comes first', async () => {
+  await withFiles(
+    { '20240101_z.sql': table('a'), '20240101120000_a.sql': 'alter table public.a add column b int;' },
+    async (url, project) => {
+      const { report } = await runMigrate(project, url);
+      assert.deepEqual(report.facts.applied, ['20240101', '20240101120000'], JSON.stringify(report.problems));
+    },
+  );
+});
+
 test('row 150: of an applied file the place and the kind of what differs are told, never what was recorded', async () => {
   const secret = 'sk-live-0123456789abcdef';
   const before = `${table('a')}\nselect set_config('app.key', '${secret}', false);\n`;

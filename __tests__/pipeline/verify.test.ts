@@ -307,11 +307,15 @@ describe('verify', () => {
 describe('the history and the files', () => {
   const files = ['1', '2', '3'].map((version) => ({
     version,
+    name: 'x',
     file: `m/${version}_x.sql`,
+    source: '',
+    checksum: '',
     afterHealth: version === '3',
   }));
+  const recorded = (version: string) => ({ version, name: 'x', textHash: null, checksum: null });
   const judged = (history: string[], missingMigrations: 'refuse' | 'warn', baseline?: string) => {
-    const { passed, detail, problems, warnings } = judgeHistory(files, history, {
+    const { passed, detail, problems, warnings } = judgeHistory(files, history.map(recorded), {
       missingMigrations,
       ...(baseline === undefined ? {} : { baseline }),
     });

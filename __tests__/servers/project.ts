@@ -136,7 +136,7 @@ export async function runPlanPhase(project: Project, url: string, options: RunOp
   }));
 }
 
-async function withTools<T>(
+export async function withTools<T>(
   project: Project,
   url: string,
   options: RunOptions,

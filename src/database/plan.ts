@@ -2,28 +2,30 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../lib/report.js';
 import { preflight } from './apply/preflight.js';
+import { type Asked, askCatalog, type CatalogAnswer, classifyAll } from './classify-files.js';
 import type { Database, DatabaseAccess } from './connection/connection.js';
 import { retryRead } from './connection/retry-read.js';
 import { failureOf } from './connection/sql-problem.js';
 import { PARTIAL_TABLE } from './history/deploy-tables.js';
 import { editedProblems } from './history/edited-files.js';
 import { type HistoryReport, readHistory } from './history/migration-history.js';
-import { type PartialMigration, standsUpTo } from './history/partial-migration.js';
+import { missingProblem } from './history/missing-files.js';
+import { standsUpTo } from './history/partial-migration.js';
 import {
   choosePending,
   type FileRules,
   type Identity,
   irreversible,
   type Pending,
+  sameVersions,
   wrongMarkers,
 } from './history/pending-files.js';
 import { type Batch, makeBatches, type PlannedFile } from './migrations/batches.js';
-import { classify } from './migrations/classify.js';
+import type { FileShape } from './migrations/file-shape.js';
 import { type LintFinding, lintFiles } from './migrations/lint.js';
 import { LATER } from './migrations/lint-rules.js';
 import { readMigrationFiles } from './migrations/migration-files.js';
-import { whyNonTransactional } from './migrations/non-transactional.js';
-import { loadParser } from './sql/parser.js';
+import { nonTransactional, whyNonTransactional } from './migrations/non-transactional.js';
 import { positionIn } from './sql/source-text.js';
 import { literal } from './sql/sql-text.js';
 
@@ -83,7 +85,11 @@ export async function planDatabase(
     readMigrationFiles(workingDirectory, rules.migrationsDir),
   ]);
   const chosen = choosePending(files.files, look, rules, identity, contract);
-  const plan = await planFor(chosen, rules, look.partial);
+  const catalog = (names: readonly string[]): Promise<CatalogAnswer> =>
+    retryRead(signal, () => askCatalog(database, names, sending)).catch((error) => {
+      throw failureOf(error, 'looking at what the pending files name');
+    });
+  const plan = await planFor(chosen, rules, { partials: look.partial, catalog });
   plan.look = look;
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
@@ -94,6 +100,18 @@ export async function planDatabase(
     },
   );
   (rules.editedMigrations === 'refuse' ? plan.refusals : plan.warnings).push(...edited);
+  if (chosen.missing.length > 0) {
+    const recorded = new Set(look.recorded.map(({ version }) => version));
+    const missing = await missingProblem(
+      database,
+      chosen.missing,
+      { files: files.files, recorded },
+      sending,
+    ).catch((error) => {
+      throw failureOf(error, 'looking for the files of applied versions');
+    });
+    (rules.missingMigrations === 'refuse' ? plan.refusals : plan.warnings).push(missing);
+  }
   // What is refused already would only be told twice.
   const all = [...plan.pending, ...plan.deferred].filter(({ shape }) => shape.problems.length === 0);
   if (all.length > 0)
@@ -117,11 +135,13 @@ export async function planFiles(workingDirectory: string, rules: PlanRules): Pro
     ? { files: [], warnings: [], problems: [] }
     : await readMigrationFiles(workingDirectory, rules.migrationsDir);
   const chosen: Pending = {
-    pending: files.files,
+    pending: files.files.filter(({ unreadable }) => unreadable === undefined),
     deferred: [],
     baseline: [],
     edited: [],
-    warnings: [],
+    missing: [],
+    // Which of them are applied already, and stop nothing, is not known here.
+    warnings: [...sameVersions(files.files), ...files.files.flatMap(({ unreadable }) => unreadable ?? [])],
     refusals: [
       ...wrongMarkers(files.files),
       ...(rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : []),
@@ -138,18 +158,10 @@ export async function planFiles(workingDirectory: string, rules: PlanRules): Pro
 async function planFor(
   chosen: Pending,
   rules: Pick<PlanRules, 'transaction' | 'destructiveChanges'>,
-  partials: readonly PartialMigration[] = [],
+  asked: Asked = {},
 ): Promise<DatabasePlan> {
   const due = [...chosen.pending, ...chosen.deferred];
-  const planned: PlannedFile[] = [];
-  if (due.length > 0) {
-    const parse = await loadParser();
-    for (const file of due) {
-      const partial = partials.find(({ version }) => version === file.version);
-      const stands = partial && standsUpTo(file.source, partial);
-      planned.push({ ...file, shape: classify(file.file, file.source, parse, stands) });
-    }
-  }
+  const planned = due.length > 0 ? await classifyAll(due, asked) : [];
   const pending = planned.slice(0, chosen.pending.length);
   const findings = lintFiles(planned);
   const told = findings.filter((finding) => !finding.destructive || rules.destructiveChanges === 'warn');
@@ -211,16 +223,57 @@ function refuseEditedParts(plan: DatabasePlan, look: HistoryReport): void {
 }
 
 /** What the way to the server cannot hold is refused before the first file. */
-function refuseTransport({ pending, deferred, refusals }: DatabasePlan, { transport }: Database): void {
+function refuseTransport(
+  { pending, deferred, refusals, warnings }: DatabasePlan,
+  { transport }: Database,
+): void {
   for (const file of [...pending, ...deferred]) {
-    if (transport === 'management-api' && file.shape.mode !== 'together')
+    const { shape } = file;
+    if (transport === 'management-api' && !eachInOneMessage(shape))
       refusals.push({
-        message: `${file.file}: ${file.shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
+        message: `${file.file}: ${shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
         at: { file: file.file, line: 1, column: 1 },
         next: 'Give database-url (the session pooler URL) for this deploy.',
       });
-    if (transport === 'transaction-pooler') refusals.push(...lostSettings(file));
+    if (transport === 'management-api' && shape.timed)
+      warnings.push({
+        message: `${file.file} sets statement_timeout itself, and the Management API gives each request 60 s all the same`,
+        at: { file: file.file, line: 1, column: 1 },
+        next: 'Give database-url (the session pooler URL) where it takes longer.',
+      });
+    if (transport === 'transaction-pooler') refusals.push(...lostSettings(file), ...discarded(file));
+    // Where each message may get another session; or because the session that stood is gone.
+    const apart = transport === 'transaction-pooler' || transport === 'management-api';
+    for (const { problem, made, used } of shape.sessionBound)
+      if (apart)
+        refusals.push({
+          ...problem,
+          next: `Give the session pooler or direct URL in database-url (port 5432). Or: ${problem.next}`,
+        });
+      else if (made < shape.standing && used >= shape.standing)
+        refusals.push({
+          ...problem,
+          next: 'It was made by a part that is applied, and went with its session: make it again behind that part.',
+        });
   }
+}
+
+/** Each part of the file is one message that needs no session. */
+function eachInOneMessage({ mode, segments }: FileShape): boolean {
+  return (
+    mode === 'together' || (mode === 'outside' && segments.every((part) => !part.alone && !part.explicit))
+  );
+}
+
+/** It would reach a session that others have. */
+function discarded({ file, source, shape }: PlannedFile): Problem[] {
+  return (shape.statements ?? [])
+    .filter((statement) => nonTransactional(statement) === 'discard-all')
+    .map(({ from }) => ({
+      message: 'DISCARD ALL behind a transaction pooler would reach a session of others',
+      at: positionIn(file, source, from),
+      next: 'Remove it: no session of this action keeps anything from one file to the next. Or give the session pooler or direct URL in database-url (port 5432).',
+    }));
 }
 
 /** A statement outside a transaction runs in whichever session the pooler has: nothing can be set for it. */

@@ -3,7 +3,12 @@ import { definedOnly } from '../lib/defined-only.js';
 import { Failure, type Problem } from '../lib/report.js';
 import { STILL_INSIDE } from './apply/explicit-transaction.js';
 import { placedProblem } from './apply/file-error.js';
-import { type ApplyRules, LEAVE_NOTHING, openTransaction } from './apply/migration-statement.js';
+import {
+  type ApplyRules,
+  LEAVE_NOTHING,
+  leaveNoSettings,
+  openTransaction,
+} from './apply/migration-statement.js';
 import type { Database, DatabaseAccess } from './connection/connection.js';
 import { openDatabase } from './connection/open.js';
 import { SqlError } from './connection/sql-error.js';
@@ -13,6 +18,7 @@ import { CODES } from './history/error-codes.js';
 import { titleOf } from './migrations/batches.js';
 import { classify } from './migrations/classify.js';
 import { forOneTransaction } from './migrations/down-files.js';
+import type { Segment } from './migrations/file-shape.js';
 import { type MigrationFile, readMigrationFiles } from './migrations/migration-files.js';
 import type { DatabasePlan } from './plan.js';
 import type { DeployCheck } from './schema/deploy-check.js';
@@ -196,20 +202,34 @@ async function runOnShadow(stage: ShadowStage, file: MigrationFile, text: string
   if (shape.problems.length > 0) throw new Failure(shape.problems);
   const prepared = forOneTransaction(shape);
   const source = prepared.never.reduce((left, { from, to }) => blank(left, from, to), prepared.source);
-  const message = `${STILL_INSIDE}${source}\n;do ${dollarQuote(`begin ${LEAVE_NOTHING} end`)};`;
-  try {
-    await stage.database.send(message, { deadline: FILE_DEADLINE, signal: stage.signal });
-  } catch (error) {
-    if (!(error instanceof SqlError)) throw error;
-    const place = {
-      statement: { from: 0, to: source.length },
-      message,
-      start: STILL_INSIDE.length,
-      ...definedOnly({ position: error.position }),
-    };
-    const problem = placedProblem({ ...file, source: text, shape }, error, place);
-    throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
+  for (const part of shape.transactions > 1 ? shape.segments : [undefined]) {
+    const head = `${STILL_INSIDE}${part ? textsOf(source, part.sessionSetup) : ''}`;
+    const body = part ? onlyPart(source, part) : source;
+    const leave = shape.sessionBound.length > 0 ? leaveNoSettings(undefined) : LEAVE_NOTHING;
+    const message = `${head}${body}\n;do ${dollarQuote(`begin ${leave} end`)};`;
+    try {
+      await stage.database.send(message, { deadline: FILE_DEADLINE, signal: stage.signal });
+    } catch (error) {
+      if (!(error instanceof SqlError)) throw error;
+      const place = {
+        statement: { from: 0, to: source.length },
+        message,
+        start: head.length,
+        ...definedOnly({ position: error.position }),
+      };
+      const problem = placedProblem({ ...file, source: text, shape }, error, place);
+      throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
+    }
   }
+}
+
+/** A part of a file that commits by itself, where it stands in the file: what SET LOCAL sets ends with it. */
+function onlyPart(source: string, { statements, end }: Segment): string {
+  return blank(blank(source, 0, statements[0]?.from ?? 0), end, source.length);
+}
+
+function textsOf(source: string, statements: readonly { from: number; to: number }[]): string {
+  return statements.map(({ from, to }) => `${source.slice(from, to)};`).join('\n');
 }
 
 async function readSchema(stage: ShadowStage): Promise<SchemaFingerprint> {

@@ -149,7 +149,7 @@ const DATABASE = {
   transaction: input(choice(['all', 'each']), {
     fallback: 'all',
     description:
-      'all: every pending file and the verification commit together, split only where Postgres forces it; each: one transaction per file.',
+      'all: every pending file and the verification commit together, split only where Postgres forces it, where a file commits by itself, and between NOT VALID and VALIDATE; each: one transaction per file.',
   }),
   'migrate-before': input(choice(['cutover', 'build']), {
     fallback: 'cutover',

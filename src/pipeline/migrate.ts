@@ -1,6 +1,7 @@
 import type { BatchContext } from '../database/apply/delivery.js';
 import { applyBatch, type BatchOutcome } from '../database/apply/implicit-transaction.js';
 import { applyNonTransactional } from '../database/apply/non-transactional-file.js';
+import { noticeBook } from '../database/apply/server-notices.js';
 import type { DatabaseAccess } from '../database/connection/connection.js';
 import { type Batch, type PlannedFile, titleOf } from '../database/migrations/batches.js';
 import { type DatabasePlan, planDatabase } from '../database/plan.js';
@@ -267,6 +268,7 @@ function batchContext(
     rules,
     recorded: [...recorded],
     baseline: place.first ? plan.baseline : [],
+    notices: noticeBook(),
     position: (record.facts.applied?.length ?? 0) + 1,
     ...(begins ? { before: recordStateBefore(settings.run.id) } : {}),
     ...(ends ? { after: `${verification}\n${recordStateAfter(settings.run.id)}` } : {}),
@@ -281,13 +283,18 @@ async function runBatch(
 ): Promise<BatchOutcome> {
   const context = { ...planned, role: access.database.role };
   try {
-    return await runMode(access, batch, context, plan);
+    const outcome = await runMode(access, batch, context, plan);
+    // They will be run again, and it be said again.
+    if (outcome.kind === 'split' || outcome.kind === 'changed') context.notices.forget();
+    return outcome;
   } catch (error) {
     // Thrown while waiting for a lock or between two tries: nothing of the batch was under way.
     if (error instanceof Cancelled) return { kind: 'cancelled' };
     if (error instanceof Failure && error.outcome === 'failed')
       return { kind: 'failed', problem: error.problems[0]!, at: undefined, times: [] };
     throw error;
+  } finally {
+    context.notices.tell(access.log);
   }
 }
 

@@ -13,7 +13,9 @@ function carried(source: string): { again: string[][]; wrong: string[] } {
     again: shape.segments.map(({ sessionSetup: again }) =>
       again.map(({ from, to }) => source.slice(from, to)),
     ),
-    wrong: shape.problems.map(({ message, at }) => `${at?.line}: ${message}`),
+    wrong: [...shape.problems, ...shape.sessionBound.map(({ problem }) => problem)].map(
+      ({ message, at }) => `${at?.line}: ${message}`,
+    ),
   };
 }
 
@@ -95,7 +97,7 @@ const LOST: [name: string, source: string, wrong: RegExp | undefined][] = [
   ['a computed value in the last part', `${CUT}\nselect set_config('a.b', v, false) from x;`, undefined],
 ];
 for (const [name, source, wrong] of LOST)
-  test(`${wrong ? 'refused' : 'fine'} across parts: ${name}`, () => {
+  test(`${wrong ? 'told' : 'fine'} across parts: ${name}`, () => {
     const found = carried(source).wrong;
     assert.equal(found.length, wrong ? 1 : 0, found.join());
     if (wrong) assert.match(found[0]!, wrong);

@@ -49,6 +49,26 @@ function look(url: string): Promise<SchemaFingerprint> {
 }
 
 describe('fingerprint', () => {
+  test('row 160: what the server makes up, and what belongs to the platform, is not compared', async () => {
+    const url = await server.createDatabase();
+    const admin = url.replace('//postgres:', '//supabase_admin:');
+    await query(url, 'create table public.t (a int)');
+    const before = await look(url);
+    await query(
+      admin,
+      `update pg_attribute set attoptions = '{pg_attver=1}' where attrelid = 'public.t'::regclass and attname = 'a';
+       create schema realtime; create table realtime.messages (id int); grant usage, create on schema realtime to postgres;
+       alter table realtime.messages owner to postgres; create schema etl; create table etl.x (a int);`,
+    );
+    await query(url, 'create publication made_by_the_platform for table realtime.messages');
+    assert.deepEqual((await look(url)).fingerprint, before.fingerprint);
+    // A server that does not know the option sets no other beside it.
+    await query(
+      admin,
+      `update pg_attribute set attoptions = '{n_distinct=5}' where attrelid = 'public.t'::regclass and attname = 'a'`,
+    );
+    assert.notEqual((await look(url)).fingerprint, before.fingerprint);
+  });
   test('up, down and up again on thirty migrations with every kind of object gives the same schema', async () => {
     assert.equal(EVERY_KIND.length, 30);
     const url = await server.createDatabase();

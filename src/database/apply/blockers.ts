@@ -83,6 +83,50 @@ export function describeBlockers(held: readonly HeldLock[], { text, mode }: Wait
     .join('; ');
 }
 
+/** A transaction that is older than ours. */
+interface OldTransaction {
+  pid: number;
+  who: string;
+  state: string | null;
+  seconds: number;
+  /** This role may end it. */
+  mine: boolean;
+}
+
+/** What CONCURRENTLY waits for: every transaction that may see what was there before, whatever it has touched. */
+const OLD = `select coalesce(json_agg(b), '[]')::text as old from (
+  select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
+    round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
+    (select rolsuper from pg_roles where rolname = current_user) or pg_has_role(a.usesysid, 'usage')
+      or (pg_has_role('pg_signal_backend', 'usage')
+        and not (select rolsuper from pg_roles r where r.oid = a.usesysid)) as mine
+  from pg_stat_activity a
+  where a.datname = current_database() and a.pid <> pg_backend_pid()
+    and (a.backend_xid is not null or a.backend_xmin is not null)
+  order by a.xact_start limit 3) b`;
+
+/** Who has kept a statement with CONCURRENTLY waiting, and what can be done; undefined where nobody is seen any more. */
+export async function nameOldTransactions(
+  database: Database,
+): Promise<{ who: string; next: string } | undefined> {
+  let old: OldTransaction[];
+  try {
+    const results = await database.send(OLD, { deadline: 10_000 });
+    old = jsonField<OldTransaction[]>(results, 'old') ?? [];
+  } catch {
+    // Only words for a message: the time-out itself is told either way.
+    return undefined;
+  }
+  if (old.length === 0) return undefined;
+  const ends = old.filter(({ mine }) => mine).map(({ pid }) => `select pg_terminate_backend(${pid});`);
+  return {
+    who: old
+      .map(({ pid, who, state, seconds }) => `${who} (pid ${pid}, ${state ?? 'at work'} for ${seconds} s)`)
+      .join('; '),
+    next: `Wait for the end of that transaction, then run again.${ends.length > 0 ? ` Or end it: ${ends.join(' ')}` : ''}`,
+  };
+}
+
 /** Every name that stands in SQL, also in its texts, which may be the bodies of functions; comments left out. */
 function identifiersIn(text: string): Set<string> {
   const names = new Set<string>();

@@ -8,8 +8,12 @@ import { type Batch, titleOf } from '../migrations/batches.js';
 import { NOT_LOOKED_AT } from '../schema/schema-record.js';
 import { textArray } from '../sql/sql-text.js';
 import type { StatementContext } from './migration-statement.js';
+import type { NoticeBook } from './server-notices.js';
 
-export type BatchContext = Omit<StatementContext, 'marker'>;
+export interface BatchContext extends Omit<StatementContext, 'marker'> {
+  /** What the server says meanwhile. */
+  notices: NoticeBook;
+}
 
 export interface FileTime {
   startedAt: number;
@@ -19,6 +23,15 @@ export interface FileTime {
 
 /** For an answer that is due: longer than the server gives a statement. */
 export const ANSWER_GRACE = 30_000;
+/** The longest that a job of GitHub lasts, in milliseconds. */
+const LONGEST_JOB = 6 * 60 * 60_000;
+
+/** Milliseconds within which the server speaks: where a file sets its own time-outs, nobody knows. */
+export function answerWithin({ rules }: Pick<BatchContext, 'rules'>, files: Batch['files']): number {
+  const timed = files.some(({ shape }) => shape.timed !== undefined);
+  return timed ? LONGEST_JOB : rules.statementTimeout + ANSWER_GRACE;
+}
+
 /** What came of one try. */
 export interface Delivery {
   error?: unknown;
@@ -73,7 +86,8 @@ export function markerReader(
       const file = Number(index);
       if (event === 'start') begins(file);
       if (event !== 'done') return;
-      sent.times[file]!.milliseconds = Number(milliseconds);
+      const time = sent.times[file]!;
+      time.milliseconds = milliseconds === undefined ? Date.now() - time.startedAt : Number(milliseconds);
       if (file + 1 < files.length) begins(file + 1);
       else running = undefined;
     },

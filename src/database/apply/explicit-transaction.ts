@@ -1,11 +1,11 @@
-import type { DatabaseAccess } from '../connection/connection.js';
+import type { DatabaseAccess, ServerNotice } from '../connection/connection.js';
 import { onItsWay } from '../connection/exchange.js';
 import { sqlProblem } from '../connection/sql-problem.js';
 import { LOCK_KEY } from '../history/deploy-tables.js';
 import { CODES } from '../history/error-codes.js';
 import type { Batch, PlannedFile } from '../migrations/batches.js';
 import { dollarQuote } from '../sql/sql-text.js';
-import { ANSWER_GRACE, type BatchContext, type Delivery, markerReader, newMarker } from './delivery.js';
+import { answerWithin, type BatchContext, type Delivery, markerReader, newMarker } from './delivery.js';
 import { type ErrorPlace, placedProblem } from './file-error.js';
 import {
   finishFile,
@@ -48,12 +48,16 @@ export async function sendExplicit(
   let current: number | undefined;
   const reader = markerReader(tools, marker, { batch, context, sent });
   const sending = {
-    deadline: context.rules.statementTimeout + ANSWER_GRACE,
+    deadline: answerWithin(context, batch.files),
     signal: tools.signal,
-    onNotice: (notice: { severity: string; message: string }): void => {
-      if (notice.message.startsWith(`${marker} at `))
-        current = Number(notice.message.slice(marker.length + 4));
-      else reader.onNotice(notice);
+    onNotice: (notice: ServerNotice): void => {
+      const statement = announced(notice.message, marker);
+      if (statement !== undefined) current = statement;
+      else {
+        reader.onNotice(notice);
+        const at = file.shape.statements?.[current ?? -1];
+        if (stage === 'file' && at) context.notices.note(file, at.from, notice);
+      }
     },
   };
   const { database } = tools;
@@ -86,8 +90,29 @@ interface Body {
 /** The file's statements one after the other, each announced, so that an error without a position has a place too. */
 function fileMessage(file: PlannedFile, marker: string): Body {
   const { source, statements = [{ from: 0, to: file.shape.source.length }] } = file.shape;
+  const head = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
+  const body = statementsMessage(source, statements, marker);
+  const message = head + body.message;
+  return { message, place: (position, current) => body.place(message, head.length, position, current) };
+}
+
+/** Statements as they stand, each announced as number `at` of them. */
+export function statementsMessage(
+  source: string,
+  statements: readonly { from: number; to: number }[],
+  marker: string,
+): {
+  message: string;
+  /** As Body.place, in a whole message in which this one begins at `offset`. */
+  place: (
+    whole: string,
+    offset: number,
+    position: number | undefined,
+    current: number | undefined,
+  ) => ErrorPlace | undefined;
+} {
   const starts: number[] = [];
-  let message = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
+  let message = '';
   statements.forEach(({ from, to }, index) => {
     message += `do $m$begin raise info '${marker} at ${index}'; end$m$;\n`;
     starts.push(message.length);
@@ -95,13 +120,21 @@ function fileMessage(file: PlannedFile, marker: string): Body {
   });
   return {
     message,
-    place(position, current) {
+    place(whole, offset, position, current) {
       const statement = statements[current ?? -1];
       const start = starts[current ?? -1];
       if (!statement || start === undefined) return undefined;
-      return { statement, ...(position === undefined ? {} : { message, position, start }) };
+      return {
+        statement,
+        ...(position === undefined ? {} : { message: whole, position, start: offset + start }),
+      };
     },
   };
+}
+
+/** The number of the statement that a notice announces; undefined for other notices. */
+export function announced(message: string, marker: string): number | undefined {
+  return message.startsWith(`${marker} at `) ? Number(message.slice(marker.length + 4)) : undefined;
 }
 
 function endOfFile(file: PlannedFile, context: Parameters<typeof openTransaction>[0]): string {

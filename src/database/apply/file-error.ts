@@ -1,11 +1,12 @@
 import { definedOnly } from '../../lib/defined-only.js';
 import type { Problem, SourcePosition } from '../../lib/report.js';
+import { shortenList } from '../../lib/shorten-list.js';
 import type { SqlError } from '../connection/sql-error.js';
-import { CODES } from '../history/error-codes.js';
 import type { PlannedFile } from '../migrations/batches.js';
-import { indexOfCodePoint, isPositionWithin, positionIn } from '../sql/source-text.js';
+import { indexOfCodePoint, isPositionWithin, oneLine, positionIn } from '../sql/source-text.js';
 import { afterToken, skipBlanks } from '../sql/sql-lexer.js';
 import type { StatementLine } from './migration-statement.js';
+import { nextActionOfError } from './next-action.js';
 
 /** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
 export function fileProblem(
@@ -45,13 +46,22 @@ export function placedProblem(file: PlannedFile, error: SqlError, place: ErrorPl
 }
 
 function worded(file: PlannedFile, error: SqlError, at: SourcePosition | undefined): Problem {
-  const next = nextActionOfError(error);
+  const next = nextActionOfError(error, file);
   return {
-    message: withoutRowData(error, file.source),
+    message: withObjects(withoutRowData(error, file.source), error.objects),
     code: error.code,
     ...definedOnly({ at }),
     ...definedOnly({ next }),
   };
+}
+
+/** Most of the objects that one message names. */
+const MOST_OBJECTS = 10;
+
+function withObjects(message: string, objects: string | undefined): string {
+  if (objects === undefined) return message;
+  const lines = objects.split('\n').filter((line) => line.trim() !== '');
+  return `${message} (${oneLine(shortenList(lines, MOST_OBJECTS), 1_000)})`;
 }
 
 /**
@@ -110,7 +120,11 @@ function bodyOf(text: string): number | undefined {
   return undefined;
 }
 
-function statementAt(lines: readonly StatementLine[], where: string | undefined): StatementLine | undefined {
+/** The statement that a line of our own body runs, by the call stack of an error or a notice. */
+export function statementAt(
+  lines: readonly StatementLine[],
+  where: string | undefined,
+): StatementLine | undefined {
   const line = outermostLine(where);
   return lines.find((each) => each.line === line);
 }
@@ -160,29 +174,4 @@ export function withoutRowData(error: SqlError, source: string): string {
   return source.includes(value)
     ? error.message
     : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
-}
-
-const NEXT: Readonly<Record<string, string>> = {
-  '55P04':
-    'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
-  '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
-  '57014':
-    'Where it was the time-out: raise statement-timeout, which limits a whole file, or split the file.',
-  '53100': 'The disk of the database is full: make room, then run again.',
-  '25006':
-    'The database is read-only by default, and behind a transaction pooler that holds for what runs outside a transaction: give the session pooler or direct URL (port 5432).',
-  '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
-  [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
-};
-
-function nextActionOfError(error: SqlError): string | undefined {
-  const own = NEXT[error.code];
-  if (own !== undefined) return own;
-  if (error.code.startsWith('58'))
-    return 'This is a fault of the server (a missing library or file), not of the migration.';
-  if (/replication slot .* already exists/.test(error.message))
-    return 'The publisher has a slot of that name, which a try that was cut leaves there: select pg_drop_replication_slot(<its name>); on the publisher, then run again.';
-  if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
-    return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
-  return error.hint;
 }

@@ -1,4 +1,5 @@
 import { Cancelled, type Problem } from '../../lib/report.js';
+import type { SendOptions } from '../connection/connection.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { sqlProblem } from '../connection/sql-problem.js';
 import { PARTIAL_TABLE } from '../history/deploy-tables.js';
@@ -8,10 +9,19 @@ import type { PlannedFile } from '../migrations/batches.js';
 import { verificationProblems } from '../schema/schema-facts.js';
 import { dollarQuote, literal } from '../sql/sql-text.js';
 import { waitedIn } from './blockers.js';
-import { ANSWER_GRACE, noteReader } from './delivery.js';
+import { answerWithin, noteReader } from './delivery.js';
+import { statementsMessage } from './explicit-transaction.js';
+import type { ErrorPlace } from './file-error.js';
 import { readHistoryUnderLock } from './history-under-lock.js';
-import { asProblem, type PartsRun, renewLease } from './lease.js';
-import { CHECK_DEFERRED, finishFile, historyIs, leaveNothing, localSettings } from './migration-statement.js';
+import { asProblem, isSessionBound, type PartsRun, renewLease } from './lease.js';
+import {
+  CHECK_DEFERRED,
+  finishFile,
+  historyIs,
+  leaveNoSettings,
+  leaveNothing,
+  localSettings,
+} from './migration-statement.js';
 import { COMMIT_UNKNOWN, RESOLVE_WITHIN, retryBusy } from './retry-busy.js';
 
 /** What ended a part: nothing of that part stands, unless it is unknown, or `left` or `cancelled` says what does. */
@@ -30,9 +40,14 @@ export function isEnd({ file }: PartsRun, index: number): boolean {
 /** PL/pgSQL that ends part number `index`: how far we are, or at the end both history rows. */
 export function recordPart(run: PartsRun, index: number): string {
   if (isEnd(run, index)) return recordAll(run);
-  const { context } = run;
-  return `${leaveNothing(context.role)}${CHECK_DEFERRED}
+  return `${leavePart(run)}${CHECK_DEFERRED}
   ${recordStanding(run, index + 1, 'null')}`;
+}
+
+/** PL/pgSQL that leaves the session as it was, but for what later parts of the file count on. */
+export function leavePart(run: PartsRun): string {
+  const { role } = run.context;
+  return isSessionBound(run) ? leaveNoSettings(role) : leaveNothing(role);
 }
 
 /** SQL that records what stands: the first `parts` parts. `sent`: an SQL expression, as PartialMigration.sent. */
@@ -60,11 +75,39 @@ export function recordWholeFile(run: PartsRun, parts: number): Promise<PartFailu
   );
 }
 
-export function partMessage({ context }: PartsRun, body: string, end: boolean): string {
-  return `set transaction isolation level read committed, read write;
+/** A message that is one transaction: PL/pgSQL, and where it is the `end` of the file, what follows the last file. */
+export function partMessage({ context }: PartsRun, body: string, end: boolean, isolation?: string): string {
+  return `set transaction isolation level ${isolation ?? 'read committed'}, read write;
 ${localSettings(context.rules)}
 do ${dollarQuote(body)};
-${end && context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}`;
+${end ? atEnd(context) : ''}`;
+}
+
+function atEnd({ rules, after }: PartsRun['context']): string {
+  return after ? `${localSettings(rules)}\n${after}` : '';
+}
+
+/** The same for statements that a DO block cannot hold: they stand in the message, in a transaction of its own. */
+export function explicitPart(run: PartsRun, index: number, marker: string): ExplicitPart {
+  const { context, file } = run;
+  const { shape } = file;
+  const { statements, sessionSetup, isolation = 'read committed' } = shape.segments[index]!;
+  const body = statementsMessage(shape.source, [...sessionSetup, ...statements], marker);
+  const head = `begin isolation level ${isolation}, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(`begin ${renewLease(run)} end`)};
+`;
+  const message = `${head}${body.message}
+${localSettings(context.rules)}
+do ${dollarQuote(`begin ${recordPart(run, index)} end`)};
+${isEnd(run, index) ? atEnd(context) : ''}
+commit`;
+  return { message, place: (position, current) => body.place(message, head.length, position, current) };
+}
+
+export interface ExplicitPart {
+  message: string;
+  place: (position: number | undefined, current: number | undefined) => ErrorPlace | undefined;
 }
 
 /** The first `parts` parts of a file, as they are recorded. */
@@ -76,23 +119,36 @@ export function committedParts(
   return { done: parts, ...prefixOf(text) };
 }
 
-/** Sends a part that is one transaction; retried, and looked after where no answer came. */
+/**
+ * Sends a part that is one transaction; retried, and looked after where no answer came. `onNotice`: told what the
+ * message raises. `explicit`: it is a transaction that the message begins and ends itself.
+ */
 export async function sendPart(
   run: PartsRun,
   index: number,
   message: string,
   explain: (error: SqlError) => Problem,
+  {
+    onNotice,
+    explicit = false,
+  }: { onNotice?: NonNullable<SendOptions['onNotice']>; explicit?: boolean } = {},
 ): Promise<PartFailure | undefined> {
   const { tools, context, file } = run;
+  const readNote = noteReader(context);
   for (let attempt = 1; ; attempt++) {
     try {
       await tools.database.send(message, {
-        deadline: context.rules.statementTimeout + ANSWER_GRACE,
+        deadline: answerWithin(context, [file]),
         signal: tools.signal,
-        onNotice: noteReader(context),
+        onNotice(notice) {
+          readNote(notice);
+          onNotice?.(notice);
+        },
       });
       return undefined;
     } catch (error) {
+      // After an error the session waits for the end of the transaction that the message has begun.
+      if (explicit) await tools.database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
       if (error instanceof Cancelled) return { cancelled: undefined };
       if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
         return 'changed';

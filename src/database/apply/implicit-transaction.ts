@@ -7,7 +7,7 @@ import type { Batch } from '../migrations/batches.js';
 import { verificationProblems } from '../schema/schema-facts.js';
 import { waitedIn } from './blockers.js';
 import {
-  ANSWER_GRACE,
+  answerWithin,
   type BatchContext,
   type Delivery,
   type FileTime,
@@ -17,7 +17,7 @@ import {
   timesOf,
 } from './delivery.js';
 import { sendExplicit } from './explicit-transaction.js';
-import { fileProblem, statementOfError } from './file-error.js';
+import { fileProblem, statementAt, statementOfError } from './file-error.js';
 import { readHistoryUnderLock } from './history-under-lock.js';
 import { batchMessage } from './migration-statement.js';
 import { COMMIT_UNKNOWN, RESOLVE_WITHIN, retryBusy } from './retry-busy.js';
@@ -46,6 +46,7 @@ export async function applyBatch(
   let cuts = 0;
   let tries = 0;
   for (;;) {
+    context.notices.forget();
     const sent = await (batch.mode === 'explicit' ? sendExplicit : sendImplicit)(tools, batch, context);
     if (sent.error === undefined) return { kind: 'done', times: sent.times };
     const { error } = sent;
@@ -92,15 +93,23 @@ async function sendImplicit(tools: DatabaseAccess, batch: Batch, context: BatchC
     explain: (error) => {
       const index = sent.current ?? -1;
       const [file, unit] = [batch.files[index], units[index]];
-      return file && unit ? fileProblem(file, unit.lines, error, message) : sqlProblem(error);
+      if (!file || !unit) return sqlProblem(error);
+      const problem = fileProblem(file, unit.lines, error, message);
+      return batch.files.length > 1 && SAME_TIME.has(error.code) ? { ...problem, next: OWN_TIMES } : problem;
     },
   };
   const reader = markerReader(tools, marker, { batch, context, sent });
   try {
     const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
-      deadline: context.rules.statementTimeout + ANSWER_GRACE,
+      deadline: answerWithin(context, batch.files),
       signal: tools.signal,
-      onNotice: reader.onNotice,
+      onNotice(notice) {
+        reader.onNotice(notice);
+        const index = sent.current ?? -1;
+        const [file, unit] = [batch.files[index], units[index]];
+        const statement = unit && statementAt(unit.lines, notice.where);
+        if (file && statement) context.notices.note(file, statement.from, notice);
+      },
     });
     if (blind) sent.times = timesOf(results);
   } catch (error) {
@@ -111,6 +120,11 @@ async function sendImplicit(tools: DatabaseAccess, batch: Batch, context: BatchC
   }
   return sent;
 }
+
+/** Rows that are told apart by now() alone are the same ones in one transaction. */
+const SAME_TIME = new Set(['23505', '23P01']);
+const OWN_TIMES =
+  'Where files rely on different times: now() is the same for all that is committed together, and transaction: each gives every file its own.';
 
 type ErrorVerdict =
   | BatchOutcome

@@ -10,7 +10,7 @@ import { dollarQuote, literal } from '../sql/sql-text.js';
 import { WAITED_FOR_HISTORY } from './blockers.js';
 import { ANSWER_GRACE, type BatchContext, noteReader } from './delivery.js';
 import type { BatchOutcome } from './implicit-transaction.js';
-import { openTransaction } from './migration-statement.js';
+import { leaveNothing, openTransaction } from './migration-statement.js';
 import { retryBusy } from './retry-busy.js';
 import { waitForLock } from './wait-for-lock.js';
 
@@ -69,7 +69,8 @@ const leaseUntil = ({ context }: PartsRun): string =>
 
 /** The session stands in the lease where it lasts: its end then frees the lease at once. */
 function session({ tools }: PartsRun): { pid: string; start: string } {
-  return tools.database.transport === 'transaction-pooler'
+  const { transport } = tools.database;
+  return transport === 'transaction-pooler' || transport === 'management-api'
     ? { pid: 'null::int', start: 'null::timestamptz' }
     : {
         pid: 'pg_catalog.pg_backend_pid()',
@@ -95,10 +96,21 @@ function takeLease(run: PartsRun): string {
       backend_start = excluded.backend_start;`;
 }
 
+/** True where parts of the file share what only their session has. */
+export function isSessionBound({ file }: PartsRun): boolean {
+  return file.shape.sessionBound.length > 0;
+}
+
 /** PL/pgSQL: the lease is still ours, and lasts on; raises where another run has taken over. */
 export function renewLease(run: PartsRun): string {
   const { pid, start } = session(run);
-  return `update ${LEASE_TABLE} set until = ${leaseUntil(run)}, pid = ${pid}, backend_start = ${start}
+  const sameSession = `if exists (select from ${LEASE_TABLE} where holder = ${literal(run.holder)}
+      and (pid, backend_start) is distinct from (${pid}, ${start})) then
+    raise exception using errcode = '${CODES.lostTransaction}',
+      message = 'the session is gone, and with it what the file had made for its later parts';
+  end if;
+  `;
+  return `${isSessionBound(run) ? sameSession : ''}update ${LEASE_TABLE} set until = ${leaseUntil(run)}, pid = ${pid}, backend_start = ${start}
     where holder = ${literal(run.holder)};
   if not found then
     raise exception using errcode = '${CODES.changed}', message = 'another run has taken over this database';
@@ -109,9 +121,11 @@ export function renewLease(run: PartsRun): string {
   end if;`;
 }
 
-export async function release({ tools, holder }: PartsRun): Promise<void> {
+export async function release(run: PartsRun): Promise<void> {
+  const { tools, holder, context } = run;
+  const clean = isSessionBound(run) ? `do ${dollarQuote(`begin ${leaveNothing(context.role)} end`)};` : '';
   // A database may be read-only by default.
-  const message = `set transaction read write; delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
+  const message = `set transaction read write; ${clean} delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
   await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
 }
 

@@ -105,15 +105,22 @@ export const LEAVE_NOTHING = leaveNothing(undefined);
 
 /** The same, for a session that works as a role which a RESET ROLE would leave. */
 export function leaveNothing(role: string | undefined): string {
-  const commands = [
-    'reset session authorization; reset role; reset all',
-    ...(role === undefined ? [] : [`set role ${identifier(role)}`]),
-    'unlisten *; deallocate all; close all; discard temp; discard sequences',
-  ].join('; ');
+  const commands = `${settingsAsBefore(role)}; unlisten *; deallocate all; close all; discard temp; discard sequences`;
   // All in one EXECUTE: the string of each is planned like a query, which after each of a thousand files counts.
   return `
   execute ${literal(commands)};
   perform pg_catalog.pg_advisory_unlock_all();`;
+}
+
+/** Undoes what was set; what else the session has stays. */
+export function leaveNoSettings(role: string | undefined): string {
+  return `
+  execute ${literal(settingsAsBefore(role))};`;
+}
+
+function settingsAsBefore(role: string | undefined): string {
+  const own = role === undefined ? '' : `; set role ${identifier(role)}`;
+  return `reset session authorization; reset role; reset all${own}`;
 }
 
 /** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
@@ -157,9 +164,11 @@ function fileStatement(
   file: PlannedFile,
   index: number,
   context: StatementContext,
+  before: readonly PlannedFile[],
   padding = 0,
 ): MigrationStatement {
-  const { source, statements } = file.shape;
+  const { source, statements, timed } = file.shape;
+  if (timed) return timedStatement(file, index, context, { before, groups: timed, padding });
   const told = (name: string): string => `pg_catalog.current_setting('muva.${name}')::bigint`;
   const [count, sum] = index === 0 ? [HISTORY_COUNT, HISTORY_SUM] : [told('count'), told('sum')];
   let body = `declare started timestamptz := clock_timestamp(); muva_count bigint := ${count}; muva_sum bigint := ${sum}; begin\n${'\n'.repeat(padding)}`;
@@ -176,10 +185,48 @@ end`;
   return { sql: `do ${dollarQuote(body)};`, lines };
 }
 
+/**
+ * The same for a file that sets statement_timeout itself: several statements, because the server counts that time anew
+ * for each one that it is sent. What was recorded before it stands in the text, since the file may reset any setting.
+ */
+function timedStatement(
+  file: PlannedFile,
+  index: number,
+  context: StatementContext,
+  {
+    before,
+    groups,
+    padding,
+  }: { before: readonly PlannedFile[]; groups: readonly Place[][]; padding: number },
+): MigrationStatement {
+  const lines: StatementLine[] = [];
+  const units = groups.map((pieces) => {
+    // Only the line tells which statement an error came from, so no two have the same one.
+    const first = Math.max(padding + 3, (lines[lines.length - 1]?.line ?? 0) + 1);
+    const { text, lines: own } = statementLines(file.shape.source, pieces, first);
+    const start = lines.length === 0 && index === 0 ? `raise info '${context.marker} start 0';` : '';
+    lines.push(...own);
+    return `do ${dollarQuote(`begin\n${start}${'\n'.repeat(first - 2)}${text}end`)};`;
+  });
+  const recorded = [...context.recorded, ...[...context.baseline, ...before].map(({ version }) => version)];
+  const end = `begin ${finishFile(file, index, historyIs(recorded), context)}
+  perform ${settingCalls(context.rules)},
+  pg_catalog.set_config('muva.count', ${HISTORY_COUNT}::text, true),
+  pg_catalog.set_config('muva.sum', ${HISTORY_SUM}::text, true);
+  raise info '${context.marker} done ${index}';
+end`;
+  return { sql: [...units, localSettings(context.rules), `do ${dollarQuote(end)};`].join('\n'), lines };
+}
+
+interface Place {
+  from: number;
+  to: number;
+}
+
 /** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
 export function statementLines(
   source: string,
-  pieces: readonly { from: number; to: number }[],
+  pieces: readonly Place[],
   firstLine: number,
 ): { text: string; lines: StatementLine[] } {
   const lines: StatementLine[] = [];
@@ -224,8 +271,9 @@ export function batchMessage(
 ): { message: string; units: MigrationStatement[] } {
   let lines = 0;
   const units = files.map((file, index) => {
-    const unit = fileStatement(file, index, context, context.distinctLines ? lines : 0);
-    lines += file.source.split('\n').length + 100;
+    const padding = context.distinctLines ? lines : 0;
+    const unit = fileStatement(file, index, context, files.slice(0, index), padding);
+    lines += file.source.split('\n').length + (file.shape.timed?.length ?? 0) + 100;
     return unit;
   });
   const message = [openTransaction(context), ...units.map((unit) => unit.sql), context.after ?? ''].join(

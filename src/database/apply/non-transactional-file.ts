@@ -7,17 +7,26 @@ import type { PartialMigration } from '../history/partial-migration.js';
 import type { Batch } from '../migrations/batches.js';
 import type { Segment } from '../migrations/file-shape.js';
 import { oneLine, positionIn } from '../sql/source-text.js';
-import type { BatchContext } from './delivery.js';
-import { fileProblem } from './file-error.js';
-import { isEnd, type PartFailure, partMessage, recordPart, recordWholeFile, sendPart } from './file-part.js';
+import { type BatchContext, newMarker } from './delivery.js';
+import { announced } from './explicit-transaction.js';
+import { fileProblem, placedProblem, statementAt } from './file-error.js';
+import {
+  explicitPart,
+  isEnd,
+  type PartFailure,
+  partMessage,
+  recordPart,
+  recordWholeFile,
+  sendPart,
+} from './file-part.js';
 import type { BatchOutcome } from './implicit-transaction.js';
 import { asProblem, beginParts, type PartsRun, release, renewLease } from './lease.js';
 import { type StatementLine, statementLines } from './migration-statement.js';
 import { isSameStatement, resolveEdited, runNonTransactional } from './run-non-transactional.js';
 
 /**
- * Applies one file some of whose statements cannot run in a transaction: those alone, the others between them
- * together. How far it got is recorded with each part, so that the next run goes on behind the last committed part
+ * Applies one file in parts: it has COMMITs of its own, or statements that cannot run in a transaction, each of which
+ * runs alone. How far it got is recorded with each part, so that the next run goes on behind the last committed part
  * instead of failing on what exists already. The file is in the history only when all of it is done.
  */
 export async function applyNonTransactional(
@@ -76,9 +85,44 @@ async function caught(part: Promise<PartFailure | undefined>): Promise<PartFailu
 
 /** A part that is one transaction. */
 async function runTransactionalPart(run: PartsRun, index: number): Promise<PartFailure | undefined> {
-  const { body, lines } = partBody(run, run.file.shape.segments[index]!, index);
-  const message = partMessage(run, body, isEnd(run, index));
-  return sendPart(run, index, message, (error) => fileProblem(run.file, lines, error, message));
+  const { file } = run;
+  const segment = file.shape.segments[index]!;
+  const { transport } = run.tools.database;
+  if (segment.explicit || (segment.timed && transport !== 'management-api')) return runExplicit(run, index);
+  const { body, lines } = partBody(run, segment, index);
+  const message = partMessage(run, body, isEnd(run, index), segment.isolation);
+  const { notices } = run.context;
+  return sendPart(run, index, message, (error) => fileProblem(file, lines, error, message), {
+    onNotice(notice) {
+      const statement = statementAt(lines, notice.where);
+      if (statement) notices.note(file, statement.from, notice);
+    },
+  });
+}
+
+/** The same where a DO block cannot hold its statements. */
+async function runExplicit(run: PartsRun, index: number): Promise<PartFailure | undefined> {
+  const marker = newMarker();
+  const segment = run.file.shape.segments[index]!;
+  const { message, place } = explicitPart(run, index, marker);
+  let current: number | undefined;
+  return sendPart(
+    run,
+    index,
+    message,
+    (error) => placedProblem(run.file, error, place(error.position, current)),
+    {
+      explicit: true,
+      onNotice(notice) {
+        const began = announced(notice.message, marker);
+        if (began !== undefined) current = began;
+        else {
+          const statement = [...segment.sessionSetup, ...segment.statements][current ?? -1];
+          if (statement) run.context.notices.note(run.file, statement.from, notice);
+        }
+      },
+    },
+  );
 }
 
 function partBody(run: PartsRun, segment: Segment, index: number): { body: string; lines: StatementLine[] } {

@@ -5,12 +5,20 @@ import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { sqlProblem } from '../connection/sql-problem.js';
 import type { SentStatement } from '../history/partial-migration.js';
 import { lockOf } from '../migrations/lock-modes.js';
-import { nonTransactional } from '../migrations/non-transactional.js';
+import { nonTransactional, whyNonTransactional } from '../migrations/non-transactional.js';
 import { literal } from '../sql/sql-text.js';
+import { nameOldTransactions } from './blockers.js';
 import { fileProblem, placedProblem } from './file-error.js';
-import { type PartFailure, partMessage, recordPart, recordStanding, sendPart } from './file-part.js';
+import {
+  leavePart,
+  type PartFailure,
+  partMessage,
+  recordPart,
+  recordStanding,
+  sendPart,
+} from './file-part.js';
 import { asProblem, type PartsRun, renewLease } from './lease.js';
-import { leaveNothing, statementLines } from './migration-statement.js';
+import { statementLines } from './migration-statement.js';
 import {
   cleanUp,
   doneAndEdited,
@@ -64,12 +72,18 @@ export async function runNonTransactional(
       cuts++;
       continue;
     }
+    const waited =
+      isTimeout(error) && !tools.signal.aborted && /CONCURRENTLY$/.test(whyNonTransactional(statement) ?? '');
+    const old = waited ? await nameOldTransactions(tools.database) : undefined;
     const cleaned = await cleanUp(part);
     if (cleaned.state === 'done') break;
     unsettled = cleaned.state === 'kept';
     const left = cleaned.state === 'kept' ? cleaned.left : undefined;
     if (error instanceof Cancelled || tools.signal.aborted) return { cancelled: left };
-    const problem = problemOf(error);
+    const told = problemOf(error);
+    const problem = old
+      ? { ...told, message: `${told.message}; it waited for older transactions: ${old.who}`, next: old.next }
+      : told;
     const again = errorMeaning(error) === 'retry';
     const over = again
       ? await retryBusy(tools, attempt, problem, { text, mode: lockOf(statement) })
@@ -78,6 +92,10 @@ export async function runNonTransactional(
   }
   const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
   return sendPart(run, index, partMessage(run, recorded, false), sqlProblem);
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof SqlError && error.code === '57014';
 }
 
 /** Sends the statement; undefined where it was done, otherwise the error. */
@@ -98,7 +116,7 @@ async function sendOnce(part: SentPart, token: string): Promise<unknown> {
 
 /** Records what is about to be sent, and what is there before it, under what the file has set so far. */
 async function noteSent(run: PartsRun, index: number, token: string): Promise<PartFailure | undefined> {
-  const { file, context } = run;
+  const { file } = run;
   const { source } = file.shape;
   const { statements, sessionSetup: again } = file.shape.segments[index]!;
   const statement = statements[0]!;
@@ -111,7 +129,7 @@ async function noteSent(run: PartsRun, index: number, token: string): Promise<Pa
   const settings = statementLines(source, again, head.split('\n').length);
   const sent = `jsonb_build_object('kind', ${literal(kind)}, 'token', ${literal(token)}, 'text', ${literal(hashOf(text))}, 'before', muva_before)`;
   const body = `${head}${settings.text}${recovery === 'repeat' ? '' : recovery.before(statement, text)}
-  ${leaveNothing(context.role)}
+  ${leavePart(run)}
   ${recordStanding(run, index, sent)}
 end`;
   const message = partMessage(run, body, false);

@@ -158,6 +158,7 @@ export const RECOVERY: Readonly<Record<NonTransactionalKind, OutcomeCheck | 'rep
   cluster: 'repeat',
   'move-database': 'repeat',
   'alter-system': 'repeat',
+  'discard-all': 'repeat',
 };
 
 const DONE: OutcomeVerdict = { state: 'done' };

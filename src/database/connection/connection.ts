@@ -12,12 +12,21 @@ export interface StatementResult {
   rows: Row[];
 }
 
+export interface ServerNotice {
+  severity: string;
+  message: string;
+  /** The function of the server's program that said it. */
+  routine?: string;
+  /** The call stack, as SqlError.where. */
+  where?: string;
+}
+
 export interface SendOptions {
   /** Milliseconds of silence (no answer, no notice) after which the outcome is given up as unknown. */
   deadline: number;
   signal?: AbortSignal;
   /** Told of each RAISE INFO/NOTICE/WARNING while the message still runs; never called by the query endpoint. */
-  onNotice?: (notice: { severity: string; message: string }) => void;
+  onNotice?: (notice: ServerNotice) => void;
 }
 
 /**

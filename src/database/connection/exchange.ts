@@ -65,12 +65,13 @@ export function exchange(
     const onStalled = (): void =>
       giveUp('the message could not be sent: the network takes no more', 'STALLED');
     let patience: NodeJS.Timeout | undefined;
-    const onNotice = (notice: { severity?: string | undefined; message?: string | undefined }): void => {
+    const onNotice = (notice: NoticeFields): void => {
       // The server speaks, so it has all of the message.
       clearTimeout(deadline);
       deadline = setTimeout(late, sending.deadline);
       listening?.heard();
-      sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
+      const { severity = '', message = '', routine, where } = notice;
+      sending.onNotice?.({ severity, message, ...definedOnly({ routine, where }) });
     };
     const finish = (): void => {
       clearTimeout(deadline);
@@ -156,6 +157,15 @@ export function streamOf(client: pg.Client): Socket {
   return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
 
+/** Classes of errors whose detail names objects and never holds a row; what a program raises may hold anything. */
+function namesObjects({ code = '', routine }: { code?: string; routine?: string }): boolean {
+  return (
+    /^(?:2BP01|0A000|42)/.test(code) &&
+    routine !== undefined &&
+    !/^(?:exec_stmt_raise|PLy_|do_util_elog|plv8_)/.test(routine)
+  );
+}
+
 /** An answer of the server as our own error; undefined for anything else. `shift` is what stood before the message. */
 export function sqlErrorOf(error: unknown, shift: number): SqlError | undefined {
   if (!(error instanceof Error) || !('severity' in error)) return undefined;
@@ -177,6 +187,14 @@ export function sqlErrorOf(error: unknown, shift: number): SqlError | undefined 
       internalQuery: fields.internalQuery,
       where: fields.where,
       hint: fields.hint,
+      objects: namesObjects(fields) ? fields.detail : undefined,
     }),
   });
+}
+
+interface NoticeFields {
+  severity?: string | undefined;
+  message?: string | undefined;
+  routine?: string | undefined;
+  where?: string | undefined;
 }

@@ -1,4 +1,7 @@
-/** What PostgreSQL said. Its `detail` is left out on purpose: it holds row data ("Failing row contains (...)"). */
+/**
+ * What PostgreSQL said. Its `detail` is left out on purpose: it holds row data ("Failing row contains (...)"), except
+ * where it can only name objects.
+ */
 export class SqlError extends Error {
   /** SQLSTATE. */
   readonly code: string;
@@ -13,6 +16,8 @@ export class SqlError extends Error {
   /** The call stack as PostgreSQL tells it, innermost first; never shown, only searched. */
   readonly where?: string;
   readonly hint?: string;
+  /** The detail of an error that concerns objects alone: what depends on it, which types do not fit. */
+  readonly objects?: string;
 
   constructor(fields: SqlErrorFields) {
     super(fields.message);
@@ -24,6 +29,7 @@ export class SqlError extends Error {
     if (fields.internalQuery !== undefined) this.internalQuery = fields.internalQuery;
     if (fields.where !== undefined) this.where = fields.where;
     if (fields.hint !== undefined) this.hint = fields.hint;
+    if (fields.objects !== undefined) this.objects = fields.objects;
   }
 }
 
@@ -36,6 +42,7 @@ export interface SqlErrorFields {
   internalQuery?: string;
   where?: string;
   hint?: string;
+  objects?: string;
 }
 
 /** No answer came to a message that was sent: whether it took effect is not known. */

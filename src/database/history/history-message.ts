@@ -65,7 +65,7 @@ const TRY_LOCK = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
 
 /** Hashing every recorded text is most of the work of a look. */
 const TEXT_HASH = `case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
-         ${textHashSql("(select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n))")} end`;
+         ${textHashSql("(select string_agg(s, E'\\n' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n))")} end`;
 
 /**
  * One message that looks and writes nothing; its last statement gives a HistoryAnswer as `look`. The tables may be
@@ -128,12 +128,13 @@ $muva$;
 select pg_catalog.current_setting('muva.look') as look`;
 }
 
-/** The versions alone, inside another message: a statement that leaves them in `muva.history` as a JSON array. */
+/** What is recorded, inside another message: a statement that leaves it in `muva.history` as a JSON array of RecordedText. */
 export const VERSIONS_STATEMENT = `do ${dollarQuote(`
 declare versions text;
 begin
   if to_regclass('${HISTORY_TABLE}') is not null then
-    execute 'select jsonb_agg(version order by version collate "C")::text from ${HISTORY_TABLE}' into versions;
+    execute $q$select jsonb_agg(jsonb_build_object('version', h.version, 'name', to_jsonb(h)->>'name',
+      'textHash', ${TEXT_HASH}, 'checksum', null) order by version collate "C")::text from ${HISTORY_TABLE} h$q$ into versions;
   end if;
   perform set_config('muva.history', coalesce(versions, '[]'), true);
 exception when insufficient_privilege then perform set_config('muva.history', '', true);

@@ -2,12 +2,11 @@ import { basename } from 'node:path';
 import { emptyConnection } from '../../lib/empty-connection.js';
 import type { Problem } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
-import { titleOf } from '../migrations/batches.js';
 import { byBytes, type MigrationFile } from '../migrations/migration-files.js';
 import { identifier } from '../sql/sql-text.js';
 import type { HistoryReport } from './migration-history.js';
+import { isEdited, neverRun } from './same-version.js';
 import { formatProblems } from './table-formats.js';
-import { textHash } from './text-hash.js';
 
 /** What is allowed of the files, compared with the history. */
 export interface FileRules {
@@ -39,6 +38,8 @@ export interface Pending {
   baseline: MigrationFile[];
   /** Applied files whose text is no longer what was recorded. */
   edited: MigrationFile[];
+  /** Recorded versions that have no file. */
+  missing: HistoryReport['recorded'];
   warnings: Problem[];
   refusals: Problem[];
 }
@@ -51,28 +52,66 @@ export function choosePending(
   identity: Identity,
   contract: boolean,
 ): Pending {
-  const result: Pending = { pending: [], deferred: [], baseline: [], edited: [], warnings: [], refusals: [] };
+  const present = new Set(files.map((file) => file.version));
+  const result: Pending = {
+    pending: [],
+    deferred: [],
+    baseline: [],
+    edited: [],
+    missing: look.recorded.filter((row) => !present.has(row.version)),
+    warnings: [],
+    refusals: [],
+  };
   const recorded = new Map(look.recorded.map((row) => [row.version, row]));
   const counted = countedAsApplied(rules, recorded);
   for (const file of files) {
     const row = recorded.get(file.version);
     if (row) {
-      if (isEdited(file, row)) result.edited.push(file);
-    } else if (counted(file.version)) result.baseline.push(file);
+      const other = neverRun(file, row);
+      if (other) result.refusals.push(other);
+      else if (file.unreadable) result.warnings.push(file.unreadable);
+      else if (isEdited(file, row)) result.edited.push(file);
+    } else if (counted(file.version)) countAsApplied(file, result);
+    else if (file.unreadable) result.refusals.push(file.unreadable);
     else if (result.deferred.length > 0 || (file.afterHealth && !contract)) result.deferred.push(file);
     else result.pending.push(file);
   }
+  result.refusals.push(...sameVersions([...result.pending, ...result.deferred]));
   result.refusals.push(...wrongMarkers([...result.pending, ...result.deferred]));
   result.refusals.push(...formatProblems(look.formats));
   checkEnvironment(look, identity, result);
   checkServer(look, identity, result);
   checkOrder(look, rules, result);
-  checkMissing(files, look, rules, result);
   checkBaseline(files, rules, result);
   if (rules.irreversibleMigrations === 'refuse')
     result.refusals.push(...irreversible([...result.pending, ...result.deferred]));
   checkRights(look, result);
   return result;
+}
+
+/** Nobody runs it any more, so what is wrong with it stops nothing; but a version is recorded once. */
+function countAsApplied(file: MigrationFile, { baseline, warnings }: Pending): void {
+  if (file.unreadable) warnings.push(file.unreadable);
+  else if (baseline.some(({ version }) => version === file.version))
+    warnings.push(...sameVersions([...baseline, file]));
+  else baseline.push(file);
+}
+
+/** One problem for each file that has the version of one before it. */
+export function sameVersions(files: readonly MigrationFile[]): Problem[] {
+  const byVersion = new Map<string, MigrationFile>();
+  return files.flatMap((file) => {
+    const other = byVersion.get(file.version);
+    byVersion.set(file.version, file);
+    if (other === undefined) return [];
+    return [
+      {
+        message: `${basename(other.file)} and ${basename(file.file)} have the same version ${file.version}`,
+        at: { file: file.file, line: 1, column: 1 },
+        next: 'Give one of them a later version; where one is applied already, rename the other.',
+      },
+    ];
+  });
 }
 
 /**
@@ -85,12 +124,6 @@ export function countedAsApplied(
 ): (version: string) => boolean {
   if (baseline === undefined || recorded.has(baseline)) return () => false;
   return (version) => byBytes(version, baseline) <= 0;
-}
-
-function isEdited(file: MigrationFile, row: HistoryReport['recorded'][number]): boolean {
-  // The text decides, not the bytes: a checkout with other line endings is no edit.
-  if (row.textHash !== null) return row.textHash !== textHash(file.source);
-  return row.checksum !== null && row.checksum !== file.checksum;
 }
 
 function checkEnvironment(
@@ -138,23 +171,6 @@ function checkOrder(look: HistoryReport, rules: FileRules, result: Pending): voi
       next: `Rename it to a newer version, or say include-all: true where it does not depend on the order.${below ? ` Where its changes are in the database already: supabase migration repair --status applied ${file.version}.` : ''}`,
     });
   }
-}
-
-function checkMissing(
-  files: readonly MigrationFile[],
-  look: HistoryReport,
-  rules: FileRules,
-  result: Pending,
-): void {
-  const present = new Set(files.map((file) => file.version));
-  const missing = look.recorded.filter((row) => !present.has(row.version));
-  if (missing.length === 0) return;
-  const problem: Problem = {
-    message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${shortenList(missing.map(titleOf), 10)}`,
-    next: 'Get the files: merge the branch that holds them, or run `supabase migration fetch`. Do not delete the rows: what they did is in the database. missing-migrations: warn goes on without them.',
-  };
-  if (rules.missingMigrations === 'refuse') result.refusals.push(problem);
-  else result.warnings.push(problem);
 }
 
 function checkBaseline(files: readonly MigrationFile[], rules: FileRules, result: Pending): void {

@@ -1,6 +1,7 @@
 import { definedOnly } from '../../lib/defined-only.js';
 import type { FileMode, FileShape } from './file-shape.js';
 import type { MigrationFile } from './migration-files.js';
+import { constraintsOf } from './validated-apart.js';
 
 export interface PlannedFile extends MigrationFile {
   shape: FileShape;
@@ -22,10 +23,13 @@ export function makeBatches(files: readonly PlannedFile[], transaction: 'all' | 
   const batches: Batch[] = [];
   let size = 0;
   let ended: string | undefined;
+  const unchecked = new Set<string>();
   for (const file of files) {
     const { mode, why, endsBatch } = file.shape;
     const previous = batches[batches.length - 1];
     const bytes = Buffer.byteLength(file.source);
+    const { notValid, validated } = constraintsOf(file.shape);
+    const looked = validated.find((constraint) => unchecked.has(constraint));
     const reason = !previous
       ? undefined
       : transaction === 'each'
@@ -36,16 +40,20 @@ export function makeBatches(files: readonly PlannedFile[], transaction: 'all' | 
             ? `${titleOf(file)}: ${why ?? mode}`
             : previous.mode !== 'together'
               ? `${titleOf(previous.files[0]!)} before it: ${previous.files[0]!.shape.why ?? previous.mode}`
-              : size + bytes > LARGEST_BATCH
-                ? 'the files before it fill one message'
-                : undefined;
+              : looked !== undefined
+                ? `${titleOf(file)} validates ${looked}, which a file before it adds NOT VALID: together that would lock the table all the while`
+                : size + bytes > LARGEST_BATCH
+                  ? 'the files before it fill one message'
+                  : undefined;
     if (previous && reason === undefined) {
       previous.files.push(file);
       size += bytes;
     } else {
       batches.push({ mode, files: [file], ...definedOnly({ why: reason }) });
       size = bytes;
+      unchecked.clear();
     }
+    for (const constraint of notValid) unchecked.add(constraint);
     ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
   }
   return batches;

@@ -1,25 +1,44 @@
 import { formatBytes } from '../../lib/bytes.js';
 import type { SourcePosition } from '../../lib/report.js';
+import { shortenList } from '../../lib/shorten-list.js';
+import type { Node } from '../sql/parse-tree.js';
 import type { Parse, ParsedSql, Statement } from '../sql/parser.js';
-import { blank, oneLine, positionIn } from '../sql/source-text.js';
+import { blank, positionIn } from '../sql/source-text.js';
 import type { FileShape, Segment } from './file-shape.js';
 import { whyNonTransactional } from './non-transactional.js';
+import { sectionOfOtherTool } from './other-tools.js';
+import { ownTimeout, timedGroups } from './own-timeouts.js';
+import { askedRelation, type RelationName } from './partitioned.js';
 import { psqlCommands } from './psql-commands.js';
 import { carryOver } from './session-state.js';
+import { strangeCharacter } from './strange-characters.js';
+import { type FilePart, readTransactions } from './transaction-control.js';
 
 /** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
 const LARGEST_TOGETHER = 8 * 1024 * 1024;
 
-/**
- * Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. `stands`: the
- * UTF-16 index behind what of it is committed already, where it was begun in parts.
- */
-export function classify(file: string, text: string, parse: Parse, stands?: number): FileShape {
+/** What the text alone does not tell. */
+interface Circumstances {
+  /** The UTF-16 index behind what of it is committed already, where it was begun in parts. */
+  stands?: number;
+  /** Whether a relation that a REINDEX or CLUSTER names is partitioned. */
+  partitioned?: (relation: RelationName) => boolean;
+}
+
+/** Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. */
+export function classify(
+  file: string,
+  text: string,
+  parse: Parse,
+  { stands, partitioned }: Circumstances = {},
+): FileShape {
   const shape: FileShape = {
     mode: 'together',
     source: text,
     segments: [],
     standing: 0,
+    transactions: 1,
+    sessionBound: [],
     notices: [],
     problems: [],
   };
@@ -33,6 +52,9 @@ export function classify(file: string, text: string, parse: Parse, stands?: numb
         next: 'Remove the line; a migration is run by the server, not by psql.',
       });
   }
+  const section = sectionOfOtherTool(file, text);
+  if (section) shape.problems.push(section);
+  const strange = strangeCharacter(file, text);
   const parsed = parse(shape.source);
   if ('tooLarge' in parsed) {
     shape.problems.push({
@@ -42,6 +64,11 @@ export function classify(file: string, text: string, parse: Parse, stands?: numb
     });
     return shape;
   }
+  if (parsed.wrong && strange) {
+    shape.problems.push(strange);
+    return shape;
+  }
+  if (strange) shape.notices.push(strange);
   if (parsed.wrong) {
     const copy = copyFromStdin(shape.source, parsed, parse);
     if (copy !== undefined) {
@@ -54,10 +81,20 @@ export function classify(file: string, text: string, parse: Parse, stands?: numb
     return withSize(shape);
   }
   shape.statements = parsed.statements;
-  for (const statement of parsed.statements)
+  for (const statement of parsed.statements) {
     if (statement.kind === 'CopyStmt') checkCopy(shape, statement, at(statement.from));
-  takeOutTransactions(shape, at);
-  chooseMode(shape, at, stands);
+    const asked = partitioned && askedRelation(statement);
+    if (asked && partitioned(asked)) statement.partitioned = true;
+  }
+  const { parts, control, notices, problems } = readTransactions(text, parsed.statements, at);
+  shape.problems.push(...problems);
+  shape.notices.push(...notices);
+  for (const { from, to } of control) shape.source = blank(shape.source, from, to);
+  shape.statements = parts.flatMap(({ statements }) => statements);
+  shape.transactions = Math.max(1, parts.length);
+  const timed = /statement_timeout/i.test(text) ? timedGroups(shape.statements) : undefined;
+  if (timed) shape.timed = timed;
+  chooseMode(shape, { parts, control, at, stands });
   if (shape.statements.length === 0)
     shape.notices.push({
       message: `${file} holds no statement: it is recorded, and nothing is run`,
@@ -107,86 +144,44 @@ function checkCopy(shape: FileShape, statement: Statement, at: SourcePosition): 
     });
 }
 
-const SAVEPOINTS = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO']);
-
-/**
- * A file's own BEGIN and COMMIT are blanked where they come in pairs: the whole file is one transaction anyway.
- * Any other transaction control would commit or undo a part behind our back, and is refused.
- */
-function takeOutTransactions(shape: FileShape, at: (index: number) => SourcePosition): void {
-  const kept: Statement[] = [];
-  let open: Statement | undefined;
-  let pairs = 0;
-  const refuse = (statement: Statement, message: string, next: string): void => {
-    shape.problems.push({ message, at: at(statement.from), next });
-  };
-  const drop = (statement: Statement): void => {
-    shape.source = blank(shape.source, statement.from, statement.to);
-  };
-  for (const statement of shape.statements ?? []) {
-    if (statement.kind !== 'TransactionStmt') {
-      kept.push(statement);
-      continue;
-    }
-    const kind = String(statement.node.kind);
-    if (SAVEPOINTS.has(kind)) kept.push(statement);
-    else if (kind === 'TRANS_STMT_BEGIN' || kind === 'TRANS_STMT_START') {
-      if (open)
-        refuse(statement, 'BEGIN inside a transaction', 'Remove it: each file is one transaction anyway.');
-      open = statement;
-      drop(statement);
-    } else if (kind === 'TRANS_STMT_COMMIT' && statement.node.chain !== true && open) {
-      open = undefined;
-      pairs++;
-      drop(statement);
-    } else
-      refuse(
-        statement,
-        `${oneLine(shape.source.slice(statement.from, statement.to)).toUpperCase()} would end the transaction in the middle of the file`,
-        'Remove it: each file is one transaction, and is applied fully or not at all.',
-      );
-  }
-  if (open)
-    refuse(
-      open,
-      'BEGIN without COMMIT',
-      'Remove it, or add COMMIT at the end: each file is one transaction anyway.',
-    );
-  if (pairs > 0 && shape.problems.length === 0)
-    shape.notices.push({
-      message: `its own BEGIN and COMMIT ${pairs > 1 ? `(${pairs} pairs) ` : ''}are left out: the file is one transaction anyway`,
-      at: at(shape.statements?.[0]?.from ?? 0),
-    });
-  shape.statements = kept;
+interface Cut {
+  parts: readonly FilePart[];
+  control: readonly Statement[];
+  at: (index: number) => SourcePosition;
+  stands: number | undefined;
 }
 
-function chooseMode(shape: FileShape, at: (index: number) => SourcePosition, stands?: number): void {
+function chooseMode(shape: FileShape, cut: Cut): void {
   const statements = shape.statements ?? [];
-  const lone = statements.filter((statement) => whyNonTransactional(statement) !== undefined);
-  if (lone.length > 0 || stands !== undefined) {
+  const why = whyInParts(cut);
+  if (why !== undefined) {
     shape.mode = 'outside';
-    shape.segments = cutIntoSegments(statements, stands);
-    shape.standing = shape.segments.filter(({ end }) => end <= (stands ?? 0)).length;
-    shape.why =
-      lone.length > 0
-        ? `${whyNonTransactional(lone[0]!)} cannot run in a transaction`
-        : 'it was begun in parts';
-    for (const { index, message, next } of carryOver(shape.segments))
-      shape.problems.push({ message, at: at(index), next });
-    if (lone.length > 0 && shape.segments.length > 1)
-      shape.notices.push({
-        message: `${shape.why}: what stands before and after it in the file is committed on its own`,
-        at: at(lone[0]!.from),
-        next: 'A file of its own for this statement keeps the rest of the file all or nothing.',
-      });
+    shape.why = why;
+    shape.segments = cutIntoSegments(shape, cut);
+    shape.standing = shape.segments.filter(({ end }) => end <= (cut.stands ?? 0)).length;
+    const { wrong, lost } = carryOver(shape.segments);
+    for (const { index, message, next } of wrong) shape.problems.push({ message, at: cut.at(index), next });
+    shape.sessionBound = lost.map(({ index, message, next, made, used }) => ({
+      problem: { message, at: cut.at(index), next },
+      made,
+      used,
+    }));
+    for (const segment of shape.timed ? shape.segments : [])
+      segment.timed = [...segment.sessionSetup, ...segment.statements].some(
+        (each) => ownTimeout(each) !== undefined,
+      );
+    tellParts(shape, cut);
     return;
   }
-  if (statements.some((statement) => statement.kind === 'TransactionStmt')) {
+  if (cut.control.length > 0 && shape.problems.length === 0)
+    shape.notices.push({
+      message: 'its own BEGIN and COMMIT are left out: the file is one transaction anyway',
+      at: cut.at(cut.control[0]!.from),
+    });
+  const explicit = statements.flatMap((statement) => whyExplicit(statement) ?? []);
+  if (explicit.length > 0) {
     shape.mode = 'explicit';
-    shape.why = 'it uses SAVEPOINT';
-  } else if (statements.some((statement) => statement.node.intoClause !== undefined)) {
-    shape.mode = 'explicit';
-    shape.why = 'it uses SELECT INTO';
+    shape.why = explicit[0]!;
   }
   if (
     statements.some(
@@ -199,18 +194,79 @@ function chooseMode(shape: FileShape, at: (index: number) => SourcePosition, sta
     shape.endsBatch = 'a value added to an enum can be used only after the commit';
 }
 
-/** What cannot run in a transaction alone, the rest between together; never across what stands already. */
-function cutIntoSegments(statements: readonly Statement[], stands = 0): Segment[] {
-  const segments: Segment[] = [];
-  for (const statement of statements) {
-    const last = segments[segments.length - 1];
-    const alone = whyNonTransactional(statement) !== undefined;
-    const apart = alone || !last || last.alone || (last.end <= stands && statement.from >= stands);
-    if (apart) segments.push({ alone, statements: [statement], sessionSetup: [], end: statement.to });
-    else {
-      last.statements.push(statement);
-      last.end = statement.to;
+/** Why a file is not one transaction among others; undefined where it is. */
+function whyInParts({ parts, stands }: Cut): string | undefined {
+  const lone = parts.flatMap(({ statements }) =>
+    statements.flatMap((each) => whyNonTransactional(each) ?? []),
+  );
+  if (lone.length > 0) return `${lone[0]} cannot run in a transaction`;
+  if (parts.length > 1) return 'its own COMMITs commit it in parts';
+  const isolation = parts.find((part) => part.isolation !== undefined)?.isolation;
+  if (isolation !== undefined) return `it asks for isolation level ${isolation}`;
+  return stands === undefined ? undefined : 'it was begun in parts';
+}
+
+/** What cannot run in a transaction alone, the rest of each part together; never across what stands already. */
+function cutIntoSegments({ source }: FileShape, { parts, stands = 0 }: Cut): Segment[] {
+  return parts.flatMap(({ statements, end, isolation }) => {
+    const segments: Segment[] = [];
+    for (const statement of statements) {
+      const last = segments[segments.length - 1];
+      const alone = whyNonTransactional(statement) !== undefined;
+      const apart = alone || !last || last.alone || (last.end <= stands && statement.from >= stands);
+      if (apart)
+        segments.push({
+          alone,
+          explicit: false,
+          timed: false,
+          statements: [statement],
+          sessionSetup: [],
+          end: statement.to,
+          ...(isolation === undefined || alone ? {} : { isolation }),
+        });
+      else {
+        last.statements.push(statement);
+        last.end = statement.to;
+      }
     }
+    for (const segment of segments) {
+      const text = source.slice(segment.statements[0]!.from, segment.end);
+      segment.explicit =
+        segment.statements.some((each) => whyExplicit(each) !== undefined) ||
+        (!segment.alone && Buffer.byteLength(text) > LARGEST_TOGETHER);
+    }
+    segments[segments.length - 1]!.end = end;
+    return segments;
+  });
+}
+
+/** Says that the run is not all or nothing, and where the file is cut. */
+function tellParts(shape: FileShape, { parts, control, at }: Cut): void {
+  const lone = (shape.statements ?? []).find((statement) => whyNonTransactional(statement) !== undefined);
+  if (lone && shape.segments.length > 1)
+    shape.notices.push({
+      message: `${whyNonTransactional(lone)} cannot run in a transaction: what stands before and after it in the file is committed on its own`,
+      at: at(lone.from),
+      next: 'A file of its own for this statement keeps the rest of the file all or nothing.',
+    });
+  if (parts.length > 1) {
+    const commits = parts.slice(0, -1).map(({ end }) => control.find(({ to }) => to === end)?.from ?? end);
+    const lines = commits.map((index) => at(index).line);
+    shape.notices.push({
+      message: `its own ${lines.length === 1 ? 'COMMIT in line' : 'COMMITs in lines'} ${shortenList(lines.map(String), 10)} ${lines.length === 1 ? 'commits' : 'commit'} it in ${parts.length} parts, as in psql: this deploy is not all or nothing`,
+      at: at(commits[0]!),
+      next: 'A failure behind a COMMIT keeps what stands before it, and the next run goes on there.',
+    });
   }
-  return segments;
+}
+
+/** What a DO block cannot hold, so that the statement stands in the message itself. */
+function whyExplicit({ kind, node }: Statement): string | undefined {
+  if (kind === 'TransactionStmt') return 'it uses SAVEPOINT';
+  return kind === 'SelectStmt' && hasInto(node) ? 'it uses SELECT INTO' : undefined;
+}
+
+/** In a UNION the INTO stands in its first SELECT. */
+function hasInto({ intoClause, larg }: Node): boolean {
+  return intoClause !== undefined || (larg !== undefined && hasInto(larg as Node));
 }

@@ -86,6 +86,11 @@ export function prepareDown(down: DownText, parse: Parse): PreparedDown {
       message: `${down.file} uses savepoints, which a down file cannot have`,
       next: 'Remove them: the down file runs in one transaction with its history row.',
     });
+  if (shape.transactions > 1)
+    problems.push({
+      message: `${down.file} has COMMITs of its own, which a down file cannot have`,
+      next: 'Remove them: the down file runs in one transaction with its history row.',
+    });
   for (const { what } of never)
     problems.push({
       message: `${down.file} holds ${what}, which cannot run in a transaction`,

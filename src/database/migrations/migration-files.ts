@@ -6,6 +6,7 @@ import { Failure, type Problem } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
 import { positionIn } from '../sql/source-text.js';
 import { readMarker } from './deploy-marker.js';
+import { namesOfOtherTool, onlyBelow } from './other-tools.js';
 import { type Fetched, openFolder, outside, type ProjectFolder } from './project-folder.js';
 
 /** One file of the migrations folder that has a version. */
@@ -24,10 +25,12 @@ export interface MigrationFile {
   /** Comments that look like the marker for it and are not; of an applied file nobody asks any more. */
   wrongMarkers?: Problem[];
   down?: { file: string; source: string };
+  /** Why its text, or that of its down file, is not known: nothing where nobody needs it any more. */
+  unreadable?: Problem;
 }
 
 export interface MigrationFiles {
-  /** In the order in which they are applied: byte order of the names, as the Supabase CLI has it. */
+  /** In the order in which they are applied: byte order of the versions, as the Supabase CLI has it. */
   files: MigrationFile[];
   /** Names in the folder that are no migration, as the Supabase CLI skips them. */
   ignored: string[];
@@ -53,7 +56,7 @@ export async function readMigrationFiles(
     names.filter((name) => UP.test(name)),
   );
   const found: MigrationFiles = { files: [], ignored: [], problems: [], warnings: [] };
-  const downs = new Map<string, { file: string; source: string }>();
+  const downs = new Map<string, Text & { file: string }>();
   for (const name of names) {
     const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
     if (!UP.test(name)) {
@@ -62,20 +65,31 @@ export async function readMigrationFiles(
     }
     const read = accept(fetched.get(name)!, file, name, found);
     if (!read) continue;
-    if (DOWN.test(name)) downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, source: read.source });
+    if (DOWN.test(name)) downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, ...read });
     else found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
   }
+  found.files.sort((a, b) => byBytes(a.version, b.version));
   for (const migration of found.files) {
     const down = downs.get(basename(migration.file));
-    if (down) migration.down = down;
+    if (down?.unreadable) migration.unreadable ??= down.unreadable;
+    else if (down) migration.down = { file: down.file, source: down.source };
     downs.delete(basename(migration.file));
   }
+  const ups = new Set(found.files.map(({ file }) => file));
   for (const orphan of downs.values())
     found.warnings.push({
-      message: `${orphan.file} is a down file without the migration that it undoes`,
+      message: ups.has(orphan.file.replace(/\.down\.sql$/, '.up.sql'))
+        ? `${orphan.file} is no down file of its .up.sql: the two are not named alike`
+        : `${orphan.file} is a down file without the migration that it undoes`,
       next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
     });
   addNameProblems(found);
+  const shown = migrationsDir.replace(/\/+$/, '');
+  const others = [
+    namesOfOtherTool(shown, found.ignored),
+    names.some((name) => name.endsWith('.sql')) ? undefined : onlyBelow(shown, await folder.below()),
+  ];
+  found.problems.push(...others.filter((problem) => problem !== undefined));
   return found;
 }
 
@@ -130,13 +144,10 @@ async function fetchAll(folder: ProjectFolder, names: readonly string[]): Promis
   return fetched;
 }
 
+type Text = Pick<MigrationFile, 'source' | 'checksum' | 'unreadable'>;
+
 /** The text of one file, or what is wrong with it. */
-function accept(
-  fetched: Fetched,
-  file: string,
-  name: string,
-  found: MigrationFiles,
-): { source: string; checksum: string } | undefined {
+function accept(fetched: Fetched, file: string, name: string, found: MigrationFiles): Text | undefined {
   const invisible = invisibleCharacter(name);
   if (invisible)
     found.problems.push({
@@ -151,23 +162,25 @@ function accept(
       next: 'Check the file and its permissions.',
     });
   else {
-    const source = decode(fetched, file, found);
-    if (source !== undefined) return { source, checksum: createHash('sha256').update(fetched).digest('hex') };
+    const decoded = decode(fetched, file, found);
+    const checksum = createHash('sha256').update(fetched).digest('hex');
+    return typeof decoded === 'string'
+      ? { source: decoded, checksum }
+      : { source: '', checksum, unreadable: decoded };
   }
   return undefined;
 }
 
-/** The text of a file that is UTF-8 without NUL; anything else is a problem with its place. */
-function decode(bytes: Buffer, file: string, found: MigrationFiles): string | undefined {
-  const complain = (message: string, offset: number): undefined => {
+/** The text of a file that is UTF-8 without NUL; of anything else, what is wrong with it and where. */
+function decode(bytes: Buffer, file: string, found: MigrationFiles): string | Problem {
+  const complain = (message: string, offset: number): Problem => {
     const before = bytes.subarray(0, offset).toString('utf8');
     const at = positionIn(file, before, before.length);
-    found.problems.push({
+    return {
       message: `${file} ${message} at byte ${offset}`,
       at: { file, line: at.line, column: at.column },
       next: 'Save the file as UTF-8.',
-    });
-    return undefined;
+    };
   };
   if (bytes.length >= 2 && (bytes.readUInt16LE(0) === 0xfeff || bytes.readUInt16BE(0) === 0xfeff))
     return complain('is UTF-16, not UTF-8', 0);
@@ -190,17 +203,6 @@ function decode(bytes: Buffer, file: string, found: MigrationFiles): string | un
 }
 
 function addNameProblems(found: MigrationFiles): void {
-  const byVersion = new Map<string, MigrationFile>();
-  for (const migration of found.files) {
-    const other = byVersion.get(migration.version);
-    if (other)
-      found.problems.push({
-        message: `${basename(other.file)} and ${basename(migration.file)} have the same version ${migration.version}`,
-        at: { file: migration.file, line: 1, column: 1 },
-        next: 'Give one of them a later version; where one is applied already, rename the other.',
-      });
-    byVersion.set(migration.version, migration);
-  }
   const widths = new Set(found.files.map((migration) => migration.version.length));
   if (widths.size > 1)
     found.warnings.push({

@@ -19,12 +19,13 @@ export type NonTransactionalKind =
   | 'vacuum'
   | 'cluster'
   | 'move-database'
-  | 'alter-system';
+  | 'alter-system'
+  | 'discard-all';
 
 interface Kind {
   /** What a person calls it. */
   name: string;
-  is: (statement: Pick<Statement, 'kind' | 'node'>) => boolean;
+  is: (statement: Pick<Statement, 'kind' | 'node' | 'partitioned'>) => boolean;
 }
 
 /** A change of a subscription's publications that also asks the publisher for its tables: it does unless told not to. */
@@ -84,9 +85,10 @@ const KINDS: Readonly<Record<NonTransactionalKind, Kind>> = {
   },
   reindex: {
     name: 'REINDEX',
-    is: ({ kind, node }) =>
+    is: ({ kind, node, partitioned = false }) =>
       kind === 'ReindexStmt' &&
-      (optionOf(node.params, 'concurrently') !== undefined ||
+      (partitioned ||
+        optionOf(node.params, 'concurrently') !== undefined ||
         /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind))),
   },
   vacuum: {
@@ -95,7 +97,8 @@ const KINDS: Readonly<Record<NonTransactionalKind, Kind>> = {
   },
   cluster: {
     name: 'CLUSTER',
-    is: ({ kind, node }) => kind === 'ClusterStmt' && node.relation === undefined,
+    is: ({ kind, node, partitioned = false }) =>
+      kind === 'ClusterStmt' && (partitioned || node.relation === undefined),
   },
   'move-database': {
     name: 'ALTER DATABASE ... SET TABLESPACE',
@@ -106,18 +109,24 @@ const KINDS: Readonly<Record<NonTransactionalKind, Kind>> = {
     name: 'ALTER SYSTEM',
     is: ({ kind }) => kind === 'AlterSystemStmt',
   },
+  'discard-all': {
+    name: 'DISCARD ALL',
+    is: ({ kind, node }) => kind === 'DiscardStmt' && node.target === 'DISCARD_ALL',
+  },
 };
 
 /** The kind of a statement that cannot run in a transaction; undefined for one that can. */
 export function nonTransactional(
-  statement: Pick<Statement, 'kind' | 'node'>,
+  statement: Pick<Statement, 'kind' | 'node' | 'partitioned'>,
 ): NonTransactionalKind | undefined {
   const kinds = Object.keys(KINDS) as NonTransactionalKind[];
   return kinds.find((kind) => KINDS[kind].is(statement));
 }
 
 /** What a statement is called, where PostgreSQL refuses it inside a transaction; undefined where it may be inside. */
-export function whyNonTransactional(statement: Pick<Statement, 'kind' | 'node'>): string | undefined {
+export function whyNonTransactional(
+  statement: Pick<Statement, 'kind' | 'node' | 'partitioned'>,
+): string | undefined {
   const kind = nonTransactional(statement);
   return kind && KINDS[kind].name;
 }

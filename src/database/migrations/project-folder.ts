@@ -13,6 +13,8 @@ export type Fetched = Buffer | 'outside' | 'no file' | { code: string };
 export interface ProjectFolder {
   /** Everything in it that is no folder itself. */
   readonly names: readonly string[];
+  /** The .sql files of the folders in it that are no down files, by their path in it. Looks one folder deep. */
+  below(): Promise<string[]>;
   /** Undefined where the folder holds no such name. */
   read(name: string): Fetched | undefined;
 }
@@ -30,6 +32,14 @@ export async function openFolder(workingDirectory: string, folder: string): Prom
   if (!(real + sep).startsWith(tree)) throw new Failure(outside(folder));
   return {
     names: [...entries.values()].filter((entry) => !entry.isDirectory()).map(({ name }) => name),
+    async below() {
+      const folders = [...entries.values()].filter((entry) => entry.isDirectory()).map(({ name }) => name);
+      const found: string[] = [];
+      for (const name of folders.toSorted())
+        for (const inner of await readdir(join(real, name)).catch(() => []))
+          if (/(?<!\.down)\.sql$/.test(inner)) found.push(`${name}/${inner}`);
+      return found;
+    },
     read(name) {
       const entry = entries.get(name);
       return entry && fetch(join(real, name), entry, tree);

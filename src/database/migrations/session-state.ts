@@ -18,15 +18,22 @@ interface Wrong {
   next: string;
 }
 
-const NEXT = 'Put the statement that cannot run in a transaction into a file of its own.';
+/** What a part counts on that another has made, and that is lost where they do not share a session. */
+interface Lost extends Wrong {
+  made: number;
+  used: number;
+}
+
+const NEXT = 'Put what belongs together into one part of the file, or into a file of its own.';
 
 /**
- * A file that is run in parts leaves its session after each part as it was. What the file sets for its session is
- * therefore noted in each later part, to be set again; what cannot be made again (temporary tables, prepared
- * statements, cursors) is wrong where a later part counts on it.
+ * A file that is run in parts leaves its session's settings after each part as they were. What the file sets for its
+ * session is therefore noted in each later part, to be set again. What cannot be made again (temporary tables,
+ * prepared statements, cursors) binds the parts to one session where a later one counts on it.
  */
-export function carryOver(segments: readonly Segment[]): Wrong[] {
+export function carryOver(segments: readonly Segment[]): { wrong: Wrong[]; lost: Lost[] } {
   const wrong: Wrong[] = [];
+  const bound: Lost[] = [];
   const sessionSetup: Statement[] = [];
   let made: (Own & { part: number })[] = [];
   segments.forEach((segment, part) => {
@@ -34,13 +41,16 @@ export function carryOver(segments: readonly Segment[]): Wrong[] {
     for (const statement of segment.statements) {
       const lost = made.find((own) => own.part < part && countsOn(statement, own));
       if (lost)
-        wrong.push({
+        bound.push({
           index: statement.from,
-          message: `${lost.what} ${lost.name} does not last until here: the file is committed in parts, and each leaves its session as it was`,
+          message: `${lost.what} ${lost.name} does not last until here: the file is committed in parts, and they do not share a session`,
           next: NEXT,
+          made: lost.part,
+          used: part,
         });
       const effect = effectOf(statement);
       if (effect === 'set') sessionSetup.push(statement);
+      if (effect === 'cleared') sessionSetup.length = 0;
       if (effect === 'unclear' && part < segments.length - 1)
         wrong.push({
           index: statement.from,
@@ -52,11 +62,15 @@ export function carryOver(segments: readonly Segment[]): Wrong[] {
       if (making) made.push({ ...making, part });
     }
   });
-  return wrong;
+  return { wrong, lost: bound };
 }
 
-/** Whether a statement sets something for its session; `unclear`: it does, but cannot simply be repeated. */
-function effectOf({ kind, node }: Statement): 'set' | 'unclear' | undefined {
+/**
+ * Whether a statement sets something for its session; `unclear`: it does, but cannot simply be repeated; `cleared`:
+ * nothing that was set is left.
+ */
+function effectOf({ kind, node }: Statement): 'set' | 'unclear' | 'cleared' | undefined {
+  if (kind === 'DiscardStmt' && node.target === 'DISCARD_ALL') return 'cleared';
   if (kind === 'VariableSetStmt') {
     // What ends with a transaction ends with its part.
     const passing = node.is_local === true || /^TRANSACTION/.test(String(node.name));

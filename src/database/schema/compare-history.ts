@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../../lib/report.js';
 import { countedAsApplied, type FileRules } from '../history/pending-files.js';
+import { neverRun, type RecordedText } from '../history/same-version.js';
 import { type MigrationFile, readMigrationFiles } from '../migrations/migration-files.js';
 import type { JudgedFact } from './schema-facts.js';
 
@@ -13,7 +14,7 @@ interface Rules extends Pick<FileRules, 'missingMigrations' | 'baseline'> {
 export async function compareHistory(
   workingDirectory: string,
   rules: Rules,
-  history: readonly string[] | undefined,
+  history: readonly RecordedText[] | undefined,
 ): Promise<JudgedFact> {
   const name = 'history equals the files';
   const calm = (detail: string): JudgedFact => ({ name, passed: true, detail, problems: [], warnings: [] });
@@ -27,13 +28,17 @@ export async function compareHistory(
 
 /** A recorded version without a file follows missing-migrations; a file that is not applied yet is told. */
 export function judgeHistory(
-  files: readonly Pick<MigrationFile, 'version' | 'file' | 'afterHealth'>[],
-  history: readonly string[],
+  files: readonly MigrationFile[],
+  history: readonly RecordedText[],
   rules: Pick<Rules, 'missingMigrations' | 'baseline'>,
 ): JudgedFact {
   const there = new Set(files.map(({ version }) => version));
-  const recorded = new Set(history);
-  const missing = history.filter((version) => !there.has(version));
+  const recorded = new Map(history.map((row) => [row.version, row]));
+  const missing = history.map(({ version }) => version).filter((version) => !there.has(version));
+  const others = files.flatMap((file) => {
+    const row = recorded.get(file.version);
+    return (row && neverRun(file, row)) ?? [];
+  });
   const counted = countedAsApplied(rules, recorded);
   const waiting = files.filter(({ version }) => !recorded.has(version) && !counted(version));
   // Files from the first one marked `-- deploy: after-health` on are meant to wait.
@@ -50,7 +55,7 @@ export function judgeHistory(
   const refused = missing.length > 0 && rules.missingMigrations === 'refuse';
   return {
     name: 'history equals the files',
-    passed: !refused,
+    passed: !refused && others.length === 0,
     detail: [
       `${history.length} applied`,
       missing.length > 0 ? `${missing.length} without a file` : '',
@@ -58,7 +63,7 @@ export function judgeHistory(
     ]
       .filter((part) => part !== '')
       .join(', '),
-    problems: refused ? [problem] : [],
+    problems: [...(refused ? [problem] : []), ...others],
     warnings: [...(missing.length > 0 && !refused ? [problem] : []), ...(due.length > 0 ? [pending] : [])],
   };
 }

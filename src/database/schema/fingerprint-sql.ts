@@ -27,6 +27,9 @@ export const PLATFORM_SCHEMAS = [
   'cron',
   'supabase_functions',
   'supabase_migrations',
+  'pgtle',
+  'etl',
+  'supabase_subscription_mgmt',
 ] as const;
 
 /**
@@ -57,6 +60,9 @@ const privileges = (acl: string, kind: string, owner: string): string => `
 
 const sorted = (array: string): string =>
   `(select coalesce(string_agg(o, ',' order by o collate "C"), '') from unnest(${array}) o)`;
+
+/** The options of a column that people set; PostgreSQL 15.20 of Debian writes one of its own into every new column. */
+const DECLARED_OPTIONS = `array(select o from unnest(a.attoptions) o where o ~ '^(n_distinct|n_distinct_inherited)=')`;
 
 const notOfExtension = (catalogue: string, oid: string): string =>
   `not exists (select from pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
@@ -91,7 +97,7 @@ const OBJECT_QUERIES: readonly string[] = [
   `select 'column', c.nspname, c.relname || '.' || a.attname,
      concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
        pg_get_expr(d.adbin, d.adrelid), nullif(a.attcollation, t.typcollation)::regcollation,
-       case when a.attacl is not null then ${privileges('a.attacl', `'c'`, 'c.relowner')} end, ${sorted('a.attoptions')})
+       case when a.attacl is not null then ${privileges('a.attacl', `'c'`, 'c.relowner')} end, ${sorted(DECLARED_OPTIONS)})
    from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
      join pg_type t on t.oid = a.atttypid
      left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -157,15 +163,15 @@ const OBJECT_QUERIES: readonly string[] = [
   `select 'event trigger', '', e.evtname, concat_ws('|', e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags::text)
    from pg_event_trigger e join pg_proc f on f.oid = e.evtfoid where f.pronamespace in (select oid from schemas)`,
   `select 'publication', '', p.pubname, concat_ws('|', pg_get_userbyid(p.pubowner), (to_jsonb(p) - 'oid' - 'pubowner')::text)
-   from pg_publication p`,
+   from publications p`,
   `select 'publication table', '', t.pubname || ': ' || t.schemaname || '.' || t.tablename,
      concat_ws('|', to_jsonb(t) ->> 'rowfilter',
        (select string_agg(a.attname, ',' order by a.attname collate "C") from pg_attribute a where a.attrelid = r.prrelid
           and a.attnum = any (string_to_array(translate(to_jsonb(r) ->> 'prattrs', '[],', ''), ' ')::int2[])))
-   from pg_publication_tables t join pg_publication p on p.pubname = t.pubname
+   from pg_publication_tables t join publications p on p.pubname = t.pubname
      join pg_class c on c.relname = t.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
      left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
-   where not p.puballtables`,
+   where not p.puballtables and n.nspname not in (${platform})`,
   `select 'default privileges', coalesce(n.nspname, ''), pg_get_userbyid(d.defaclrole) || ': ' || d.defaclobjtype::text,
      ${privileges('d.defaclacl', 'd.defaclobjtype', 'd.defaclrole')}
    from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
@@ -195,6 +201,12 @@ with schemas as materialized (
 ), functions as materialized (
   select p.*, s.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as signature
   from pg_proc p join schemas s on s.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
+), publications as materialized (
+  -- Of the platform: what its roles own, and what publishes its tables alone.
+  select p.* from pg_publication p
+  where pg_get_userbyid(p.pubowner) !~ '^supabase_' and (
+    not exists (select from pg_publication_tables t where t.pubname = p.pubname)
+    or exists (select from pg_publication_tables t where t.pubname = p.pubname and t.schemaname not in (${platform})))
 ), described(kind, schema, name, definition) as (
 ${OBJECT_QUERIES.join('\nunion all\n')}
 )

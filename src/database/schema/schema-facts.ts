@@ -6,6 +6,7 @@ import type { StatementResult } from '../connection/connection.js';
 import { jsonField } from '../connection/results.js';
 import { CODES } from '../history/error-codes.js';
 import { VERSIONS_STATEMENT } from '../history/history-message.js';
+import type { RecordedText } from '../history/same-version.js';
 import { dollarQuote } from '../sql/sql-text.js';
 import {
   countsSql,
@@ -104,8 +105,8 @@ export interface SchemaRows {
   /** By qualified table name; under "" why the probe was not made or ended early. Undefined where it was not asked for. */
   probe?: Record<string, string>;
   counts?: Record<string, number>;
-  /** Recorded versions; undefined where the role may not read them. */
-  history?: string[];
+  /** What is recorded; undefined where the role may not read it. */
+  history?: RecordedText[];
 }
 
 export function readSchemaRows(results: readonly StatementResult[]): SchemaRows {
@@ -113,7 +114,7 @@ export function readSchemaRows(results: readonly StatementResult[]): SchemaRows 
   if (!facts) throw new Error('the verify query gave no row');
   const probe = jsonField<Record<string, string>>(results, 'probe');
   const counts = jsonField<Record<string, number>>(results, 'counts');
-  const history = jsonField<string[]>(results, 'history');
+  const history = jsonField<RecordedText[]>(results, 'history');
   return {
     facts,
     tables: jsonField<TableRow[]>(results, 'tables') ?? [],

@@ -10,6 +10,8 @@ export interface Statement {
   /** UTF-16 indexes of its text in the file, from its first word, without the semicolon. */
   from: number;
   to: number;
+  /** Of a REINDEX or CLUSTER: what it names is partitioned. */
+  partitioned?: true;
 }
 
 export type ParsedSql =
