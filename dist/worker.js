@@ -147,7 +147,7 @@ function definedOnly(fields) {
  * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
  */
-const PHASES = (/* unused pure expression or super */ null && (['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback']));
+const PHASES = (/* unused pure expression or super */ null && (['plan', 'prepare', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback']));
 /** How a run can end; the output `outcome`. */
 const OUTCOMES = (/* unused pure expression or super */ null && ([
     'success',
@@ -1251,6 +1251,8 @@ const COMMIT_FIELDS = new Set('commit|commitsha|commithash|sha|gitsha|gitcommit|
 const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-deploy-sha'];
 const REVISION_FIELD = 'revision';
 const REVISION_HEADER = 'x-revision';
+/** Told of a page that answers in the place of a health endpoint. */
+const PAGE_INSTEAD = 'with an HTML page, where a health answer is expected';
 /**
  * Judges an answer that is no redirect: by its status, by the status word of a JSON body, by HTML where a health answer
  * belongs, and by its version. What a page or text says is no evidence. Nothing of the answer is repeated in the detail
@@ -1264,7 +1266,7 @@ function judgeAnswer(answer, expected) {
     const html = isHtml(headers['content-type'], text);
     // A page is what `/` is for; it says nothing about health in the place of an endpoint.
     if (html && isEndpoint(expected))
-        return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
+        return bad('body', `answers ${status} ${PAGE_INSTEAD}`);
     const complaint = html ? undefined : jsonComplaint(answer, text);
     if (complaint !== undefined)
         return bad('body', `answers ${status}${complaint}`);
@@ -2258,7 +2260,7 @@ function checksOf(target, health, assets) {
     }));
     if (page !== undefined)
         checks.push({ name: 'assets', ask: assetsCheck({ target, path: page, finder, shown, assets }) });
-    return checks;
+    return checks.filter(({ name }) => !health.except?.includes(name));
 }
 /** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
 function assetsPage(health) {
@@ -3453,11 +3455,15 @@ function readMark(file) {
 
 /** Milliseconds between two tries for the lock. */
 const BETWEEN_TRIES = 250;
+/** Milliseconds that a holder is waited for while it waits itself, and between two words about it. */
+const LONGEST_WAIT_FOR_ACTION = 7_200_000;
+const BETWEEN_WORDS = 60_000;
 /** Holds the application's lock while `work` runs, and says in a file who holds it. */
 async function withLock(folder, run, options, work) {
     const busy = {
         onWaiting: () => options.onWaiting(currentHolder(folder)),
-        tooLate: () => lockedOut(currentHolder(folder), options.wait),
+        tooLate: (waited) => lockedOut(currentHolder(folder), waited),
+        waitsItself: () => currentHolder(folder)?.waits === true,
     };
     return withFileLock(folder.lock, options, busy, async () => {
         const startTime = startTimeOf(process.pid);
@@ -3479,6 +3485,19 @@ async function withLock(folder, run, options, work) {
         }
     });
 }
+/** Says in the holder's file whether this run waits for its action: that costs nobody else's `lock-wait`. */
+function noteWaiting(folder, waits) {
+    const holder = readMark(folder.holder);
+    if (holder?.pid !== process.pid)
+        return;
+    const { waits: _, ...rest } = holder;
+    // It is only read; on a full disk others wait as long as they would for any run.
+    catchProblem(() => writeRecord(folder.holder, waits ? { ...rest, waits } : rest));
+}
+/** True where nobody waits any longer for a lock. Pure. */
+function isTooLate({ working, waiting }, wait) {
+    return working >= wait || waiting > LONGEST_WAIT_FOR_ACTION;
+}
 /**
  * Holds the turn at PM2 while `work` runs: one application of this user at a time is switched. PM2 refuses a second
  * reload meanwhile, and an application whose files are new already must not wait for the end of another one's reload.
@@ -3488,7 +3507,7 @@ async function holdPm2Lock({ file, ...waiting }, onWaiting, work) {
         message: `Another application is being switched on this server; waited ${formatDuration(waiting.wait)} for it. Nothing was changed.`,
         next: 'Start this run again when the other has ended, or raise lock-wait.',
     });
-    return withFileLock(file, waiting, { onWaiting, tooLate }, work);
+    return withFileLock(file, waiting, { onWaiting, tooLate, waitsItself: () => false }, work);
 }
 /**
  * Holds a kernel lock on an open file while `work` runs. Node has no flock, so the program `flock` takes it on our
@@ -3499,13 +3518,20 @@ async function holdPm2Lock({ file, ...waiting }, onWaiting, work) {
 async function withFileLock(file, { wait, signal }, busy, work) {
     const fd = (0,external_node_fs_namespaceObject.openSync)(file, 'a', 0o600);
     try {
-        const end = performance.now() + wait;
-        for (let tries = 1; !(await tryFlock(fd)); tries++) {
-            if (tries === 1)
+        const time = { working: 0, waiting: 0 };
+        let told;
+        for (let since = performance.now(); !(await tryFlock(fd));) {
+            const waits = busy.waitsItself();
+            if (told === undefined || (waits && performance.now() - told > BETWEEN_WORDS)) {
                 busy.onWaiting();
-            if (performance.now() > end)
-                throw busy.tooLate();
+                told = performance.now();
+            }
+            if (isTooLate(time, wait))
+                throw busy.tooLate(Math.round(time.working + time.waiting));
             await pause(BETWEEN_TRIES, signal);
+            const now = performance.now();
+            time[waits ? 'waiting' : 'working'] += now - since;
+            since = now;
         }
         return await work();
     }
@@ -4382,6 +4408,25 @@ function copyAtomically(from, to) {
     (0,external_node_fs_namespaceObject.renameSync)(next, to);
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/rewritten-files.js
+
+const REWRITTEN = new Set([
+    'package-lock.json',
+    'npm-shrinkwrap.json',
+    'pnpm-lock.yaml',
+    'yarn.lock',
+    'bun.lock',
+    'bun.lockb',
+    'next-env.d.ts',
+]);
+/**
+ * True for a file that package managers and frameworks write by themselves, whoever calls them: that it differs on the
+ * server is no work of a person. Pure.
+ */
+function isRewritten(path) {
+    return REWRITTEN.has((0,external_node_path_namespaceObject.basename)(path));
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/host-files/tracking.js
 
 
@@ -4469,24 +4514,27 @@ async function lookAtTracking(checkout, turn) {
 
 
 
-/** Tracked files that were changed on the server, where they are not to be taken away. */
+
+/** Tracked files that people changed on the server, where they are not to be taken away. */
 function dirtyRefusals(dirty, policy) {
-    if (dirty.length === 0 || policy === 'stash')
+    const byPeople = dirty.filter((path) => !isRewritten(path));
+    if (byPeople.length === 0 || policy === 'stash')
         return [];
     return [
         {
-            message: `Tracked files were changed on the server: ${shortenList(dirty)}.`,
+            message: `Tracked files were changed on the server: ${shortenList(byPeople)}.`,
             next: 'Commit what is wanted, or undo it there with "git checkout -- <file>"; with dirty-checkout: stash the changes are kept as a patch.',
         },
     ];
 }
 /** The same where a deploy keeps them as a patch: they will no longer be live. */
 function dirtyWarnings(dirty, policy) {
-    if (dirty.length === 0 || policy !== 'stash')
+    const taken = dirty.filter((path) => policy === 'stash' || isRewritten(path));
+    if (taken.length === 0)
         return [];
     return [
         {
-            message: `Tracked files were changed on the server: ${shortenList(dirty)}. A deploy takes these changes away and keeps them as a patch.`,
+            message: `Tracked files were changed on the server: ${shortenList(taken)}. A deploy takes these changes away and keeps them as a patch.`,
         },
     ];
 }
@@ -4503,6 +4551,11 @@ async function changedByPeople({ checkout, state, releases, history, facts, }) {
     const isAsMade = (path) => rebuilt.has(path) && isAsRebuilt(folder, checkout.folder, path);
     const found = { tracked: new Set(dirty), changed: new Set(dirty), isAsMade };
     return dirty.filter((path) => classifyPath(path, found) === 'people');
+}
+/** Lets git know files that lie untracked where the next commit brings its own: they are kept like any local change. */
+async function trackForPatch(checkout, paths) {
+    if (paths.length > 0)
+        await git(checkout, 'add', '-f', '--', ...paths.map(literalPath));
 }
 /** In the folder of a run: the patch, and the files themselves. They may be the only copy, so they outlive the rest. */
 const PATCH = 'local-changes.patch';
@@ -4576,8 +4629,7 @@ async function bringBackChanges(checkout, changes) {
         await copyAsItIs(tools, kept, live);
     }
     // Only what git knows it takes away again with the version.
-    if (added.length > 0)
-        await git(checkout, 'add', '-f', '--', ...added.map(literalPath));
+    await trackForPatch(checkout, added);
 }
 /** False where somebody has deleted or moved what was kept. */
 function changesAreThere({ patch }) {
@@ -4743,6 +4795,7 @@ const isSameRelease = (a, b) => a?.release === b?.release;
 function historyOf(entries) {
     const history = {
         liveVerified: false,
+        broken: false,
         verified: [],
         badShas: new Set(),
         badReleases: new Set(),
@@ -4759,6 +4812,8 @@ function historyOf(entries) {
 }
 function note(history, entry) {
     const ref = { release: entry.release, sha: entry.sha };
+    if (entry.event !== 'pruned')
+        history.broken = entry.event === 'broken';
     switch (entry.event) {
         case 'cutover':
             history.arrivals.push({ release: ref.release, runId: entry.run.id });
@@ -5449,6 +5504,7 @@ function answerOf(parts) {
 
 
 
+
 /** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
 const PM2_OWN = /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
 /** Milliseconds that PM2 keeps its lock for reloads. */
@@ -5456,6 +5512,8 @@ const RELOAD_LOCK = 35_000;
 /** Milliseconds that a reload of few instances may take at most, and PM2's own limits for each of them. */
 const SHORTEST_LIMIT = 120_000;
 const LISTEN_TIMEOUT = 3_000;
+/** The status of a program that has ended by itself and whose `restart_delay` is not over. */
+const WAITING = 'waiting restart';
 const KILL_TIMEOUT = 1_600;
 /** Milliseconds in which the daemon answers over its socket, on a busy server too. */
 const DAEMON_PATIENCE = 3_000;
@@ -5487,6 +5545,7 @@ function entryAmong(listed, name) {
         ...(typeof env.kill_timeout === 'number' ? { killTimeout: env.kill_timeout } : {}),
         ...(typeof env.listen_timeout === 'number' ? { listenTimeout: env.listen_timeout } : {}),
         ...(typeof env.min_uptime === 'number' ? { minUptime: env.min_uptime } : {}),
+        ...definedOnly({ restartDelay: restartDelay(env) }),
         env: applicationEnvironment(env.env),
         instances: mine.map((item) => ({
             id: Number(item.pm_id),
@@ -5495,6 +5554,12 @@ function entryAmong(listed, name) {
             restarts: Number(item.pm2_env.restart_time ?? 0),
         })),
     };
+}
+/** PM2 takes the second where both are given; it grows from there with every crash. */
+function restartDelay(env) {
+    const given = env.exp_backoff_restart_delay ?? env.restart_delay;
+    const delay = Number.parseInt(String(given), 10);
+    return delay > 0 ? delay : undefined;
 }
 function isListed(item) {
     return typeof item === 'object' && item !== null && 'pm2_env' in item;
@@ -5545,6 +5610,14 @@ async function otherApplicationsIn(tools, folders, except) {
         .filter(({ pm2_env: { pm_cwd } }) => folders.some((folder) => pm_cwd === folder || String(pm_cwd).startsWith(`${folder}/`)))
         .map(({ name }) => String(name));
     return [...new Set(names)].filter((name) => name !== except);
+}
+/** The applications that PM2 runs, each name once with the folder of its first instance. */
+async function applicationsOf(tools) {
+    const known = new Map();
+    for (const { name, pm2_env } of await pm2_client_listed(tools))
+        if (!known.has(String(name)))
+            known.set(String(name), String(pm2_env.pm_cwd));
+    return [...known].map(([name, cwd]) => ({ name, cwd }));
 }
 async function pm2_client_listed(tools) {
     const socket = (0,external_node_path_namespaceObject.join)(pm2Home(tools), 'rpc.sock');
@@ -5606,16 +5679,19 @@ function otherDaemons(tools) {
         .filter((home) => home !== undefined);
 }
 /**
- * Reloads all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
+ * Starts all instances from what lies on the disk now. PM2 holds one lock for the reloads of all applications and
  * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
- * would import the environment of the worker. `listenTimeout`, in milliseconds, is the one value that is changed in it.
+ * would import the environment of the worker.
  */
-async function reload(tools, name, entry, listenTimeout) {
+async function renew(tools, name, entry, { how, listenTimeout }) {
     const end = performance.now() + RELOAD_LOCK;
     const timeout = reloadLimit(entry, listenTimeout);
-    const words = ['pm2', 'reload', name];
-    if (listenTimeout !== undefined)
+    const words = ['pm2', how, name];
+    if (listenTimeout !== undefined && how === 'reload')
         words.push('--listen-timeout', String(listenTimeout));
+    // PM2 would start what waits for its restart_delay twice: now, and when that is over.
+    if (entry.instances.some(({ status }) => status === WAITING))
+        await call(tools, ['pm2', 'stop', name], { timeout });
     for (;;) {
         const ended = await call(tools, words, { timeout });
         if (ended.code === 0)
@@ -5623,7 +5699,7 @@ async function reload(tools, name, entry, listenTimeout) {
         const busy = /already in progress/i.test(ended.tail);
         if (!busy || performance.now() > end)
             throw new Failure({
-                message: `pm2 reload ${name} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
+                message: `pm2 ${how} ${name} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
                 next: `Look with "pm2 logs ${name}" on the server.`,
             });
         await pause(500);
@@ -5787,6 +5863,7 @@ function watchPort(restarted) {
     const { port, warn } = restarted;
     return {
         signal: new AbortController().signal,
+        ownDelay: 0,
         end: async () => undefined,
         async prove() {
             const proof = await awaitProof(restarted);
@@ -6124,7 +6201,8 @@ function begun(config, { tools, stage, link }) {
     return { config, entry: entryOf(config, tools, (path) => moved(path, link, stage)) };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-traps.js
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-renewal.js
+
 
 
 const PACKAGE_MANAGERS = new Set([
@@ -6139,10 +6217,36 @@ const PACKAGE_MANAGERS = new Set([
     'bunx',
 ]);
 /** True where PM2 runs a package manager or a shell, which in turn runs the application. */
-function runsThroughWrapper(entry) {
-    const name = (0,external_node_path_namespaceObject.basename)(entry.script);
+function runsThroughWrapper({ script }) {
+    const name = (0,external_node_path_namespaceObject.basename)(script);
     return PACKAGE_MANAGERS.has(name) || ['bash', 'sh', 'dash'].includes(name);
 }
+/**
+ * A reload starts the new program beside the old one. Where the port is not PM2's to share, the new one meets it taken,
+ * ends, and is started again after `restart_delay`: a restart is the shorter gap, and no crash. Pure.
+ */
+function renewalFor(entry, holder) {
+    if (entry.mode === 'fork' || holder === 'application')
+        return 'restart';
+    return holder === 'unknown' && runsThroughWrapper(entry) ? 'restart' : 'reload';
+}
+/** How the application is renewed, from who listens now. `port`: as far as it is known. */
+function renewalOf(tools, entry, port) {
+    return renewalFor(entry, port === undefined ? 'unknown' : holderOf(tools, entry, port));
+}
+function holderOf(tools, { instances }, port) {
+    const listeners = listenersOn(port);
+    const daemon = daemonPid(tools);
+    if (listeners.some((pid) => pid === daemon))
+        return 'daemon';
+    const own = new Set(instances.map(({ pid }) => pid));
+    return listeners.some((pid) => descendsFrom(pid, own)) ? 'application' : 'unknown';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-traps.js
+
+
+
 /** What makes a deploy through this entry impossible. */
 function entryRefusals(entry, { appName, appPath, layout }) {
     if (isInside(entry.cwd, appPath))
@@ -6167,8 +6271,8 @@ function entryTraps(entry, { appName, next }) {
     if (wrapper)
         traps.push({
             message: entry.mode === 'cluster'
-                ? `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)} in cluster mode; it cannot share the port that way, and reloads flap for many seconds.`
-                : `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)}, not the application: signals reach only the wrapper, and each reload is a gap.`,
+                ? `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)} in cluster mode; it cannot share the port that way, so it is restarted, and each deploy is a gap of one start.`
+                : `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)}, not the application: signals reach only the wrapper, and each deploy is a gap of one start.`,
             next: `In the ecosystem file use ${script} with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`,
         });
     if (entry.mode === 'fork' && !wrapper)
@@ -6196,196 +6300,9 @@ function entryTraps(entry, { appName, next }) {
     return traps;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-look.js
-
-
-
-
-
-
-
-
-
-
-/** Looks at how PM2 runs the application, and what of it stands against a deploy or will hurt. */
-async function lookAtPm2(tools, app, question) {
-    const pm2 = await pm2Version(tools);
-    const seen = { facts: definedOnly({ pm2 }), refusals: [], warnings: [] };
-    if (tools.find('pm2') === undefined) {
-        seen.refusals.push({
-            message: 'pm2 is not found on the server.',
-            next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
-        });
-        return seen;
-    }
-    let entry;
-    try {
-        const listed = await findEntry(tools, app.appName);
-        entry = listed && withoutDetour(listed, app.appPath);
-    }
-    catch (error) {
-        seen.refusals.push(...problemsOf(error));
-        return seen;
-    }
-    if (!entry) {
-        noteMissingEntry(seen, app, tools, question.layout);
-        return seen;
-    }
-    const about = {
-        appName: app.appName,
-        appPath: app.appPath,
-        next: question.next,
-        layout: question.strategy,
-    };
-    seen.refusals.push(...entryRefusals(entry, about));
-    seen.warnings.push(...entryTraps(entry, about), ...(await siblingTraps(app, tools)));
-    const port = app.healthPort ?? portOf(entry);
-    if (port !== undefined)
-        seen.facts.port = port;
-    else
-        seen.refusals.push({
-            message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
-            next: 'Give health-port, or set PORT in the ecosystem file.',
-        });
-    const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
-    seen.facts.entry = {
-        mode: entry.mode,
-        instances: entry.instances.length,
-        status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
-        script: entry.script,
-    };
-    return { ...seen, entry };
-}
-/** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
-async function siblingTraps({ appName, appPath }, tools) {
-    const live = liveFolder(appPath);
-    const others = await otherApplicationsIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
-    if (others.length === 0)
-        return [];
-    return [
-        {
-            message: `PM2 runs ${others.join(', ')} in ${appPath} too. Only ${appName} is restarted: until they are, they go on with the old code beside the new files.`,
-            next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
-        },
-    ];
-}
-/**
- * An entry that reaches a checkout through a symlink of the host, as if it were started in the checkout itself. Where
- * app-path is the symlink it stays: what it says then is which release it runs.
- */
-function withoutDetour(entry, appPath) {
-    if (isSymlink(appPath) || !isFolder(appPath) || !isFolder(entry.cwd))
-        return entry;
-    const below = (0,external_node_path_namespaceObject.relative)((0,external_node_fs_namespaceObject.realpathSync)(appPath), (0,external_node_fs_namespaceObject.realpathSync)(entry.cwd));
-    const end = below === '' ? '' : `/${below}`;
-    const detour = entry.cwd.slice(0, entry.cwd.length - end.length);
-    if (below.startsWith('..') || detour + end !== entry.cwd || detour === appPath)
-        return entry;
-    const place = (text) => isInside(text, detour) ? appPath + text.slice(detour.length) : text;
-    return { ...entry, cwd: place(entry.cwd), script: place(entry.script), args: entry.args.map(place) };
-}
-function noteMissingEntry({ facts, refusals, warnings }, app, tools, layout) {
-    if (layout === 'absent') {
-        if (app.healthPort === undefined)
-            warnings.push({
-                message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
-            });
-        else
-            facts.port = app.healthPort;
-        return;
-    }
-    if (savedEntry(tools, app.appName)) {
-        refusals.push({
-            message: `PM2 does not run "${app.appName}" now, but it is among what PM2 saved last: it was killed, or not started after a reboot.`,
-            next: 'Run once on the server: pm2 resurrect (and pm2 startup, so that it also starts after a reboot).',
-        });
-        return;
-    }
-    const others = otherDaemons(tools);
-    refusals.push({
-        message: `PM2 does not know the application "${app.appName}".${others.length > 0 ? ` Another PM2 runs here with the home ${others.join(', ')}.` : ''}`,
-        next: others.length > 0
-            ? 'Connect as the user that runs it.'
-            : 'Look with "pm2 ls" and correct app-name, or start the application once.',
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-restart.js
-
-
-
-
-
-
-
-/** Brings what lies on the disk to life: by a reload, or by a first start where PM2 has no entry. */
-async function restartUnderPm2(tools, appName, { state, entry, wait, start }) {
-    const found = () => findEntry(tools, appName);
-    if (entry) {
-        try {
-            return await reload(tools, appName, entry, wait);
-        }
-        catch (error) {
-            // Its daemon may have been killed meanwhile; then the ways below bring the application back.
-            if ((await found()) !== undefined)
-                throw error;
-        }
-    }
-    const now = await found();
-    if (now !== undefined)
-        return reload(tools, appName, now);
-    if (start !== undefined)
-        return startFirst(tools, state, start);
-    await reload(tools, appName, await resurrect(tools, appName));
-}
-/** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
-async function resurrect(tools, appName) {
-    const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
-    const entry = await findEntry(tools, appName);
-    if (entry)
-        return entry;
-    throw new Failure({
-        message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
-        next: 'Start it from its ecosystem file, then "pm2 save".',
-    });
-}
-async function startFirst(tools, state, { config }) {
-    const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
-    writeAtomically(file, JSON.stringify({ apps: [config] }));
-    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
-    if (ended.code !== 0)
-        throw new Failure({
-            message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
-            next: 'Check start-command.',
-        });
-}
-/**
- * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
- * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
- * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
- * `longest`: after that the new version would be given up anyway.
- */
-function longerListenTimeout(entry, bootMs, longest) {
-    if (entry?.mode !== 'cluster' || bootMs === undefined)
-        return undefined;
-    const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
-    if (2 * bootMs <= current)
-        return undefined;
-    const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
-    return wanted > current ? wanted : undefined;
-}
-/** The same, with what a person is told of it. */
-function longerReload(entry, bootMs, longest) {
-    const ms = longerListenTimeout(entry, bootMs, longest);
-    if (ms === undefined || bootMs === undefined)
-        return undefined;
-    return {
-        ms,
-        words: `the new version took ${formatDuration(bootMs)} until it listened: PM2 waits up to ${formatDuration(ms)} for it from now on (listen_timeout)`,
-    };
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-watch.js
+
+
 
 
 
@@ -6395,6 +6312,12 @@ function longerReload(entry, bootMs, longest) {
 const MIN_UPTIME = 1_000;
 /** Milliseconds between looks while the answer is awaited. */
 const pm2_watch_BETWEEN_LOOKS = 1_500;
+/** Milliseconds between looks while a program is started again. */
+const BETWEEN_STARTS = 250;
+/** Milliseconds that a person need not be told of. */
+const WORTH_TELLING = 2_000;
+/** What PM2 calls a program that runs, or will by itself. */
+const COMING = new Set(['online', 'launching', WAITING]);
 /**
  * Milliseconds until all programs have run for `minUptime`, from their ages; one whose age is not known is as old as
  * the sample.
@@ -6420,36 +6343,73 @@ function judgeInstances(before, first, second) {
     return undefined;
 }
 /**
+ * True where all instances run or are about to, and none was restarted more than once between two samples: where the
+ * port changes hands, a new program may have met that of the old one. Pure.
+ */
+function isOneRestart(first, second) {
+    return (second.length > 0 &&
+        second.every(({ id, status, restarts }) => {
+            const sample = first.find((instance) => instance.id === id);
+            return COMING.has(status) && restarts <= (sample?.restarts ?? restarts) + 1;
+        }));
+}
+/**
  * Watches the instances of a restarted application. It is proven where all of them are online, really new, up for as
  * long as PM2 asks of a stable start and not restarting, and the port is served by this application.
  */
-async function watchInstances(tools, appName, { port, health, before }) {
-    const sampledAt = performance.now();
+async function watchInstances(tools, appName, { port, health, before, tell }) {
+    let sampledAt = performance.now();
     const entry = await findEntry(tools, appName);
-    const first = entry?.instances ?? [];
+    let sample = entry?.instances ?? [];
     const stop = new AbortController();
-    const crash = watchForCrash(tools, appName, first, stop);
+    const crash = watchForCrash(tools, appName, sample, stop);
+    const handsOver = entry !== undefined && renewalOf(tools, entry, port) === 'restart';
+    const restartDelay = (handsOver ? entry.restartDelay : undefined) ?? 0;
+    const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
+    const afterMinUptime = async () => {
+        const left = untilStable(sample.map(({ pid }) => ageOf(pid)), performance.now() - sampledAt, minUptime);
+        if (left > WORTH_TELLING)
+            tell?.(`healthy; waiting for ${formatDuration(left)} more, after which PM2 calls a start stable (min_uptime)`);
+        await pause(left);
+        return instancesOf(tools, appName);
+    };
     return {
         signal: stop.signal,
+        ownDelay: restartDelay,
         async end() {
             stop.abort();
             const why = await crash;
             return why === undefined ? undefined : crashed(appName, why);
         },
         async prove() {
-            const ages = first.map(({ pid }) => ageOf(pid));
-            const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
-            await pause(untilStable(ages, performance.now() - sampledAt, minUptime));
-            const second = await instancesOf(tools, appName);
-            const wrong = judgeInstances(before.instances, first, second);
+            let now = await afterMinUptime();
+            let wrong = judgeInstances(before.instances, sample, now);
+            const again = wrong !== undefined && handsOver && isOneRestart(sample, now);
+            if (again) {
+                tell?.(`PM2 started the application once more (${wrong}); waiting whether it stays`);
+                sample = await onceAllRun(tools, appName, restartDelay + LISTEN_TIMEOUT);
+                sampledAt = performance.now();
+                now = await afterMinUptime();
+                wrong = judgeInstances(before.instances, sample, now);
+            }
             if (wrong !== undefined)
                 throw crashed(appName, wrong);
-            const stranger = otherListener(tools, port, second);
+            const stranger = otherListener(tools, port, now);
             if (stranger !== undefined)
                 throw stranger;
-            return false;
+            return again;
         },
     };
+}
+/** The instances, as soon as all are online, or as they are after `patience` milliseconds. */
+async function onceAllRun(tools, appName, patience) {
+    const end = performance.now() + patience;
+    for (;;) {
+        const now = await instancesOf(tools, appName);
+        if (now.every(({ status }) => status === 'online') || performance.now() > end)
+            return now;
+        await pause(BETWEEN_STARTS);
+    }
 }
 async function instancesOf(tools, appName) {
     return (await findEntry(tools, appName))?.instances ?? [];
@@ -6501,7 +6461,222 @@ function otherListener(tools, port, instances) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-look.js
+
+
+
+
+
+
+
+
+
+
+
+
+/** Looks at how PM2 runs the application, and what of it stands against a deploy or will hurt. */
+async function lookAtPm2(tools, app, question) {
+    const pm2 = await pm2Version(tools);
+    const seen = { facts: definedOnly({ pm2 }), refusals: [], warnings: [] };
+    if (tools.find('pm2') === undefined) {
+        seen.refusals.push({
+            message: 'pm2 is not found on the server.',
+            next: 'Install it for the user of the SSH connection (npm install --global pm2), or give restart-command where another supervisor runs the application.',
+        });
+        return seen;
+    }
+    let entry;
+    try {
+        const listed = await findEntry(tools, app.appName);
+        entry = listed && withoutDetour(listed, app.appPath);
+    }
+    catch (error) {
+        seen.refusals.push(...problemsOf(error));
+        return seen;
+    }
+    if (!entry) {
+        await noteMissingEntry(seen, app, tools, question.layout);
+        return seen;
+    }
+    const about = {
+        appName: app.appName,
+        appPath: app.appPath,
+        next: question.next,
+        layout: question.strategy,
+    };
+    seen.refusals.push(...entryRefusals(entry, about));
+    seen.warnings.push(...entryTraps(entry, about), ...(await siblingTraps(app, tools)));
+    const port = app.healthPort ?? portOf(entry);
+    if (port !== undefined) {
+        seen.facts.port = port;
+        const stranger = otherListener(tools, port, entry.instances);
+        if (stranger !== undefined)
+            seen.refusals.push(...stranger.problems);
+    }
+    else
+        seen.refusals.push({
+            message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
+            next: 'Give health-port, or set PORT in the ecosystem file.',
+        });
+    const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
+    seen.facts.entry = {
+        mode: entry.mode,
+        instances: entry.instances.length,
+        status: entry.instances.find((instance) => instance.status !== 'online')?.status ?? status,
+        script: entry.script,
+    };
+    return { ...seen, entry };
+}
+/** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
+async function siblingTraps({ appName, appPath }, tools) {
+    const live = liveFolder(appPath);
+    const others = await otherApplicationsIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+    if (others.length === 0)
+        return [];
+    return [
+        {
+            message: `PM2 runs ${others.join(', ')} in ${appPath} too. Only ${appName} is restarted: until they are, they go on with the old code beside the new files.`,
+            next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
+        },
+    ];
+}
+/**
+ * An entry that reaches a checkout through a symlink of the host, as if it were started in the checkout itself. Where
+ * app-path is the symlink it stays: what it says then is which release it runs.
+ */
+function withoutDetour(entry, appPath) {
+    if (isSymlink(appPath) || !isFolder(appPath) || !isFolder(entry.cwd))
+        return entry;
+    const below = (0,external_node_path_namespaceObject.relative)((0,external_node_fs_namespaceObject.realpathSync)(appPath), (0,external_node_fs_namespaceObject.realpathSync)(entry.cwd));
+    const end = below === '' ? '' : `/${below}`;
+    const detour = entry.cwd.slice(0, entry.cwd.length - end.length);
+    if (below.startsWith('..') || detour + end !== entry.cwd || detour === appPath)
+        return entry;
+    const place = (text) => isInside(text, detour) ? appPath + text.slice(detour.length) : text;
+    return { ...entry, cwd: place(entry.cwd), script: place(entry.script), args: entry.args.map(place) };
+}
+async function noteMissingEntry({ facts, refusals, warnings }, app, tools, layout) {
+    if (layout === 'absent') {
+        if (app.healthPort === undefined)
+            warnings.push({
+                message: `PM2 does not know "${app.appName}" yet; its port is taken from the start command or ecosystem file.`,
+            });
+        else
+            facts.port = app.healthPort;
+        return;
+    }
+    if (savedEntry(tools, app.appName)) {
+        refusals.push({
+            message: `PM2 does not run "${app.appName}" now, but it is among what PM2 saved last: it was killed, or not started after a reboot.`,
+            next: 'Run once on the server: pm2 resurrect (and pm2 startup, so that it also starts after a reboot).',
+        });
+        return;
+    }
+    refusals.push(unknownName(app, await applicationsOf(tools), otherDaemons(tools)));
+}
+/** What is said of a name that PM2 does not know, with those that it does. `daemons`: homes of other users' PM2. Pure. */
+function unknownName({ appName, appPath }, running, daemons) {
+    const here = running.filter(({ cwd }) => isInside(cwd, appPath)).map(({ name }) => name);
+    const known = running.map(({ name }) => (here.includes(name) ? `${name} (in app-path)` : name));
+    const sentences = [
+        `PM2 does not know the application "${appName}".`,
+        ...(known.length > 0 ? [`It runs ${shortenList(known)}.`] : []),
+        ...(daemons.length > 0 ? [`Another PM2 runs here with the home ${daemons.join(', ')}.`] : []),
+    ];
+    return { message: sentences.join(' '), next: nextForName(here, known.length > 0, daemons) };
+}
+function nextForName(here, runsOthers, daemons) {
+    const [name, ...more] = here;
+    if (name !== undefined)
+        return `Correct app-name: ${more.length === 0 ? name : `one of ${here.join(', ')}`}.`;
+    if (daemons.length > 0)
+        return 'Connect as the user that runs it.';
+    return runsOthers
+        ? 'Correct app-name or app-path, or start the application once.'
+        : 'Look with "pm2 ls" and correct app-name, or start the application once.';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-restart.js
+
+
+
+
+
+
+
+
+
+/** Brings what lies on the disk to life: by a reload or restart, or by a first start where PM2 has no entry. */
+async function restartUnderPm2(tools, { appName, healthPort }, { state, wait, start }) {
+    const again = (found, listenTimeout) => renew(tools, appName, found, {
+        how: renewalOf(tools, found, healthPort ?? portOf(found)),
+        listenTimeout,
+    });
+    // Its programs are other ones now than before the build.
+    const now = await findEntry(tools, appName);
+    if (now) {
+        try {
+            return await again(now, wait);
+        }
+        catch (error) {
+            // Its daemon may have been killed meanwhile; then the ways below bring the application back.
+            if ((await findEntry(tools, appName)) !== undefined)
+                throw error;
+        }
+    }
+    if (start !== undefined)
+        return startFirst(tools, state, start);
+    await again(await resurrect(tools, appName));
+}
+/** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
+async function resurrect(tools, appName) {
+    const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
+    const entry = await findEntry(tools, appName);
+    if (entry)
+        return entry;
+    throw new Failure({
+        message: `PM2 has lost the application "${appName}", and "pm2 resurrect" did not bring it back: ${lastLines(ended.tail, 2)}`,
+        next: 'Start it from its ecosystem file, then "pm2 save".',
+    });
+}
+async function startFirst(tools, state, { config }) {
+    const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
+    writeAtomically(file, JSON.stringify({ apps: [config] }));
+    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
+    if (ended.code !== 0)
+        throw new Failure({
+            message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
+            next: 'Check start-command.',
+        });
+}
+/**
+ * At a reload in cluster mode PM2 stops the old instance after `listen_timeout`, also where the new one does not listen
+ * yet: a gap. Milliseconds to raise it to, from what the rehearsal took; undefined where it is long enough. A reload
+ * happens beside the live load, so there must be twice the time, and four times are given. It is never made longer than
+ * `longest`: after that the new version would be given up anyway.
+ */
+function longerListenTimeout(entry, bootMs, longest) {
+    if (entry?.mode !== 'cluster' || bootMs === undefined)
+        return undefined;
+    const current = entry.listenTimeout ?? LISTEN_TIMEOUT;
+    if (2 * bootMs <= current)
+        return undefined;
+    const wanted = Math.min(Math.ceil((4 * bootMs) / 1_000) * 1_000, longest);
+    return wanted > current ? wanted : undefined;
+}
+/** The same, with what a person is told of it. */
+function longerReload(entry, bootMs, longest) {
+    const ms = longerListenTimeout(entry, bootMs, longest);
+    if (ms === undefined || bootMs === undefined)
+        return undefined;
+    return {
+        ms,
+        words: `the new version took ${formatDuration(bootMs)} until it listened: PM2 waits up to ${formatDuration(ms)} for it from now on (listen_timeout)`,
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2.js
+
 
 
 
@@ -6531,8 +6706,10 @@ function pm2Supervisor(tools, app) {
             instances: (entry ?? (await findEntry(tools, appName)))?.instances ?? [],
             programs: new Set(),
         }),
-        longerWait: longerReload,
-        restart: (options) => restartUnderPm2(tools, appName, options),
+        longerWait: (entry, bootMs, longest) => entry !== undefined && renewalOf(tools, entry, app.healthPort ?? portOf(entry)) === 'reload'
+            ? longerReload(entry, bootMs, longest)
+            : undefined,
+        restart: (options) => restartUnderPm2(tools, app, options),
         watch: (restarted) => watchInstances(tools, appName, restarted),
         save: async () => {
             try {
@@ -6546,7 +6723,7 @@ function pm2Supervisor(tools, app) {
         remove: async () => {
             await call(tools, ['pm2', 'delete', appName], { timeout: 30_000 });
         },
-        restartWords: `pm2 reload ${appName} && pm2 save`,
+        restartWords: `pm2 restart ${appName} && pm2 save`,
         logWords: logWords(appName),
     };
 }
@@ -7012,6 +7189,7 @@ function runFolderAt(path) {
         events: (0,external_node_path_namespaceObject.join)(path, 'events.jsonl'),
         worker: (0,external_node_path_namespaceObject.join)(path, 'worker.json'),
         cancel: (0,external_node_path_namespaceObject.join)(path, 'cancel'),
+        rehearse: (0,external_node_path_namespaceObject.join)(path, 'rehearse'),
         go: (0,external_node_path_namespaceObject.join)(path, 'go'),
         heard: (0,external_node_path_namespaceObject.join)(path, 'heard'),
         log: (0,external_node_path_namespaceObject.join)(path, 'output.log'),
@@ -7094,9 +7272,20 @@ function noteHeard(folder) {
         // The run's folder was pruned meanwhile.
     }
 }
-/** Milliseconds since the action was last there; both times are of this host's clock. */
-function sinceActionSeen(folder) {
-    return (0,external_node_fs_namespaceObject.existsSync)(folder.heard) ? Math.max(0, Date.now() - (0,external_node_fs_namespaceObject.statSync)(folder.heard).mtimeMs) : 0;
+/**
+ * Milliseconds since the action was last there, beginning with 0 at the first look. The host's clock may be set
+ * meanwhile: of the mark's time it is only asked whether it is another one.
+ */
+function actionWatch(folder, now = () => performance.now()) {
+    let mark;
+    let since = now();
+    return () => {
+        const seen = (0,external_node_fs_namespaceObject.existsSync)(folder.heard) ? (0,external_node_fs_namespaceObject.statSync)(folder.heard).mtimeMs : undefined;
+        if (seen !== mark)
+            since = now();
+        mark = seen;
+        return now() - since;
+    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/run/follow.js
@@ -7177,12 +7366,14 @@ function signal(request, home) {
     if (!workerLives(folder))
         return answer(false, 'the run has ended, or its worker is gone');
     noteHeard(folder);
-    // Left in any case: after the cutover has begun it changes nothing, and a build could have made up that it has.
-    leaveMark(request.command === 'go' ? folder.go : folder.cancel, folder);
+    // Left in any state, for a build could have made up any: whether it is the time for a word is judged by the worker.
+    if (request.command !== 'ask')
+        leaveMark(folder[request.command], folder);
     if (request.command === 'cancel' && saysPastCutover(folder))
         return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
-    return answer(true, request.command === 'go' ? 'cuts over' : 'stops');
+    return answer(true, TAKEN[request.command]);
 }
+const TAKEN = { ask: 'is at work', rehearse: 'is rehearsed', go: 'cuts over', cancel: 'stops' };
 /** On a full disk with the room that the run holds there: it would wait in vain for the word. */
 function leaveMark(file, { reserve }) {
     const mark = () => (0,external_node_fs_namespaceObject.writeFileSync)(file, '', { mode: 0o600 });
@@ -7213,6 +7404,14 @@ function saysPastCutover(folder) {
     return false;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/lib/missing-schema.js
+/** What PostgreSQL and PostgREST say of a table or column that is not there. */
+const MISSING = /\b(42P01|42703|PGRST20[0-5])\b|relation "[^"]*" does not exist|column "?[^\s"]+"? (of relation "[^"]*" )?does not exist|Could not find the (table|column|'[^']*' column)/i;
+/** True where a program's output tells of a table or column that the database does not have. */
+function tellsOfMissing(text) {
+    return MISSING.test(text);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/port.js
 
 
@@ -7231,6 +7430,8 @@ function connects(port, timeout) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/rehearse.js
+
+
 
 
 
@@ -7276,15 +7477,63 @@ function sparePort() {
     });
 }
 /** Starts the new build on the spare port and asks it what the live one will be asked; always ends it again. */
-async function rehearse(options) {
-    const { command, port, sha, health, signal } = options;
+function rehearse(options) {
+    const { port, sha, health, tell } = options;
+    return whileStarted(options, async ({ listening, signal, said }) => {
+        const asked = await askLoopback({ port, health, sha, expectVersion: true, signal, tell });
+        if (!asked.healthy)
+            throw unhealthyRehearsal(asked.facts, said());
+        return { facts: asked.facts, bootMs: await listening };
+    });
+}
+/**
+ * Starts the new build on the spare port only to see that it listens: the database is still as the live version needs it,
+ * so nothing is asked. Says what came of it. @throws a Failure where it ends or does not listen, unless what it prints
+ * tells of a table or column that is missing.
+ */
+async function tryStart(options) {
+    const { port, health } = options;
+    const late = AbortSignal.timeout(health.deadline);
+    let printed = () => '';
+    try {
+        const bootMs = await whileStarted(options, async ({ listening, signal, said }) => {
+            printed = said;
+            const either = AbortSignal.any([signal, late]);
+            const listens = await Promise.race([listening, aborted(either)]);
+            if (typeof listens === 'number' && !either.aborted)
+                return listens;
+            if (signal.aborted)
+                throw new Cancelled();
+            throw new Failure({
+                message: `The new version does not listen on port ${port} ${formatDuration(health.deadline)} after its start.\n${said()}`,
+                next: 'Nothing was changed. Raise health-deadline, or say rehearse: false.',
+            });
+        });
+        return `listens on port ${port} after ${formatDuration(bootMs)}`;
+    }
+    catch (error) {
+        if (error instanceof Cancelled || !tellsOfMissing(printed()))
+            throw error;
+        return 'misses a table or column: it is started again when the migrations are committed';
+    }
+}
+function aborted(signal) {
+    return new Promise((resolve) => void whenAborted(signal, () => resolve(undefined)));
+}
+/** Starts the new build on the spare port for as long as `work` takes; always ends it again. */
+async function whileStarted(options, work) {
+    const { command, port, signal } = options;
     const child = (0,external_node_child_process_namespaceObject.spawn)(command.words[0], command.words.slice(1), {
         cwd: command.cwd,
         env: { ...options.tools.env, ...command.env },
-        stdio: ['ignore', 'pipe', 'pipe'],
+        // PM2 gives one to all that it starts, and programs tell it there that they are ready (wait_ready).
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
         detached: true,
     });
-    const heard = collectOutput(child, options.log);
+    const { stdout, stderr } = child;
+    if (stdout === null || stderr === null)
+        throw new Error('a program was started without its pipes');
+    const heard = collectOutput({ stdout, stderr }, options.log);
     const said = () => lastLines(heard.tail(), 12);
     const stopAsking = new AbortController();
     const listening = listensAfter(port, stopAsking.signal);
@@ -7300,17 +7549,7 @@ async function rehearse(options) {
         whenEnded(child, (code, by) => note(by === null ? `ended with ${code}` : `was ended by ${by}`));
     });
     try {
-        const asked = await askLoopback({
-            port,
-            health,
-            sha,
-            expectVersion: true,
-            signal: stopAsking.signal,
-            tell: options.tell,
-        });
-        if (!asked.healthy)
-            throw unhealthyRehearsal(asked.facts, said());
-        return { facts: asked.facts, bootMs: await listening };
+        return await work({ listening, signal: stopAsking.signal, said });
     }
     catch (error) {
         if (error instanceof Cancelled && !signal.aborted && ended !== undefined)
@@ -7803,6 +8042,62 @@ function isPointer(path) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/host-state/live-version.js
+
+
+/** Judges what the live version answered. Scripts and styles follow their page. Pure. */
+function judgeLive(facts) {
+    const failed = facts.filter(({ ok }) => !ok);
+    const paths = failed.filter(({ name }) => name !== 'assets');
+    const sick = (paths.length > 0 ? paths : failed).find((fact) => !isDeaf(fact));
+    if (sick !== undefined)
+        return { kind: 'down', why: wordsOf(sick) };
+    const [check] = paths;
+    return check === undefined ? { kind: 'tells' } : { kind: 'deaf', check };
+}
+/** True for an answer of a program that is up and has nothing there that could tell how it is. */
+function isDeaf({ fault, status, detail }) {
+    if (fault === 'redirect')
+        return true;
+    if (fault === 'status')
+        return status !== null && status >= 400 && status <= 499;
+    return fault === 'body' && detail?.includes(PAGE_INSTEAD) === true;
+}
+function wordsOf({ name, detail, status }) {
+    return `${name} ${detail ?? (status === null ? 'gives no answer' : `answers ${status}`)}`;
+}
+/** Why a version that is not rehearsed must not go live: nothing would show whether it works. Pure. */
+function provesNothing(check, notRehearsedWhy) {
+    return {
+        message: `Nothing could prove the new version: it is not rehearsed (${notRehearsedWhy}), and of the live one, which is up, ${wordsOf(check)}.`,
+        next: `${check.next ?? 'Name in health-paths what answers 2xx when all is well (health-paths: /).'} Look too whether health-port is its port.`,
+    };
+}
+/** The checks that the live version passed before anything was changed are all that it can be held to afterwards. Pure. */
+function heldTo(health, before) {
+    const except = (before ?? []).filter(({ ok }) => !ok).map(({ name }) => name);
+    return except.length === 0 ? health : { ...health, except };
+}
+/** True where no path of the live version was good: it has nothing to prove when it is put back. Pure. */
+function wasDown(before) {
+    return before?.some(({ name, ok }) => ok && name !== 'assets') === false;
+}
+/** Milliseconds that the live version is given; what it does not answer by then it does not answer. */
+const live_version_LONGEST_LOOK = 5_000;
+/** Asks the live version each check until it is good once; undefined where nothing is live, or its port is not known. */
+async function askLive({ facts: { liveSha, port } }, health, signal) {
+    if (liveSha === undefined || port === undefined)
+        return undefined;
+    const { facts } = await askLoopback({
+        port,
+        health: { ...health, once: true, successes: 1, deadline: Math.min(health.deadline, live_version_LONGEST_LOOK) },
+        version: liveSha,
+        expectVersion: false,
+        signal,
+    });
+    return facts;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/run/decide.js
 
 
@@ -7968,6 +8263,7 @@ function hostRollbackTarget(question) {
 
 
 
+
 /** Milliseconds for all that the remote is asked. */
 const inspect_LONGEST_LOOK = 120_000;
 /**
@@ -7993,8 +8289,10 @@ async function inspect(request, env) {
     facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
     facts.deployRefusals.push(...(await hostProblems(found, request)));
     const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, found.entry);
-    if (obstacle !== undefined)
+    if (obstacle !== undefined) {
         facts.notRehearsedWhy = obstacle;
+        await askWhetherItTells(found, obstacle, request.health);
+    }
     // A checkout that git cannot read has been complained about; asking further would only say it again.
     const unreadable = facts.layout === 'checkout' && found.checkout === undefined;
     if (request.sha === undefined || facts.git === undefined || unreadable)
@@ -8013,6 +8311,18 @@ async function inspect(request, env) {
     if (decision.kind === 'newer-is-live')
         facts.newerIsLive = true;
     return facts;
+}
+/** Without a rehearsal the live version must show that the checks can tell something, or be down. */
+async function askWhetherItTells(found, obstacle, health) {
+    const { facts } = found;
+    if (health === undefined || facts.refusals.length > 0)
+        return;
+    const asked = await askLive(found, health, AbortSignal.timeout(inspect_LONGEST_LOOK));
+    const live = judgeLive(asked ?? []);
+    if (live.kind === 'deaf')
+        facts.deployRefusals.push(provesNothing(live.check, obstacle));
+    if (live.kind === 'down')
+        facts.notRehearsedWhy = `${obstacle}; live is down: ${live.why}`;
 }
 /**
  * Asks the remote for the commit. Most commits that are deployed are the end of a branch, which it shows; any other is
@@ -8081,6 +8391,27 @@ async function judgeCommit({ app, tools, facts, checkout, history }, request) {
         runId: request.run.id,
         envChanges: false,
     });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/stop-clock.js
+/** Calls `over` once it has run for `limit` milliseconds. It begins paused. */
+function stopClock(limit, over) {
+    let left = limit;
+    let running;
+    return {
+        resume() {
+            if (running)
+                return;
+            running = { timer: setTimeout(over, Math.max(0, left)), since: performance.now() };
+        },
+        pause() {
+            if (!running)
+                return;
+            clearTimeout(running.timer);
+            left -= performance.now() - running.since;
+            running = undefined;
+        },
+    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/host-files/swap-choice.js
@@ -8356,6 +8687,91 @@ function keepOpenPages({ state, live, releases }, from, to, reporter) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/host/inherit-rights.js
+
+
+
+
+/** What an access list in getfacl's words gives to whom it names: `default` entries are for what is made inside. Pure. */
+function namedIn(list) {
+    const named = [...list.matchAll(/^(default:)?((?:user|group):[^:\s]+):([rwx-]{3})/gm)].map(([, inside, who, rights]) => ({
+        inside: inside !== undefined,
+        // To enter is meant for folders, and for what is a program anyway.
+        entry: { who: who, rights: rights.replaceAll('-', '').replace('x', 'X') },
+    }));
+    return {
+        access: named.filter(({ inside }) => !inside).map(({ entry }) => entry),
+        inside: named.filter(({ inside }) => inside).map(({ entry }) => entry),
+    };
+}
+/**
+ * Gives a file or folder, with all in it, the group of the one that it will replace, and those who are named in its access
+ * list. What shuts its own group out is opened to nobody. Resolves to what could not be given, in words.
+ */
+async function inheritRights(tools, from, to) {
+    const [was, is] = [(0,external_node_fs_namespaceObject.lstatSync)(from), (0,external_node_fs_namespaceObject.lstatSync)(to)];
+    if (was.isSymbolicLink() || was.isDirectory() !== is.isDirectory())
+        return [];
+    const lost = takeGroup(to, was, is);
+    const [list, own] = [await listOf(tools, from), await listOf(tools, to)];
+    if (list === own)
+        return lost;
+    const { access, inside } = namedIn(list);
+    if (access.length + inside.length === 0)
+        return lost;
+    return (await takeNamed(tools, to, access, inside)) ? lost : [...lost, 'its access list'];
+}
+function takeGroup(to, was, is) {
+    const setgid = was.isDirectory() && (was.mode & 0o2000) !== 0;
+    if (was.gid === is.gid && (!setgid || (is.mode & 0o2000) !== 0))
+        return [];
+    try {
+        for (const { path, stats } of inherit_rights_entriesBelow(to)) {
+            if (stats.gid !== was.gid)
+                (0,external_node_fs_namespaceObject.lchownSync)(path, stats.uid, was.gid);
+            if (setgid && stats.isDirectory())
+                (0,external_node_fs_namespaceObject.chmodSync)(path, (stats.mode & 0o7777) | 0o2000);
+        }
+        return [];
+    }
+    catch {
+        return [`its group ${groupName(was.gid)}`];
+    }
+}
+/** The access list as text; empty where there is none, or no program that could tell. */
+async function listOf(tools, path) {
+    if (tools.find('getfacl') === undefined || tools.find('setfacl') === undefined)
+        return '';
+    const { code, stdout } = await call(tools, ['getfacl', '-cpn', '--', path]);
+    return code === 0 && /^(?!(user|group|other)::)\S/m.test(stdout) ? stdout : '';
+}
+/** Paths that one call of a program is given. */
+const inherit_rights_AT_ONCE = 500;
+async function takeNamed(tools, to, access, inside) {
+    const all = inherit_rights_entriesBelow(to).filter(({ stats }) => !stats.isSymbolicLink());
+    const open = all.filter(({ stats }) => (stats.mode & 0o040) !== 0).map(({ path }) => path);
+    const folders = all.filter(({ stats }) => stats.isDirectory()).map(({ path }) => path);
+    const words = (named, prefix) => named.map(({ who, rights }) => `${prefix}${who}:${rights}`).join(',');
+    const give = async (entries, paths) => {
+        for (let at = 0; at < paths.length && entries !== ''; at += inherit_rights_AT_ONCE) {
+            const some = paths.slice(at, at + inherit_rights_AT_ONCE);
+            if ((await call(tools, ['setfacl', '-m', entries, '--', ...some])).code !== 0)
+                return false;
+        }
+        return true;
+    };
+    const given = inside.length > 0 ? inside : access;
+    return (await give(words(given, ''), open)) && (await give(words(inside, 'default:'), folders));
+}
+/** A file or folder and all below it, without following a symlink. */
+function inherit_rights_entriesBelow(path) {
+    const stats = (0,external_node_fs_namespaceObject.lstatSync)(path);
+    if (!stats.isDirectory())
+        return [{ path, stats }];
+    const below = (0,external_node_fs_namespaceObject.readdirSync)(path, { withFileTypes: true }).flatMap((item) => inherit_rights_entriesBelow((0,external_node_path_namespaceObject.join)(path, item.name)));
+    return [{ path, stats }, ...below];
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/build-commands.js
 
 const LOCK_FILES = [
@@ -8395,6 +8811,32 @@ function installCommand(manager, files) {
     if (manager === 'yarn' && files.has('.yarnrc.yml'))
         return 'yarn install --immutable';
     return `${manager} install --frozen-lockfile`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/first-error.js
+
+/** Lines that are shown of an output. */
+const first_error_MOST = 12;
+/** `./app/page.tsx:5:10`, `src/a.ts(5,10)`: a file of the project with a position; not one of a stack. */
+const POSITION = /^(?!\s*at\s).*?[\w\])-]\.[cm]?(?:[jt]sx?|vue|svelte|astro|css|scss|json)(?::\d+|\(\d+,\d+\))/;
+const COMPLAINT = /\b(?:error|failed|cannot|unexpected)\b/i;
+/**
+ * The part of a program's output that says why it failed, without colours: from the first error that names a file and a
+ * position on, else the last lines. Pure.
+ */
+function firstError(output) {
+    const lines = (0,external_node_util_namespaceObject.stripVTControlCharacters)(output)
+        .split('\n')
+        .map((line) => line.trimEnd())
+        .filter((line) => line.trim() !== '');
+    const at = lines.findIndex((line) => POSITION.test(line) && !line.includes('node_modules/'));
+    if (at < 0)
+        return lines.slice(-first_error_MOST).join('\n');
+    // The line above often is the headline: "Failed to compile."
+    const start = COMPLAINT.test(lines[at - 1] ?? '') ? at - 1 : at;
+    // Warnings with positions come before an error without one: then the end says more.
+    const part = lines.slice(start, start + first_error_MOST);
+    return part.some((line) => COMPLAINT.test(line)) ? part.join('\n') : lines.slice(-first_error_MOST).join('\n');
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/stage-marks.js
@@ -8492,6 +8934,7 @@ function isOurProgram(pid) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/stage.js
+
 
 
 
@@ -8649,7 +9092,7 @@ async function runInStage(what, command, options) {
     if (ended.code === 0)
         return command;
     throw new Failure({
-        message: `${command} ${explainEnd(ended)}.\n${lastLines(ended.tail, 12)}`,
+        message: `${command} ${explainEnd(ended)}.\n${firstError(ended.tail)}`,
         ...(ended.code === null ? {} : { code: String(ended.code) }),
         next: failureAdvice(what, ended),
     });
@@ -8682,14 +9125,19 @@ function failureAdvice(what, ended) {
 
 
 
-/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application. */
-async function prepare(found, repository, context, result) {
+
+
+
+/** Everything that can fail: checkout, install, build, and (where the action waits for that, on its word) rehearsal, all beside the live application. */
+async function prepareStage(found, repository, context, result) {
     const { request, reporter } = context;
     reporter.event({ kind: 'state', state: 'preparing' });
     const release = newReleaseName(request.sha);
     const folder = releaseFolder(found.releases, release);
     try {
         const stage = await build(found, repository, context, { release, folder });
+        await tryStage(found, stage, context);
+        await context.hold('built');
         const bootMs = await rehearseStage(found, stage, context, result);
         return bootMs === undefined ? stage : { ...stage, bootMs };
     }
@@ -8729,6 +9177,8 @@ async function build(found, repository, context, { release, folder }) {
         ? (readNote(found.state, found.history.live.release)?.carriedChunks ?? [])
         : [];
     const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
+    if (found.live !== undefined)
+        await inheritFrom(found.live, stage, made.paths, reporter);
     const start = found.entry === undefined ? await decideFirstStart(found, context, folder) : undefined;
     const port = found.facts.port ?? (start && portOf(start.entry));
     if (port === undefined)
@@ -8749,6 +9199,21 @@ async function build(found, repository, context, { release, folder }) {
         port,
         ...definedOnly({ start }),
     };
+}
+/** Whoever could read what is replaced, a web server by its group say, can read what comes. */
+async function inheritFrom(live, { tools, folder }, paths, reporter) {
+    for (const path of paths) {
+        const [from, to] = [(0,external_node_path_namespaceObject.join)(live, path), (0,external_node_path_namespaceObject.join)(folder, path)];
+        // Packages are hard links into a store, which others share.
+        if (isInstalled(path) || !present(from) || !present(to))
+            continue;
+        const lost = await inheritRights(tools, from, to);
+        if (lost.length > 0)
+            reporter.warn({
+                message: `The new ${path} could not be given ${lost.join(' and ')}: a web server that reads it by that may be refused.`,
+                next: 'Add the user of the SSH connection to that group, or install the package acl on the server.',
+            });
+    }
 }
 /** How the application is started that is not run yet; undefined where its supervisor need not know. */
 async function decideFirstStart({ supervisor }, { request, reporter }, folder) {
@@ -8789,7 +9254,7 @@ async function prepare_unpack(found, { signal, reporter }, file, folder) {
 }
 /**
  * Finds the files that the new commit and the live one do not both track. @throws a Failure where the new one brings
- * files that lie on the server already: git would overwrite them.
+ * files that lie on the server already: git would overwrite them. What a package manager wrote is kept as a patch.
  */
 async function lookAtCollisions(found, request, stage, swapped) {
     const { liveSha } = found.facts;
@@ -8802,7 +9267,7 @@ async function lookAtCollisions(found, request, stage, swapped) {
         swapped,
         rules: stage,
     });
-    const inTheWay = [...tracking.inTheWay, ...tracking.hostTo];
+    const inTheWay = [...tracking.inTheWay, ...tracking.hostTo].filter((path) => !isRewritten(path));
     if (inTheWay.length === 0)
         return tracking;
     throw new Failure({
@@ -8810,13 +9275,12 @@ async function lookAtCollisions(found, request, stage, swapped) {
         next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
     });
 }
-/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
-async function rehearseStage(found, stage, { request, reporter, signal }, result) {
-    result.rehearsed = false;
+/** How the new version is started beside the live one; undefined, with a word why, where it is not. */
+async function rehearsalOf(found, stage, { request, reporter, signal }, tell) {
     const entry = found.entry ?? stage.start?.entry;
     const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, entry);
     if (obstacle !== undefined || entry === undefined) {
-        reporter.progress(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
+        tell(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
         return undefined;
     }
     const port = await sparePort();
@@ -8830,16 +9294,25 @@ async function rehearseStage(found, stage, { request, reporter, signal }, result
         node: found.tools.find('node'),
     });
     const { tools } = found;
-    const { bootMs } = await reporter.step('rehearsal', () => rehearse({
-        tools,
-        command,
-        port,
-        sha: request.sha,
-        health: request.health,
-        log: reporter.logged,
-        tell: reporter.progress,
-        signal,
-    }), ({ facts }) => `healthy on port ${port}: ${facts.map(({ name }) => name).join(', ')}`);
+    const { sha, health } = request;
+    return { tools, command, port, sha, health, log: reporter.logged, tell: reporter.progress, signal };
+}
+/** Before the migrations are committed: a version that cannot even start need not wait for them. */
+async function tryStage(found, stage, context) {
+    if (context.request.cutover !== 'step-by-step')
+        return;
+    // Why it cannot be started is told where it would be rehearsed.
+    const options = await rehearsalOf(found, stage, context, () => { });
+    if (options)
+        await context.reporter.step('start', () => tryStart(options), (said) => said);
+}
+/** Resolves to the milliseconds that the new version took until it listened; undefined where it was not rehearsed. */
+async function rehearseStage(found, stage, context, result) {
+    result.rehearsed = false;
+    const options = await rehearsalOf(found, stage, context, context.reporter.progress);
+    if (!options)
+        return undefined;
+    const { bootMs } = await context.reporter.step('rehearsal', () => rehearse(options), ({ facts }) => `healthy on port ${options.port}: ${facts.map(({ name }) => name).join(', ')}`);
     result.rehearsed = true;
     return bootMs;
 }
@@ -9420,8 +9893,9 @@ function turnCommands(turn, to) {
  * supervisor's own proof that it is the restarted application that answers. Resolves with the last answers.
  */
 async function verifyRestart(options) {
-    const { supervisor, port, sha, health, expectVersion, tell } = options;
+    const { supervisor, port, sha, expectVersion, tell } = options;
     const watch = await supervisor.watch(options);
+    const health = { ...options.health, deadline: options.health.deadline + watch.ownDelay };
     let asked;
     try {
         asked = await askLoopback({ port, health, sha, expectVersion, signal: watch.signal, tell });
@@ -9561,6 +10035,7 @@ function without(marks, others) {
 
 
 
+
 /**
  * Writes down what the cutover will change: whatever cuts it later, the next run reads there what to undo. @throws where
  * that cannot be written, on a full disk say; nothing is switched then, and nothing of it is left.
@@ -9609,12 +10084,17 @@ async function cutOver(ready, context) {
             await applyCutoverPlan(tools, plan);
             await supervisor.restart({
                 state,
-                entry: found.entry,
                 ...definedOnly({ wait: longer?.ms, start: stage.start }),
             });
         });
         reporter.event({ kind: 'state', state: 'verifying' });
-        health = await reporter.step('verification', () => verifyVersion(found, context, stage.port, { sha: plan.to.sha, before, versions, expectVersion: true }));
+        health = await reporter.step('verification', () => verifyVersion(found, context, stage.port, {
+            sha: plan.to.sha,
+            before,
+            versions,
+            expectVersion: true,
+            health: request.health,
+        }));
     }
     catch (error) {
         return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
@@ -9622,12 +10102,11 @@ async function cutOver(ready, context) {
     // Only what the new version does can take it back, not what is written or told about it.
     return finishCutover(found, context, plan, health, probe);
 }
-async function verifyVersion(found, { request, reporter }, port, version) {
+async function verifyVersion(found, { reporter }, port, version) {
     return verifyRestart({
         supervisor: found.supervisor,
         port,
         ...version,
-        health: request.health,
         tell: reporter.progress,
         warn: reporter.warn,
     });
@@ -9686,13 +10165,17 @@ async function putBack(found, context, failed) {
             // A first deploy that failed has nothing to go back to: what it started is taken away again.
             if (from === undefined)
                 return stage.start === undefined ? undefined : supervisor.remove();
-            await supervisor.restart({ state });
-            return verifyVersion(found, context, stage.port, {
-                sha: from.sha,
-                before,
-                versions: reversed(failed.versions),
-                expectVersion: false,
-            });
+            const revived = async () => {
+                await supervisor.restart({ state });
+                return verifyVersion(found, context, stage.port, {
+                    sha: from.sha,
+                    before,
+                    versions: reversed(failed.versions),
+                    expectVersion: false,
+                    health: heldTo(request.health, found.liveHealth),
+                });
+            };
+            return wasDown(found.liveHealth) ? revived().catch(stillDown(reporter)) : revived();
         });
         if (health)
             result.health = health;
@@ -9719,6 +10202,17 @@ async function putBack(found, context, failed) {
     result.rollbackMs = Math.round(performance.now() - started);
     result.downtimeMs = await probe.stop();
     return result;
+}
+/** What was down before this deploy and is again is no failure of the put-back: it is told. */
+function stillDown(reporter) {
+    return (error) => {
+        const [problem] = problemsOf(error);
+        reporter.warn({
+            ...problem,
+            message: `The previous version is in place again, and down as it was before this deploy: ${problem.message}`,
+        });
+        return undefined;
+    };
 }
 /** What was done stands, though its end is missing on the disk: the plan is still there, and tells the next run. */
 function warnUnwritten(reporter, why) {
@@ -10180,6 +10674,27 @@ async function beginRun({ request, env, reporter, signal }) {
     return repaired ? look() : found;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/run/look-at-live.js
+
+
+
+/**
+ * Asks the live version before anything is changed: what it can do now is what a put-back must bring back. @throws a
+ * Failure where the new version is not rehearsed, and no check could tell whether it works.
+ */
+async function lookAtLive(found, { request, reporter, signal }) {
+    const liveHealth = await askLive(found, request.health, signal);
+    if (liveHealth === undefined)
+        return found;
+    const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, found.entry);
+    const live = judgeLive(liveHealth);
+    if (live.kind === 'deaf' && obstacle !== undefined)
+        throw new Failure(provesNothing(live.check, obstacle));
+    if (live.kind === 'down')
+        reporter.progress(`${obstacle === undefined ? '' : 'not rehearsed; '}live is down: ${live.why}. This deploy is the repair`);
+    return { ...found, liveHealth };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/run/prune-releases.js
 
 
@@ -10599,9 +11114,6 @@ function emptyResult(outcome, warnings) {
 
 
 
-
-
-
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
 async function deployOnHost(asked) {
     const context = { ...asked, request: withTidyPaths(asked.request) };
@@ -10618,8 +11130,8 @@ async function deployOnHost(asked) {
     if (decided !== undefined)
         return { ...result, ...decided };
     await refuseShutFolders(found, repository, request.sha);
-    const adopted = await adoptLive(found, context);
-    const stage = await prepare(adopted, repository, context, result);
+    const adopted = await adoptLive(await lookAtLive(found, context), context);
+    const stage = await prepareStage(adopted, repository, context, result);
     const cut = await cutOverOnGo(adopted, repository, stage, context);
     if (cut.outcome === 'deployed')
         await tidy(adopted, repository, request, reporter);
@@ -10743,9 +11255,8 @@ async function adoptLive(found, { request, reporter, signal }) {
 /** Cuts over once the action and the other applications of the host let it; until then it can be stopped. */
 async function cutOverOnGo(found, repository, stage, context) {
     let begun = false;
-    context.prepared();
     try {
-        await awaitGo(context);
+        await context.hold('rehearsed');
         return await withPm2Lock({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
             const now = await lookAgain(found, stage, context);
             context.commit();
@@ -10774,10 +11285,13 @@ async function lookAgain(found, stage, { request, folder, reporter, signal }) {
     const paths = withEnvFile(swapsOf(found, request, stage.folder, stage.made), request);
     const tracking = await lookAtCollisions(found, request, { tools: found.tools, folder: stage.folder }, paths);
     const changed = await changedByPeople(found);
-    const dirtyFiles = changed.filter((path) => !tracking?.hostFrom.includes(path));
-    const refusals = dirtyRefusals(dirtyFiles, request.dirtyCheckout);
+    const byPeople = changed.filter((path) => !tracking?.hostFrom.includes(path));
+    const refusals = dirtyRefusals(byPeople, request.dirtyCheckout);
     if (refusals.length > 0)
         throw new Failure(refusals);
+    const untracked = [...(tracking?.inTheWay ?? []), ...(tracking?.hostTo ?? [])];
+    await trackForPatch(found.checkout, untracked);
+    const dirtyFiles = [...new Set([...byPeople, ...untracked])];
     const changes = await keepLocalChanges(found.checkout, dirtyFiles, folder);
     if (changes)
         reporter.warn(keptWords(changes));
@@ -10789,26 +11303,6 @@ async function lookAgain(found, stage, { request, folder, reporter, signal }) {
             ...definedOnly({ tracking, changes }),
         },
     };
-}
-/** Stops at `prepared` until the action says go; gives up where it has not been heard of for too long. */
-async function awaitGo({ request, folder, reporter, signal }) {
-    if (signal.aborted)
-        throw new Cancelled();
-    if (request.cutover === 'at-once')
-        return;
-    if (!reporter.event({ kind: 'state', state: 'prepared' }))
-        throw new Failure({
-            message: 'Everything is prepared, but the action could not be told: the disk of the server is full. Nothing was changed.',
-            next: 'Free some space there (df -h; df -i), then start the workflow again.',
-        });
-    while (!(0,external_node_fs_namespaceObject.existsSync)(folder.go)) {
-        if (sinceActionSeen(folder) > request.goLease)
-            throw new Failure({
-                message: `Everything is prepared, but the action has not been heard of for ${formatDuration(request.goLease)}: nothing was changed.`,
-                next: 'Start the workflow again.',
-            });
-        await pause(100, signal);
-    }
 }
 /**
  * A version that was put back is of no use any more, but for what the application wrote there while it was live. What
@@ -10855,6 +11349,66 @@ async function tidy(found, repository, request, reporter) {
     catch (error) {
         reporter.warn({ message: `Old releases could not be deleted: ${problemsOf(error)[0].message}` });
     }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/run/hold.js
+
+
+
+
+
+
+/** Milliseconds between two looks for the word. */
+const hold_BETWEEN_LOOKS = 100;
+/** True where a run stops at this state. Pure. */
+function stopsAt(at, cutover) {
+    return cutover === 'step-by-step' || (cutover === 'on-go' && at === 'rehearsed');
+}
+/**
+ * What becomes of a run that waits and has not heard of the action for its lease. It goes forward only where that
+ * leaves no two versions behind: alone on its host, and rehearsed, which it is after the commit to the database. Pure.
+ */
+function whenUnheard(at, goesAlone) {
+    return at === 'rehearsed' && goesAlone ? 'go' : 'drop';
+}
+/** Waits for the word of the action where the run stops at this state. @throws a Failure where the action is gone, Cancelled */
+async function hold(at, { request, folder, reporter, signal, clock, tell }) {
+    if (signal.aborted)
+        throw new Cancelled();
+    // Waiting for another application's turn is no time of the deploy, so the clock of one that never stops ends here.
+    if (at === 'rehearsed' || stopsAt(at, request.cutover))
+        clock.pause();
+    if (!stopsAt(at, request.cutover))
+        return;
+    const word = at === 'built' ? folder.rehearse : folder.go;
+    // A word that came before its state is none: the build could have left it.
+    removePath(word);
+    if (!reporter.event({ kind: 'state', state: at }))
+        throw new Failure({
+            message: `Everything is ${at}, but the action could not be told: the disk of the server is full. Nothing was changed.`,
+            next: 'Free some space there (df -h; df -i), then start the workflow again.',
+        });
+    tell(true);
+    const unheardFor = actionWatch(folder);
+    while (!(0,external_node_fs_namespaceObject.existsSync)(word)) {
+        if (unheardFor() > request.goLease) {
+            if (whenUnheard(at, request.goesAlone === true) === 'drop')
+                throw unheard(at, request.goLease);
+            reporter.progress(`the action has not been heard of for ${formatDuration(request.goLease)}: the deploy goes on without it`);
+            break;
+        }
+        await pause(hold_BETWEEN_LOOKS, signal);
+    }
+    tell(false);
+    clock.resume();
+    if (at === 'built')
+        reporter.event({ kind: 'state', state: 'preparing' });
+}
+function unheard(at, lease) {
+    return new Failure({
+        message: `Everything is ${at}, but the action has not been heard of for ${formatDuration(lease)}: nothing was changed on this server.`,
+        next: 'Start the workflow again.',
+    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/run/prune-runs.js
@@ -10969,6 +11523,8 @@ async function rollBack(context) {
     if (decision.kind === 'nothing') {
         reporter.progress(`nothing to undo: ${decision.why}`);
         const { live } = history;
+        if (history.broken && live)
+            return { ...result, outcome: 'broken', problems: [stillBroken(found, live)] };
         return {
             ...result,
             outcome: 'unchanged',
@@ -10983,6 +11539,13 @@ async function rollBack(context) {
         return goBack(found, to, context);
     });
     return { ...result, ...done, rollbackMs: Math.round(performance.now() - started) };
+}
+/** An earlier put-back left a version that did not prove itself, and there is nothing that this rollback could undo. */
+function stillBroken({ supervisor }, live) {
+    return {
+        message: `${live.sha} is in place on the server, but it did not prove itself when it was put back.`,
+        next: `Run "${supervisor.restartWords}" on the server. ${supervisor.logWords}`,
+    };
 }
 /** Among releases what the application wrote into the leaving one is not in the one that comes back. */
 async function warnOfUntracked(found, reporter) {
@@ -11018,7 +11581,7 @@ async function goBack(found, to, context) {
     try {
         await reporter.step('put back', async () => {
             await bringInPlace(tools, plan);
-            await supervisor.restart({ state, entry: found.entry });
+            await supervisor.restart({ state });
         }, () => to.sha.slice(0, 12));
         health = await reporter.step('verification', () => verifyRestart({
             supervisor,
@@ -11180,6 +11743,8 @@ function pathsOf(state, release) {
 
 
 
+
+
 /** Milliseconds between two looks for a cancel. */
 const long_run_BETWEEN_LOOKS = 200;
 /**
@@ -11240,10 +11805,21 @@ async function lockedRun(request, env, state, folder, reporter) {
             },
         }, () => {
             stop.check();
-            stop.startClock();
+            stop.clock.resume();
             const shared = { env, reporter, signal: stop.signal, commit: stop.commit };
             return request.command === 'deploy'
-                ? deployOnHost({ ...shared, request, folder, prepared: stop.stopClock })
+                ? deployOnHost({
+                    ...shared,
+                    request,
+                    folder,
+                    hold: (at) => hold(at, {
+                        ...shared,
+                        request,
+                        folder,
+                        clock: stop.clock,
+                        tell: (waits) => noteWaiting(state, waits),
+                    }),
+                })
                 : rollBack({ ...shared, request, folder });
         });
     }
@@ -11279,7 +11855,10 @@ function stopper(cancelled, timeout) {
             throw new Cancelled();
     };
     const watch = setInterval(look, long_run_BETWEEN_LOOKS);
-    let clock;
+    const clock = stopClock(timeout, () => {
+        late = !committed && !controller.signal.aborted;
+        stop();
+    });
     // The connection that started the worker may go: that is no reason to stop.
     process.on('SIGHUP', () => { });
     process.on('SIGTERM', stop);
@@ -11287,13 +11866,7 @@ function stopper(cancelled, timeout) {
     return {
         signal: controller.signal,
         check,
-        startClock() {
-            clock = setTimeout(() => {
-                late = !committed && !controller.signal.aborted;
-                stop();
-            }, timeout);
-        },
-        stopClock: () => clearTimeout(clock),
+        clock,
         commit() {
             check();
             committed = true;
@@ -11301,7 +11874,7 @@ function stopper(cancelled, timeout) {
         late: () => late,
         close() {
             clearInterval(watch);
-            clearTimeout(clock);
+            clock.pause();
         },
     };
 }
@@ -11358,8 +11931,10 @@ async function main() {
             return probe(request, env);
         case 'follow':
             return streamRunEvents(request, home, printAnswer);
+        case 'rehearse':
         case 'go':
         case 'cancel':
+        case 'ask':
             return printAnswer(signal(request, home));
         case 'cancel-session':
             return printAnswer(cancelSession(request, home));

@@ -1333,6 +1333,7 @@ function readDatabase(reader, files, server) {
     const backupTo = reader.value('backup-to');
     const rest = {
         ...files,
+        migrateBefore: reader.value('migrate-before'),
         includeAll: reader.value('include-all'),
         missingMigrations: reader.value('missing-migrations'),
         editedMigrations: reader.value('edited-migrations'),
@@ -2150,7 +2151,11 @@ const DATABASE = {
     }),
     transaction: input(choice(['all', 'each']), {
         fallback: 'all',
-        description: 'all: every pending file and the verification commit together, split only where Postgres forces it; each: one transaction per file.',
+        description: 'all: every pending file and the verification commit together, split only where Postgres forces it, where a file commits by itself, and between NOT VALID and VALIDATE; each: one transaction per file.',
+    }),
+    'migrate-before': input(choice(['cutover', 'build']), {
+        fallback: 'cutover',
+        description: 'cutover: migrations are committed when every host is prepared; build: before the hosts build, for builds that read the new schema.',
     }),
     'include-all': input(kinds_boolean, {
         fallback: 'false',
@@ -2791,6 +2796,21 @@ function encoded(text) {
 
 /***/ }),
 
+/***/ 8063:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   Y: () => (/* binding */ shortenList)
+/* harmony export */ });
+/** Names in a message: all of them where they are few, else the first ones and how many more there are. */
+function shortenList(names, most = 5) {
+    const more = names.length > most ? ` and ${names.length - most} more` : '';
+    return `${names.slice(0, most).join(', ')}${more}`;
+}
+
+
+/***/ }),
+
 /***/ 3435:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -2835,6 +2855,8 @@ function verifyAlways(env) {
 /* harmony export */ });
 /* harmony import */ var _lib_duration_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7275);
 /* harmony import */ var _lib_lines_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5964);
+/* harmony import */ var _lib_shorten_list_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8063);
+
 
 
 /** Columns before a step's name, and before what belongs to a step. */
@@ -2941,11 +2963,18 @@ const VERDICTS = {
 /** The word between a mode and its environment. */
 const TOWARDS = { deploy: 'to', redeploy: 'to', plan: 'for' };
 /** `deploy to staging failed and was rolled back`, `plan for staging succeeded`, `health on staging failed`. */
-function outcomeText({ mode, environment, outcome }) {
+function outcomeText({ mode, environment, outcome, facts }) {
     const where = environment === undefined ? '' : ` ${TOWARDS[mode] ?? 'on'} ${environment}`;
     // Only there it is what was asked for.
     const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
-    return `${mode}${where} ${verdict}`;
+    return `${mode}${where} ${verdict}${stillApplied(outcome, facts.schemaAhead)}`;
+}
+const LEAVES_BEHIND = new Set(['failure', 'rolled-back', 'rollback-failed']);
+/** What the end of a run leaves in the database without its code. */
+function stillApplied(outcome, versions = []) {
+    if (versions.length === 0 || !LEAVES_BEHIND.has(outcome))
+        return '';
+    return `; ${(0,_lib_shorten_list_js__WEBPACK_IMPORTED_MODULE_2__/* .shortenList */ .Y)(versions)} ${versions.length === 1 ? 'stays' : 'stay'} applied`;
 }
 /** What a run that was stopped in the middle leaves behind, as far as it knows: `2 applied, the new version is live`; or nothing. */
 function whatStays({ facts, outcome }) {
@@ -3890,6 +3919,7 @@ function summaryHeadline(report, run) {
         ...count(facts.deferred, 'waiting until after health'),
         ...commits,
         ...(facts.downtimeMs === undefined ? [] : [`${(0,duration/* formatDuration */.a)(facts.downtimeMs)} without an answer`]),
+        ...(facts.schemaLeadMs ? [`the schema ${(0,duration/* formatDuration */.a)(facts.schemaLeadMs)} ahead of the code`] : []),
         (0,duration/* formatDuration */.a)(report.milliseconds),
     ];
     return [parts.join(' · '), ''];
@@ -3921,8 +3951,12 @@ function advice(next) {
 }
 function problemItem(problem, run, places) {
     const { at } = problem;
-    const reason = `${escapeText(problem.message)}${problem.code === undefined ? '' : ` ${inlineCode(problem.code)}`}`;
-    const source = at?.text === undefined ? '' : `\n${codeBlock((0,log_format/* problemLines */.pb)({ message: '', at }, '').slice(1))}`;
+    // What a program printed follows the first line.
+    const [headline = '', ...printed] = problem.message.split('\n');
+    const reason = `${escapeText(headline)}${problem.code === undefined ? '' : ` ${inlineCode(problem.code)}`}`;
+    const quoted = at?.text === undefined ? [] : (0,log_format/* problemLines */.pb)({ message: '', at }, '').slice(1);
+    const block = [...printed, ...quoted];
+    const source = block.length === 0 ? '' : `\n${codeBlock(block)}`;
     const next = problem.next === undefined ? '' : advice(problem.next);
     // A preformatted block stands on lines of its own anyway.
     const gap = next === '' || next.startsWith('\n') ? '' : source === '' ? '\n<br>' : '\n';
@@ -4013,7 +4047,7 @@ function textEnd(text, most) {
  * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
  */
-const PHASES = (/* unused pure expression or super */ null && (['plan', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback']));
+const PHASES = (/* unused pure expression or super */ null && (['plan', 'prepare', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback']));
 /** How a run can end; the output `outcome`. */
 const OUTCOMES = (/* unused pure expression or super */ null && ([
     'success',
@@ -4335,6 +4369,31 @@ async function openDeployment(options, settings, ref = settings.vps?.ref ?? sett
     if (id !== undefined)
         await setStatus(options, settings, id, 'in_progress', 'deploying');
     return id;
+}
+/** Milliseconds; what a phase is called is told or left out, and nothing waits for it for longer. */
+const PHASE_DEADLINE = 2_000;
+/** Puts each phase into the description of a deployment that is in progress. What goes wrong is nobody's trouble. */
+function phaseTeller(options, settings, id) {
+    const quiet = { ...options, log: () => { }, deadline: PHASE_DEADLINE };
+    let next;
+    let telling;
+    const tellAll = async () => {
+        for (let phase = next; phase !== undefined; phase = next) {
+            next = undefined;
+            await setStatus(quiet, settings, id, 'in_progress', `phase ${phase}`);
+        }
+        telling = undefined;
+    };
+    return {
+        tell(phase) {
+            next = phase;
+            telling ??= tellAll();
+        },
+        async end() {
+            next = undefined;
+            await telling;
+        },
+    };
 }
 /**
  * The commit that a rollback made live again. It is deployed once more, for GitHub: else the commit that was withdrawn
@@ -4875,7 +4934,10 @@ function positionOf(parts, query) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/connection/sql-error.js
-/** What PostgreSQL said. Its `detail` is left out on purpose: it holds row data ("Failing row contains (...)"). */
+/**
+ * What PostgreSQL said. Its `detail` is left out on purpose: it holds row data ("Failing row contains (...)"), except
+ * where it can only name objects.
+ */
 class SqlError extends Error {
     /** SQLSTATE. */
     code;
@@ -4890,6 +4952,8 @@ class SqlError extends Error {
     /** The call stack as PostgreSQL tells it, innermost first; never shown, only searched. */
     where;
     hint;
+    /** The detail of an error that concerns objects alone: what depends on it, which types do not fit. */
+    objects;
     constructor(fields) {
         super(fields.message);
         this.name = 'SqlError';
@@ -4905,6 +4969,8 @@ class SqlError extends Error {
             this.where = fields.where;
         if (fields.hint !== undefined)
             this.hint = fields.hint;
+        if (fields.objects !== undefined)
+            this.objects = fields.objects;
     }
 }
 /** No answer came to a message that was sent: whether it took effect is not known. */
@@ -5329,7 +5395,8 @@ function exchange(client, text, shift, sending, aside) {
             clearTimeout(deadline);
             deadline = setTimeout(late, sending.deadline);
             listening?.heard();
-            sending.onNotice?.({ severity: notice.severity ?? '', message: notice.message ?? '' });
+            const { severity = '', message = '', routine, where } = notice;
+            sending.onNotice?.({ severity, message, ...(0,defined_only/* definedOnly */.U)({ routine, where }) });
         };
         const finish = () => {
             clearTimeout(deadline);
@@ -5402,6 +5469,12 @@ function watchSilence({ isAtWork, silence }, way, lost) {
 function streamOf(client) {
     return client.connection.stream;
 }
+/** Classes of errors whose detail names objects and never holds a row; what a program raises may hold anything. */
+function namesObjects({ code = '', routine }) {
+    return (/^(?:2BP01|0A000|42)/.test(code) &&
+        routine !== undefined &&
+        !/^(?:exec_stmt_raise|PLy_|do_util_elog|plv8_)/.test(routine));
+}
 /** An answer of the server as our own error; undefined for anything else. `shift` is what stood before the message. */
 function sqlErrorOf(error, shift) {
     if (!(error instanceof Error) || !('severity' in error))
@@ -5425,6 +5498,7 @@ function sqlErrorOf(error, shift) {
             internalQuery: fields.internalQuery,
             where: fields.where,
             hint: fields.hint,
+            objects: namesObjects(fields) ? fields.detail : undefined,
         }),
     });
 }
@@ -6033,64 +6107,6 @@ function eachWarningOnce(log) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/lib/merge-facts.js
-/** The facts of all phases as one: later phases win, lists of migrations grow. */
-function mergeFacts(phases) {
-    const merged = {};
-    for (const { facts } of phases) {
-        const applied = union(merged.applied, facts.applied);
-        const reverted = union(merged.reverted, facts.reverted);
-        const hosts = mergeHosts(merged.hosts ?? [], facts.hosts ?? []);
-        Object.assign(merged, facts);
-        if (applied)
-            merged.applied = applied;
-        if (reverted)
-            merged.reverted = reverted;
-        if (hosts.length > 0)
-            merged.hosts = hosts;
-    }
-    return merged.hosts ? withLive(merged, merged.hosts) : merged;
-}
-/** The outputs name what the first host serves of which that is known. */
-function withLive({ deployedSha: _sha, release: _release, ...facts }, hosts) {
-    const live = hosts.find((host) => host['deployed-sha'] !== undefined);
-    return {
-        ...facts,
-        ...(live?.['deployed-sha'] === undefined ? {} : { deployedSha: live['deployed-sha'] }),
-        ...(live?.release === undefined ? {} : { release: live.release }),
-    };
-}
-function union(before, more) {
-    if (!before)
-        return more;
-    return [...new Set([...before, ...(more ?? [])])];
-}
-/** What is known of each host: a later fact adds to what an earlier phase found, or takes its place. */
-function mergeHosts(before, more) {
-    const known = new Map(before.map((fact) => [fact.host, fact]));
-    for (const fact of more) {
-        const earlier = known.get(fact.host);
-        // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
-        const stays = fact.outcome === 'unchanged' && earlier !== undefined && earlier.outcome !== 'unchanged';
-        known.set(fact.host, stays ? earlier : { ...knownStill(earlier, fact), ...fact });
-    }
-    return [...known.values()].sort((a, b) => a.host - b.host);
-}
-/** Where it is not known what a host serves now, what it served before says nothing. */
-function knownStill(earlier, { outcome }) {
-    if (earlier === undefined)
-        return {};
-    if (outcome !== 'unknown' && outcome !== 'rollback-failed')
-        return earlier;
-    const { 'deployed-sha': _sha, release: _release, ...rest } = earlier;
-    return rest;
-}
-/** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
-function newlyFailing(before, now) {
-    const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
-    return now.filter((fact) => !fact.ok && !wasBad.has(`${fact.from} ${fact.name}`));
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/lib/steps.js
 
 /** How a step ended that threw `error`: skipped where it was cancelled or turned out to be not needed. */
@@ -6158,12 +6174,16 @@ async function runPhase(phase, log, detail, work) {
     const steps = [];
     const facts = {};
     let summary;
+    let changedAt;
     const record = {
         ...stepReporter((step) => {
             steps.push(step);
             log({ kind: 'step', phase, step });
         }),
         facts,
+        changed() {
+            changedAt ??= performance.timeOrigin + performance.now();
+        },
         summarise(text) {
             summary = text;
         },
@@ -6194,7 +6214,7 @@ async function runPhase(phase, log, detail, work) {
         problems,
         ...(cancelled ? { cancelled } : {}),
         facts,
-        ...(0,defined_only/* definedOnly */.U)({ summary }),
+        ...(0,defined_only/* definedOnly */.U)({ changedAt, summary }),
     };
     log({ kind: 'phase-ended', report });
     return report;
@@ -7358,6 +7378,27 @@ function abortable(work, signal) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/lib/stop-clock.js
+/** Calls `over` once it has run for `limit` milliseconds. It begins paused. */
+function stopClock(limit, over) {
+    let left = limit;
+    let running;
+    return {
+        resume() {
+            if (running)
+                return;
+            running = { timer: setTimeout(over, Math.max(0, left)), since: performance.now() };
+        },
+        pause() {
+            if (!running)
+                return;
+            clearTimeout(running.timer);
+            left -= performance.now() - running.since;
+            running = undefined;
+        },
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/lib/seal.js
 
 /**
@@ -7581,7 +7622,7 @@ const worker_messages_event = jsonByKind({
     output: { source: jsonText, text: jsonText },
     warning: { problem },
     state: {
-        state: jsonOneOf('waiting-for-lock', 'preparing', 'prepared', 'cutting-over', 'verifying', 'putting-back'),
+        state: jsonOneOf('waiting-for-lock', 'preparing', 'built', 'rehearsed', 'cutting-over', 'verifying', 'putting-back'),
     },
     ended: { result },
 });
@@ -7983,9 +8024,10 @@ function lineReader(onLine, longest = LONGEST_LINE) {
 
 
 
+
 /** `followRun` sends a heartbeat every 5 seconds; a connection that is silent for four of them is dead. */
 const worker_client_SILENCE = 20_000;
-/** Milliseconds for a start, a go or a cancel; each takes well under a second of work. */
+/** Milliseconds for a start or a word; each takes well under a second of work. */
 const SHORT = 60_000;
 /** Conversations in a row that ended well and told nothing before that is taken for the last word. */
 const MOST_SILENT = 5;
@@ -8103,7 +8145,7 @@ async function startRun(fleet, host, request, key) {
     if (answer?.kind !== 'started')
         throw new Failure({ message: `${host.prefix}the server did not say whether the worker was started` }, 'unknown');
 }
-/** Lets a prepared deploy cut over, or stops one that has not cut over yet; the run may have gone past either. */
+/** Says one word to a run, which may have gone past it; `ask` only asks whether its worker is there. */
 async function sendSignal(fleet, host, command, request) {
     const { app, run, command: task } = request;
     const answer = await askWorker(fleet, host, { command, app, run, task }, { deadline: SHORT });
@@ -8118,6 +8160,8 @@ class WorkerDied extends Failure {
         this.name = 'WorkerDied';
     }
 }
+/** States in which a run waits. */
+const UNTIMED = ['waiting-for-lock', 'built', 'rehearsed'];
 /**
  * Tells the events of a started run until it has ended, over as many connections as it takes, each event once.
  * Throws a Failure with the outcome `unknown` where the server stays away, the worker ended without a result, or its
@@ -8125,43 +8169,57 @@ class WorkerDied extends Failure {
  */
 async function followRun(fleet, host, request, options) {
     const bundle = await fleet.worker();
-    const until = performance.now() + options.deadline;
     const { app, run, command: task } = request;
-    const heard = { at: performance.now(), offset: 0, silent: 0, wrong: 0 };
+    const over = new AbortController();
+    const heard = { at: performance.now(), offset: 0, silent: 0, wrong: 0, over };
+    const clock = stopClock(options.deadline, () => {
+        heard.broken ??= overdue(host);
+        over.abort();
+    });
+    const onEvent = (event) => {
+        if (event.kind === 'state' && UNTIMED.includes(event.state))
+            clock.pause();
+        else if (event.kind === 'state')
+            clock.resume();
+        options.onEvent(event);
+    };
     const { key, onDropped } = options;
     const events = runEvents({ key, prefix: host.prefix, onDropped });
-    for (;;) {
-        const left = until - performance.now();
-        if (left <= 0)
-            throw overdue(host);
-        let lost = new Failure({ message: `${host.prefix}the worker stopped telling` });
-        try {
-            const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset: heard.offset });
-            await worker_client_listen(host, program, left, events, heard, options);
-            heard.silent += 1;
-        }
-        catch (error) {
-            if (error instanceof NotUnderstood)
+    clock.resume();
+    try {
+        for (;;) {
+            let lost = new Failure({ message: `${host.prefix}the worker stopped telling` });
+            try {
+                const program = streamedWorker(bundle, { command: 'follow', app, run, task, offset: heard.offset });
+                await worker_client_listen(host, program, events, heard, { ...options, onEvent });
                 heard.silent += 1;
-            lost = error;
+            }
+            catch (error) {
+                if (error instanceof NotUnderstood)
+                    heard.silent += 1;
+                lost = error;
+            }
+            // The result may have come just before the connection went: nothing is unknown then.
+            if (heard.result)
+                return heard.result;
+            if (heard.broken !== undefined)
+                throw heard.broken;
+            if (lost instanceof WorkerDied)
+                throw lost;
+            const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || heard.silent >= MOST_SILENT;
+            if (final || performance.now() - heard.at > fleet.reconnectFor)
+                throw new Failure(sshProblems(lost), 'unknown');
+            options.onLost(sshProblems(lost)[0]);
+            await pause(250);
         }
-        // The result may have come just before the connection went: nothing is unknown then.
-        if (heard.result)
-            return heard.result;
-        if (heard.broken !== undefined)
-            throw heard.broken;
-        if (lost instanceof WorkerDied)
-            throw lost;
-        const final = (!(lost instanceof Failure) && !isWorthRetrying(lost)) || heard.silent >= MOST_SILENT;
-        if (final || performance.now() - heard.at > fleet.reconnectFor)
-            throw new Failure(sshProblems(lost), 'unknown');
-        options.onLost(sshProblems(lost)[0]);
-        await pause(250);
+    }
+    finally {
+        clock.pause();
     }
 }
 /** Hears over one connection, until it ends or there is nothing more to be heard. */
-async function worker_client_listen(host, program, deadline, events, heard, { onEvent, onDropped }) {
-    const over = new AbortController();
+async function worker_client_listen(host, program, events, heard, { onEvent, onDropped }) {
+    const { over } = heard;
     const breakOff = (why) => {
         heard.broken ??= why;
         over.abort();
@@ -8199,7 +8257,7 @@ async function worker_client_listen(host, program, deadline, events, heard, { on
         if (heard.wrong > MOST_WRONG)
             breakOff(new TamperedRecord(host.prefix, 'the server sends more than the worker says'));
     };
-    const options = { silence: worker_client_SILENCE, deadline, signal: over.signal };
+    const options = { silence: worker_client_SILENCE, signal: over.signal };
     const last = await converse(host, program, options, onLine, onWrong);
     if (last?.kind === 'gone')
         throw new WorkerDied(onHost(host, last.problem));
@@ -8312,9 +8370,6 @@ function requestBudget(settings, place) {
 ;// CONCATENATED MODULE: ./compiled/src/server/worker-requests.js
 
 
-/** Settings in the words of the worker. Pure: no value is looked up or made up here. */
-/** Milliseconds that a prepared host waits without hearing of the action before it gives up by itself. */
-const GO_LEASE = 60_000;
 function appRequest(settings) {
     const { vps, environment, adoptEnvironment } = settings;
     const database = databaseOf(settings);
@@ -8387,6 +8442,7 @@ function inspectRequest(settings, sha, undo) {
         ...(sha === undefined ? {} : { sha, ...fetchRequest(settings), ...tokenOnRequest(settings) }),
         explicit: settings.vps.refExplicit,
         rehearse: settings.vps.rehearse,
+        health: healthRequest(settings),
         dirtyCheckout: settings.vps.dirtyCheckout,
         ...(settings.vps.envFile === undefined ? {} : { writesEnvFile: settings.vps.envFilePath }),
         sharedPaths: [...settings.vps.sharedPaths],
@@ -8416,7 +8472,7 @@ function cancelSessionRequest(settings, session) {
 }
 function deployRequest(settings, details) {
     const { vps } = settings;
-    const { sha, invocation, cutover } = details;
+    const { sha, invocation, cutover, goLease } = details;
     return {
         command: 'deploy',
         app: appRequest(settings),
@@ -8440,7 +8496,7 @@ function deployRequest(settings, details) {
         lockWait: vps.lockWait,
         timeout: vps.deployTimeout,
         cutover,
-        goLease: GO_LEASE,
+        goLease,
     };
 }
 function rollbackRequest(settings, invocation, undo) {
@@ -8785,7 +8841,7 @@ function formatBytes(bytes) {
     return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/server/uses-lfs.js
+;// CONCATENATED MODULE: ./compiled/src/server/checkout/uses-lfs.js
 
 /**
  * Whether a commit keeps files in Git LFS; undefined where the checkout of this job is at another one, or at none: git
@@ -8955,6 +9011,6673 @@ async function mustRunOnHost(host, text, words, options) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/history/error-codes.js
+/** SQLSTATEs that our own messages raise; class MV is used by nobody else. */
+const CODES = {
+    /** Ends a sub-transaction, so that what it did is undone; caught where it is raised. */
+    undone: 'MV000',
+    /** The version is recorded already. */
+    recorded: 'MV001',
+    /** The history is not the one that was planned from. */
+    changed: 'MV002',
+    /** Another run holds the lock. */
+    locked: 'MV003',
+    /** A file changed the migration history itself. */
+    tampered: 'MV004',
+    /** Another version of the action made our tables, and this one cannot read them. */
+    format: 'MV005',
+    /** The transaction that this message belongs to is gone. */
+    lostTransaction: 'MV006',
+    /** The schema is not as required; the message is a JSON list of problems. */
+    notVerified: 'MV101',
+    /** A version that is to be undone is in the history no more; the message names it. */
+    gone: 'MV104',
+    /** A down file would delete data that is not its own; the message is a JSON list of losses. */
+    dataLoss: 'MV105',
+    /** The down files do not give back the schema; the message is a JSON list of objects. */
+    notAsBefore: 'MV106',
+    /** Raised by a message's first statement: the server has parsed all that stands behind it, and ran nothing. */
+    parsed: 'MV900',
+};
+
+// EXTERNAL MODULE: ./compiled/src/lib/shorten-list.js
+var shorten_list = __nccwpck_require__(8063);
+;// CONCATENATED MODULE: ./compiled/src/lib/record-format.js
+/** Of the files in the state folder on a server. */
+const SERVER_FORMATS = { oldest: 1, newest: 1 };
+/** Of our four tables in a database. */
+const DATABASE_FORMATS = { oldest: 1, newest: 1 };
+/** Whether what was written in a format can be read. Pure. `written` comes from outside and may be anything. */
+function judgeFormat(written, { oldest, newest }) {
+    if (typeof written !== 'number' || !Number.isSafeInteger(written) || written < 1)
+        return 'unmarked';
+    if (written > newest)
+        return 'newer';
+    return written < oldest ? 'older' : 'read';
+}
+/** What is told where it cannot be read; undefined where it can. `begin`: how to go on without what was written. */
+function formatProblem(what, written, known, begin) {
+    switch (judgeFormat(written, known)) {
+        case 'read':
+            return undefined;
+        case 'newer':
+            return {
+                message: `${what} was written by a newer version of this action: in format ${written}, and this one reads up to ${known.newest}. Nothing was changed.`,
+                next: 'Use that version here too: it stands behind "uses:" in the workflow of the last deploy.',
+            };
+        case 'older':
+            return {
+                message: `${what} was written by a version of this action that is too old: in format ${written}, and this one reads from ${known.oldest} on. Nothing was changed.`,
+                next: `Deploy once with a version between the two; the change log says which. ${begin}`,
+            };
+        case 'unmarked':
+            return {
+                message: `${what} does not say in which format it was written: no released version of this action wrote it like this. Nothing was changed.`,
+                next: begin,
+            };
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/deploy-tables.js
+
+
+
+/** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
+const HISTORY_SCHEMA = 'supabase_migrations';
+const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
+/** One row per workflow run that changed the database. */
+const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
+/** One row per migration that this action applied. */
+const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
+/**
+ * At most one row: who is at work outside a transaction. A row, because a transaction pooler cannot hold a session's
+ * lock; where the session is known, its end frees the lease at once.
+ */
+const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
+/**
+ * What of a file stands whose statements cannot all run in one transaction, and which of them was about to be sent
+ * outside of one: as PartialMigration.
+ */
+const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
+/** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
+const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
+    select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
+/** In the order in which they are told of. */
+const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
+/** The column by which each table says its format: its default for the table, empty or not, its value for the row. */
+const FORMAT_COLUMN = `format int not null default ${DATABASE_FORMATS.newest}`;
+/** A row for each of our tables that is there: its name and its format; null where it says none. */
+const FORMATS = `(select t.name, (
+    select pg_catalog.substring(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '^[0-9]{1,9}$')::int
+    from pg_catalog.pg_attribute a join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where a.attrelid = pg_catalog.to_regclass(t.name) and a.attname = 'format' and not a.attisdropped) as format
+  from pg_catalog.unnest(array[${OUR_TABLES.map(literal).join(', ')}]) t(name)
+  where pg_catalog.to_regclass(t.name) is not null)`;
+/** SQL: the formats of our tables as a JSON object, by the name of each that is there. */
+const TABLE_FORMATS = `(select coalesce(pg_catalog.jsonb_object_agg(f.name, f.format), '{}') from ${FORMATS} f)`;
+const IS_READABLE = `coalesce(f.format between ${DATABASE_FORMATS.oldest} and ${DATABASE_FORMATS.newest}, false)`;
+/** SQL: true where this version can read all of our tables that are there. No column of them may be named before. */
+const READS_TABLES = `(not exists (select from ${FORMATS} f where not ${IS_READABLE}))`;
+/** PL/pgSQL: raises where another version has made our tables anew since they were looked at. */
+const REFUSE_OTHER_FORMATS = `if not ${READS_TABLES} then
+    raise exception using errcode = '${CODES.format}', message = (
+      select 'the table ' || f.name || ' is in the format ' || coalesce(f.format::text, 'of no version') || ', which this version of the action cannot read'
+      from ${FORMATS} f where not ${IS_READABLE} limit 1),
+      hint = 'Use the version of the action that deployed last.';
+  end if;`;
+/** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
+const LOCK_KEY = 1836414561;
+/**
+ * PL/pgSQL statements that make Supabase's history table and our own tables where they are missing, and complete an
+ * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
+ * is there already nothing is written, so that a role which may not create anything gets by.
+ */
+const BOOTSTRAP = `
+  if to_regnamespace('${HISTORY_SCHEMA}') is null then
+    create schema ${HISTORY_SCHEMA};
+  end if;
+  if to_regclass('${HISTORY_TABLE}') is null then
+    create table ${HISTORY_TABLE} (version text not null primary key, statements text[], name text);
+  end if;
+  if (select count(*) from pg_catalog.pg_attribute where attrelid = '${HISTORY_TABLE}'::regclass
+      and attname in ('statements', 'name') and not attisdropped) < 2 then
+    alter table ${HISTORY_TABLE} add column if not exists statements text[], add column if not exists name text;
+  end if;
+  if to_regclass('${RUNS_TABLE}') is null then
+    create table ${RUNS_TABLE} (
+      ${FORMAT_COLUMN}, run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
+      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
+      outcome text, server boolean,
+      started_at timestamptz not null default now(), finished_at timestamptz);
+    alter table ${RUNS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${MIGRATIONS_TABLE}') is null then
+    create table ${MIGRATIONS_TABLE} (
+      ${FORMAT_COLUMN}, version text primary key, run_id text not null, position int not null, name text, checksum text,
+      down text, applied_at timestamptz not null default clock_timestamp());
+    alter table ${MIGRATIONS_TABLE} enable row level security;
+  end if;
+  if to_regclass('${LEASE_TABLE}') is null then
+    create table ${LEASE_TABLE} (${FORMAT_COLUMN}, single boolean primary key default true check (single), holder text not null,
+      until timestamptz not null, pid int, backend_start timestamptz);
+    alter table ${LEASE_TABLE} enable row level security;
+  end if;
+  if to_regclass('${PARTIAL_TABLE}') is null then
+    create table ${PARTIAL_TABLE} (${FORMAT_COLUMN}, version text primary key, run_id text not null, done int not null,
+      bytes int not null, prefix text not null, sent jsonb, updated_at timestamptz not null default now());
+    alter table ${PARTIAL_TABLE} enable row level security;
+  end if;`;
+/**
+ * PL/pgSQL that begins every message which writes: takes the lock of this action, makes what is missing, lets nobody
+ * in while another run is at work outside a transaction, and keeps other tools from the history until the end.
+ * `holder`: our own name in the lease, where we have one.
+ */
+function takeDatabase(holder = '') {
+    const busy = `raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';`;
+    return `
+  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then ${busy} end if;
+  ${REFUSE_OTHER_FORMATS}
+  ${BOOTSTRAP}
+  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(holder)}) then ${busy} end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;`;
+}
+/**
+ * The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state.
+ * `server`: the run also deploys to a server.
+ */
+function runRow(run, environment, previousVersion, server) {
+    const values = [
+        literal(run.id),
+        String(run.attempt),
+        literal(environment),
+        literal(run.sha),
+        literal(run.repository),
+        literal(run.actor),
+        literal(previousVersion),
+        String(server),
+    ];
+    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version, server)
+    values (${values.join(', ')})
+    on conflict (run_id) do update set run_attempt = excluded.run_attempt,
+      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha,
+      server = r.server or excluded.server;`;
+}
+/** Our row about an applied migration, for the same transaction. */
+function migrationRow(run, migration) {
+    const { version, name, checksum, down, position } = migration;
+    return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
+    values (${literal(version)}, ${literal(run.id)}, ${position}, ${literal(name)}, ${literal(checksum)}, ${literal(down)})
+    on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
+      checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/partial-migration.js
+
+/** The text of a file up to what stands of it, as it is recorded: editing it later would be a lie. */
+function prefixOf(text) {
+    return { bytes: Buffer.byteLength(text), prefix: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') };
+}
+/**
+ * The UTF-16 index behind what stands of a file; undefined where the file no longer begins with the text that was
+ * applied.
+ */
+function standsUpTo(source, { bytes, prefix }) {
+    const text = Buffer.from(source).subarray(0, bytes).toString();
+    return prefixOf(text).prefix === prefix ? text.length : undefined;
+}
+/** SQL: a row of that table as PartialMigration. */
+const PARTIAL_JSON = "jsonb_build_object('version', version, 'done', done, 'bytes', bytes, 'prefix', prefix, 'sent', sent)";
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/text-hash.js
+
+/**
+ * White space and semicolons, by which versions of the CLI split differently, do not count; but the end of a comment to
+ * the end of the line does, or a statement that such a comment has swallowed would go unseen. The same in SQL and here.
+ */
+const COMMENT_END = /(--[^\r\n]*)[\r\n]+/g;
+const COMMENT_END_SQL = "E'(--[^\\\\r\\\\n]*)[\\\\r\\\\n]+', E'\\\\1\\x01', 'g'";
+const IGNORED = /[ \t\r\n\f\v;]+/g;
+const IGNORED_SQL = "E' \\t\\r\\n\\f\\013;'";
+/** The hash under which a file's text is compared with what any tool has recorded for it. */
+function textHash(source) {
+    const marked = `${source}\n`.replaceAll(COMMENT_END, '$1\u0001');
+    return (0,external_node_crypto_.createHash)('md5').update(marked.replaceAll(IGNORED, '')).digest('hex');
+}
+/** The same hash in SQL, of an expression that gives text. */
+function textHashSql(text) {
+    const marked = `pg_catalog.regexp_replace(${text} || E'\\n', ${COMMENT_END_SQL})`;
+    return `pg_catalog.md5(pg_catalog.translate(${marked}, ${IGNORED_SQL}, ''))`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/history-message.js
+
+
+
+
+
+/** Milliseconds; the role's own could be shorter than a long history takes. */
+const LOOK_TIMEOUT = 30_000;
+const TRY_LOCK = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
+      raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
+    end if;`;
+/** Hashing every recorded text is most of the work of a look. */
+const TEXT_HASH = `case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
+         ${textHashSql("(select string_agg(s, E'\\n' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n))")} end`;
+/**
+ * One message that looks and writes nothing; its last statement gives a HistoryAnswer as `look`. The tables may be
+ * missing, so it is built at run time; its answer is handed out through a setting, because that is the only way that
+ * works over every transport.
+ */
+function historyMessage({ locked, plan, rollback }) {
+    const read = rollback ? readTable : readTableIfAllowed;
+    return `set local statement_timeout = '${LOOK_TIMEOUT}ms'; do $muva$
+declare
+  look jsonb;
+  part jsonb;
+begin
+  ${locked ? TRY_LOCK : ''}
+  look := pg_catalog.jsonb_build_object(
+    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
+    'backendPid', pg_catalog.pg_backend_pid(),
+    'readOnly', pg_catalog.pg_is_in_recovery(),
+    'formats', ${TABLE_FORMATS}, 'role', current_user,
+    'owner', (select pg_get_userbyid(relowner) from pg_class
+      where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
+  ${plan ? `look := look || pg_catalog.jsonb_build_object('missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));` : ''}
+  ${read(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name', ${plan ? TEXT_HASH : 'null'})), '[]')
+     from ${HISTORY_TABLE} h`)}
+  if ${READS_TABLES} then
+  ${read(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id, down is not null${rollback ? ', name' : ''})), '{}') from ${MIGRATIONS_TABLE}`)}
+  ${read(RUNS_TABLE, 'newest', `select (select jsonb_build_object('environment', environment, 'server', server, 'repository', repository)
+       from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`)}
+  ${rollback
+        ? read(RUNS_TABLE, 'runs', `select coalesce(jsonb_agg(jsonb_build_object('runId', run_id, 'sha', sha, 'outcome', outcome)
+       order by coalesce(finished_at, started_at) desc), '[]') from ${RUNS_TABLE}`)
+        : ''}
+  ${read(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(${PARTIAL_JSON}${rollback ? " || jsonb_build_object('runId', run_id)" : ''}), '[]') from ${PARTIAL_TABLE}`)}
+  end if;
+  perform pg_catalog.set_config('muva.look', look::text, true);
+end
+$muva$;
+select pg_catalog.current_setting('muva.look') as look`;
+}
+/** What is recorded, inside another message: a statement that leaves it in `muva.history` as a JSON array of RecordedText. */
+const VERSIONS_STATEMENT = `do ${dollarQuote(`
+declare versions text;
+begin
+  if to_regclass('${HISTORY_TABLE}') is not null then
+    execute $q$select jsonb_agg(jsonb_build_object('version', h.version, 'name', to_jsonb(h)->>'name',
+      'textHash', ${TEXT_HASH}, 'checksum', null) order by version collate "C")::text from ${HISTORY_TABLE} h$q$ into versions;
+  end if;
+  perform set_config('muva.history', coalesce(versions, '[]'), true);
+exception when insufficient_privilege then perform set_config('muva.history', '', true);
+end`)};`;
+/** Reads a table that may not exist into one field of the look. */
+function readTable(table, field, select, also = '') {
+    return `if pg_catalog.to_regclass('${table}') is not null${also} then
+    execute $q$${select}$q$ into part;
+    look := look || pg_catalog.jsonb_build_object('${field}', part);
+  end if;`;
+}
+/** The same, where a role that may not read it is told nothing. */
+function readTableIfAllowed(table, field, select) {
+    return readTable(table, field, select, ` and pg_catalog.has_table_privilege('${table}', 'select')`);
+}
+const asArray = (tables) => `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
+const hasColumn = (column) => `exists (select from pg_attribute where attrelid = to_regclass('${HISTORY_TABLE}') and attname = '${column}' and not attisdropped)`;
+/**
+ * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
+ * a column is to be added to the history of an older CLI, it takes its owner too.
+ */
+const MISSING_RIGHTS = `
+  select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
+    and not has_database_privilege(current_database(), 'create')
+  union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
+  union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
+    and exists (select from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t where to_regclass(t) is null)
+    and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
+  union all select r || ' on ' || t from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t,
+    unnest(array['select', 'insert', 'update', 'delete']) r
+    where to_regclass(t) is not null and not has_table_privilege(t, r)
+  union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
+    where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
+  union all select 'ownership of ${HISTORY_TABLE}, to which a column is to be added'
+    where to_regclass('${HISTORY_TABLE}') is not null and not (${hasColumn('statements')} and ${hasColumn('name')})
+      and not pg_has_role((select relowner from pg_class where oid = to_regclass('${HISTORY_TABLE}')), 'usage')`;
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint-sql.js
+/**
+ * One catalogue query that describes every object of a schema that people make: what the comparison of two
+ * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
+ */
+/**
+ * Schemas that PostgreSQL or the Supabase platform keeps and changes by itself. Their objects are left out, with
+ * two exceptions that projects do write there: policies, and triggers that call a function of the project.
+ */
+const PLATFORM_SCHEMAS = [
+    'information_schema',
+    'auth',
+    'storage',
+    'realtime',
+    '_realtime',
+    '_analytics',
+    '_supavisor',
+    'vault',
+    'extensions',
+    'graphql',
+    'graphql_public',
+    'pgbouncer',
+    'pgsodium',
+    'pgsodium_masks',
+    'pgmq',
+    'net',
+    'cron',
+    'supabase_functions',
+    'supabase_migrations',
+    'pgtle',
+    'etl',
+    'supabase_subscription_mgmt',
+];
+/**
+ * Settings under which the server writes definitions the same way for every role and session: the search path
+ * decides which names are qualified, the others how constants in defaults and expressions are written.
+ */
+const DETERMINISTIC_SETTINGS = {
+    search_path: 'pg_catalog',
+    quote_all_identifiers: 'off',
+    timezone: 'UTC',
+    datestyle: 'ISO, YMD',
+    intervalstyle: 'postgres',
+    extra_float_digits: '1',
+    bytea_output: 'hex',
+    standard_conforming_strings: 'on',
+};
+const platform = PLATFORM_SCHEMAS.map((schema) => `'${schema}'`).join(', ');
+/** Privileges as sorted words; `acl` may be null, then the default of the kind of object is meant. */
+const privileges = (acl, kind, owner) => `
+  (select coalesce(string_agg(
+      case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end
+        || '=' || a.privilege_type || case when a.is_grantable then '*' else '' end,
+      ',' order by case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end collate "C",
+        a.privilege_type collate "C", a.is_grantable), '')
+   from aclexplode(coalesce(${acl}, acldefault(${kind}, ${owner}))) a)`;
+const sorted = (array) => `(select coalesce(string_agg(o, ',' order by o collate "C"), '') from unnest(${array}) o)`;
+/** The options of a column that people set; PostgreSQL 15.20 of Debian writes one of its own into every new column. */
+const DECLARED_OPTIONS = `array(select o from unnest(a.attoptions) o where o ~ '^(n_distinct|n_distinct_inherited)=')`;
+const notOfExtension = (catalogue, oid) => `not exists (select from pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
+const relationKind = (kind) => `case ${kind} when 'r' then 'table' when 'p' then 'table'
+  when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
+  when 'c' then 'type' else 'relation' end`;
+/** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
+const OBJECT_QUERIES = [
+    `select 'schema', nspname, '', pg_get_userbyid(nspowner)::text from schemas`,
+    `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
+    `select ${relationKind('c.relkind')}, c.nspname, c.relname,
+     concat_ws('|', pg_get_userbyid(c.relowner), c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
+       case when c.relkind in ('r', 'p', 'm') then c.relreplident end, ${sorted('c.reloptions')},
+       case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
+       case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
+       pg_get_expr(c.relpartbound, c.oid), (select amname from pg_am where pg_am.oid = c.relam),
+       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid),
+       (select concat_ws('|', q.seqtypid::regtype, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
+          from pg_sequence q where q.seqrelid = c.oid),
+       (select string_agg(d.refobjid::regclass::text || '.' || a.attname, ',' order by d.refobjsubid)
+          from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+         where c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refobjsubid > 0
+           and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')),
+       (select v.srvname || ${sorted('f.ftoptions')} from pg_foreign_table f join pg_foreign_server v on v.oid = f.ftserver
+         where f.ftrelid = c.oid))
+   from relations c`,
+    `select 'grants on ' || ${relationKind('c.relkind')}, c.nspname, c.relname,
+     ${privileges('c.relacl', `case c.relkind when 'S' then 's' else 'r' end::"char"`, 'c.relowner')}
+   from relations c where c.relkind <> 'c'`,
+    `select 'column', c.nspname, c.relname || '.' || a.attname,
+     concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
+       pg_get_expr(d.adbin, d.adrelid), nullif(a.attcollation, t.typcollation)::regcollation,
+       case when a.attacl is not null then ${privileges('a.attacl', `'c'`, 'c.relowner')} end, ${sorted(DECLARED_OPTIONS)})
+   from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     join pg_type t on t.oid = a.atttypid
+     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+   where c.relkind in ('r', 'p', 'f', 'c')`,
+    // Constraints that only repeat NOT NULL (a row of their own since PostgreSQL 18) are told by their column.
+    `select 'constraint', c.nspname, k.conname || ' on ' || c.relname,
+     concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
+   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')`,
+    `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
+   from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
+    `select 'index', c.nspname, x.relname,
+     concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered, i.indisreplident)
+   from relations c join pg_index i on i.indrelid = c.oid join pg_class x on x.oid = i.indexrelid
+   where not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))`,
+    `select 'policy', n.nspname, p.polname || ' on ' || c.relname,
+     concat_ws('|', p.polcmd, p.polpermissive, (select string_agg(case r when 0 then 'public' else pg_get_userbyid(r)::text end, ','
+         order by case r when 0 then 'public' else pg_get_userbyid(r)::text end collate "C") from unnest(p.polroles) r),
+       'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
+   from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
+   where ${notOfExtension('pg_policy', 'p.oid')}`,
+    `select 'trigger', n.nspname, t.tgname || ' on ' || c.relname, concat_ws('|', pg_get_triggerdef(t.oid), t.tgenabled)
+   from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+     join pg_proc f on f.oid = t.tgfoid
+   where not t.tgisinternal and ${notOfExtension('pg_class', 'c.oid')}
+     and (c.relnamespace in (select oid from schemas) or f.pronamespace in (select oid from schemas))`,
+    `select 'rule', c.nspname, r.rulename || ' on ' || c.relname, concat_ws('|', pg_get_ruledef(r.oid), r.ev_enabled)
+   from relations c join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`,
+    `select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.nspname, p.signature,
+     concat_ws('|', pg_get_userbyid(p.proowner), case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
+       (select concat_ws(',', g.aggkind, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval,
+          p.prorettype::regtype) from pg_aggregate g where g.aggfnoid = p.oid))
+   from functions p`,
+    `select 'grants on function', p.nspname, p.signature, ${privileges('p.proacl', `'f'`, 'p.proowner')} from functions p`,
+    `select 'type', s.nspname, t.typname,
+     concat_ws('|', pg_get_userbyid(t.typowner), t.typtype,
+       (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
+       case when t.typtype = 'd' then concat_ws(',', format_type(t.typbasetype, t.typtypmod), t.typnotnull, t.typdefault,
+         t.typcollation::regcollation) end,
+       (select concat_ws(',', r.rngsubtype::regtype, r.rngsubdiff, r.rngcanonical) from pg_range r where r.rngtypid = t.oid))
+   from pg_type t join schemas s on s.oid = t.typnamespace
+   where t.typtype in ('e', 'd', 'r', 'b') and t.typcategory <> 'A' and ${notOfExtension('pg_type', 't.oid')}`,
+    `select 'grants on type', s.nspname, t.typname, ${privileges('t.typacl', `'T'`, 't.typowner')}
+   from pg_type t join schemas s on s.oid = t.typnamespace where t.typacl is not null
+     and ${notOfExtension('pg_type', 't.oid')}`,
+    `select 'statistics', s.nspname, x.stxname, pg_get_statisticsobjdef(x.oid)
+   from pg_statistic_ext x join schemas s on s.oid = x.stxnamespace`,
+    `select 'operator', s.nspname, o.oid::regoperator::text, o.oprcode::text
+   from pg_operator o join schemas s on s.oid = o.oprnamespace where ${notOfExtension('pg_operator', 'o.oid')}`,
+    `select 'collation', s.nspname, c.collname, '' from pg_collation c join schemas s on s.oid = c.collnamespace
+   where ${notOfExtension('pg_collation', 'c.oid')}`,
+    `select 'text search configuration', s.nspname, c.cfgname, '' from pg_ts_config c
+     join schemas s on s.oid = c.cfgnamespace where ${notOfExtension('pg_ts_config', 'c.oid')}`,
+    `select 'text search dictionary', s.nspname, d.dictname, d.dictinitoption from pg_ts_dict d
+     join schemas s on s.oid = d.dictnamespace where ${notOfExtension('pg_ts_dict', 'd.oid')}`,
+    `select 'operator class', s.nspname, o.opcname, '' from pg_opclass o join schemas s on s.oid = o.opcnamespace
+   where ${notOfExtension('pg_opclass', 'o.oid')}`,
+    `select 'cast', '', format_type(c.castsource, null) || ' as ' || format_type(c.casttarget, null),
+     concat_ws('|', c.castfunc::regprocedure, c.castcontext)
+   from pg_cast c where c.oid >= 16384 and ${notOfExtension('pg_cast', 'c.oid')}`,
+    `select 'extension', n.nspname, e.extname, '' from pg_extension e join pg_namespace n on n.oid = e.extnamespace`,
+    `select 'foreign server', '', v.srvname, concat_ws('|', w.fdwname, v.srvtype, v.srvversion, ${sorted('v.srvoptions')})
+   from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw where ${notOfExtension('pg_foreign_server', 'v.oid')}`,
+    `select 'event trigger', '', e.evtname, concat_ws('|', e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags::text)
+   from pg_event_trigger e join pg_proc f on f.oid = e.evtfoid where f.pronamespace in (select oid from schemas)`,
+    `select 'publication', '', p.pubname, concat_ws('|', pg_get_userbyid(p.pubowner), (to_jsonb(p) - 'oid' - 'pubowner')::text)
+   from publications p`,
+    `select 'publication table', '', t.pubname || ': ' || t.schemaname || '.' || t.tablename,
+     concat_ws('|', to_jsonb(t) ->> 'rowfilter',
+       (select string_agg(a.attname, ',' order by a.attname collate "C") from pg_attribute a where a.attrelid = r.prrelid
+          and a.attnum = any (string_to_array(translate(to_jsonb(r) ->> 'prattrs', '[],', ''), ' ')::int2[])))
+   from pg_publication_tables t join publications p on p.pubname = t.pubname
+     join pg_class c on c.relname = t.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
+     left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
+   where not p.puballtables and n.nspname not in (${platform})`,
+    `select 'default privileges', coalesce(n.nspname, ''), pg_get_userbyid(d.defaclrole) || ': ' || d.defaclobjtype::text,
+     ${privileges('d.defaclacl', 'd.defaclobjtype', 'd.defaclrole')}
+   from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
+   where d.defaclnamespace = 0 or d.defaclnamespace in (select oid from schemas)`,
+    `select 'comment', coalesce(i.schema, ''), i.type || ' ' || i.identity, d.description
+   from (select * from pg_description where objoid >= 16384 or classoid = 'pg_namespace'::regclass) d,
+     pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+   where case when i.type = 'schema' then i.name in (select nspname from schemas)
+       else i.schema is null or i.schema in (select nspname from schemas) end
+     and i.type not in ('extension', 'event trigger')
+     and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`,
+    // Another major version writes definitions differently: told as such, not as a thousand changed objects.
+    `select 'server', '', 'major version', (current_setting('server_version_num')::int / 10000)::text`,
+];
+/**
+ * Every object as a row: kind, schema, name, hash. Works from PostgreSQL 13 and for any role, and must run under
+ * DETERMINISTIC_SETTINGS. The order of columns is left out on purpose: a down file cannot give it back.
+ */
+const OBJECTS_QUERY = `
+with schemas as materialized (
+  select n.oid, n.nspname::text, n.nspowner, n.nspacl from pg_namespace n
+  where n.nspname !~ '^pg_' and n.nspname not in (${platform}) and ${notOfExtension('pg_namespace', 'n.oid')}
+), relations as materialized (
+  select c.*, s.nspname from pg_class c join schemas s on s.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and ${notOfExtension('pg_class', 'c.oid')}
+), functions as materialized (
+  select p.*, s.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as signature
+  from pg_proc p join schemas s on s.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
+), publications as materialized (
+  -- Of the platform: what its roles own, and what publishes its tables alone.
+  select p.* from pg_publication p
+  where pg_get_userbyid(p.pubowner) !~ '^supabase_' and (
+    not exists (select from pg_publication_tables t where t.pubname = p.pubname)
+    or exists (select from pg_publication_tables t where t.pubname = p.pubname and t.schemaname not in (${platform})))
+), described(kind, schema, name, definition) as (
+${OBJECT_QUERIES.join('\nunion all\n')}
+)
+select kind::text, schema::text, name::text,
+  left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
+from described`;
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-facts-sql.js
+
+
+
+const unnested = (names) => `unnest(${textArray(names.map(({ schema }) => schema))}, ${textArray(names.map(({ name }) => name))})
+  with ordinality as w(schema, name, position)`;
+/**
+ * The tables in question with what the catalogue knows of them: those required and all of `public`, without the
+ * tables that extensions brought.
+ */
+function tablesSql(rules) {
+    return `
+wanted_tables as materialized (select * from ${unnested(rules.requiredTables)}),
+tables as materialized (
+  select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind, c.relrowsecurity as rls,
+    c.relforcerowsecurity as forced, c.reltuples, c.relpages, w.position, coalesce(p.policies, 0) as policies,
+    format('%I.%I', n.nspname, c.relname) as qualified
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    left join wanted_tables w on w.schema = n.nspname and w.name = c.relname
+    left join (select polrelid, count(*)::int as policies from pg_policy group by polrelid) p on p.polrelid = c.oid
+  where c.relkind in ('r', 'p', 'f', 'v', 'm') and (n.nspname = 'public' or w.position is not null)
+    and not exists (select from pg_depend e where e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'))`;
+}
+/** Rows (fact, outcome, detail, problem, next), in the order in which they are told; outcome passed, failed or warned. */
+function factsSql(scope) {
+    const { rules } = scope;
+    const parts = [
+        tableFacts,
+        functionFacts(rules),
+        ...(rules.rls === 'off' ? [] : [rules.rls === 'all' ? rlsOfAll : rlsOfRequired]),
+        ...(rules.rls === 'required' && scope.thorough ? [idlePolicies] : []),
+        ...(scope.thorough ? [notValid, invalidIndexes(scope.invalidIndexFails), sequences] : []),
+    ];
+    return `with ${tablesSql(rules)}
+select * from (\n${parts.map((part, index) => `select ${index} as part, f.* from (${part}) f`).join('\nunion all\n')}) f
+order by part, position`;
+}
+const tableFacts = `
+  select w.position, 'table ' || format('%I.%I', w.schema, w.name) as fact,
+    case when t.relkind in ('r', 'p', 'f') then 'passed' else 'failed' end as outcome, null::text as detail,
+    case when t.oid is null then 'table ' || format('%I.%I', w.schema, w.name) || ' does not exist'
+      when t.relkind in ('v', 'm') then format('%I.%I', w.schema, w.name) || ' is a view, not a table' end as problem,
+    'Add the migration that creates it, or correct required-tables.' as next
+  from wanted_tables w left join tables t on t.schema = w.schema and t.name = w.name`;
+/** The types of the arguments of each function as JSON, as to_regtype reads them; empty where any will do. */
+const argumentTypes = (rules) => textArray(rules.requiredFunctions.map((wanted) => wanted.arguments ? JSON.stringify(wanted.arguments.map(typeText)) : ''));
+/** Quoted, so that none of it is a word of SQL, over which to_regtype would stumble. */
+const typeText = ({ schema, name, array }) => `${schema === undefined ? identifier(name) : identifier(schema, name)}${array ? '[]' : ''}`;
+const functionFacts = (rules) => `
+  select w.position, 'function ' || w.shown as fact,
+    case when count(p.oid) > 0 then 'passed' else 'failed' end as outcome,
+    case when count(p.oid) > 1 then count(p.oid) || ' with this name' end as detail,
+    case when count(p.oid) = 0 then 'function ' || w.shown || ' does not exist' || coalesce('; there is ' || (
+      select string_agg(o.oid::regprocedure::text, ', ' order by o.oid) from pg_proc o join pg_namespace m on m.oid = o.pronamespace
+      where m.nspname = w.schema and o.proname = w.name), '') end as problem,
+    'Add the migration that creates it, or correct required-functions.' as next
+  from (
+    select f.position, f.schema, f.name, case when f.arguments <> '' then a.types end as types,
+      format('%I.%I', f.schema, f.name) || case when f.arguments <> '' then '(' || a.shown || ')' else '' end as shown
+    from unnest(${textArray(rules.requiredFunctions.map(({ schema }) => schema))},
+        ${textArray(rules.requiredFunctions.map(({ name }) => name))}, ${argumentTypes(rules)})
+        with ordinality as f(schema, name, arguments, position),
+      lateral (select coalesce(string_agg(coalesce(to_regtype(t)::oid::text, '?'), ' ' order by i), '') as types,
+          coalesce(string_agg(coalesce(to_regtype(t)::text, t), ', ' order by i), '') as shown
+        from jsonb_array_elements_text(nullif(f.arguments, '')::jsonb) with ordinality as x(t, i)) a) w
+    left join pg_namespace n on n.nspname = w.schema
+    left join pg_proc p on p.pronamespace = n.oid and p.proname = w.name
+      and (w.types is null or p.proargtypes::text = w.types)
+  group by w.position, w.schema, w.name, w.shown`;
+/** Tables of the platform, such as auth.users, may be required; who reads their rows is not the project's to say. */
+const ofTheProject = `t.schema not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
+const rlsProblem = `case when not t.rls then 'row level security is off on ' || t.qualified
+      when t.policies = 0 then t.qualified || ' has row level security on but no policy: nobody it applies to can read it' end`;
+const rlsNext = `'Add to a migration: alter table ... enable row level security, and create policy ...; or set rls: off.'`;
+const rlsOfRequired = `
+  select t.position, 'row level security of ' || t.qualified as fact,
+    case when t.rls and t.policies > 0 then 'passed' else 'failed' end as outcome,
+    concat_ws(', ', case when t.rls then 'on' else 'off' end, case when t.forced then 'forced' end,
+      t.policies || case t.policies when 1 then ' policy' else ' policies' end) as detail,
+    ${rlsProblem} as problem, ${rlsNext} as next
+  from tables t where t.position is not null and t.relkind in ('r', 'p') and ${ofTheProject}`;
+const rlsOfAll = `
+  select 1 as position, 'row level security of every table in public' as fact,
+    case when count(*) filter (where ${rlsProblem} is not null) = 0 then 'passed' else 'failed' end as outcome,
+    count(*) || ' tables, ' || count(*) filter (where t.forced) || ' of them forced' as detail,
+    string_agg(${rlsProblem}, E'\\n' order by t.qualified) as problem, ${rlsNext} as next
+  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p') and ${ofTheProject}`;
+/**
+ * Policies on a table whose row level security is off protect nothing, and look as if they did. Of the tables in
+ * question this is a failure of their own; of others, which may have been so for years, it is told.
+ */
+const idlePolicies = `
+  select 1 as position, 'no policy without row level security' as fact,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
+    string_agg('the policies of ' || t.qualified || ' have no effect: its row level security is off', E'\\n' order by t.qualified) as problem,
+    'Add to a migration: alter table ... enable row level security; or drop the policies.' as next
+  from tables t where t.policies > 0 and not t.rls and t.position is null`;
+const userSchemas = `n.nspname !~ '^pg_' and n.nspname not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
+/** An index on a partitioned table is invalid until its parts are attached, and one being built until it is done. */
+const invalidIndexes = (fails) => `
+  select 1 as position, 'no invalid index' as fact,
+    case when count(*) = 0 then 'passed' else '${fails ? 'failed' : 'warned'}' end as outcome, null::text as detail,
+    string_agg('index ' || format('%I.%I', n.nspname, x.relname) || ' is invalid: no query uses it', E'\\n' order by x.relname) as problem,
+    'Drop it with drop index concurrently, then create it again.' as next
+  from pg_index i join pg_class x on x.oid = i.indexrelid join pg_namespace n on n.oid = x.relnamespace
+  where not i.indisvalid and x.relkind = 'i' and ${userSchemas}
+    and not exists (select from pg_stat_progress_create_index b where b.index_relid = i.indexrelid)`;
+/** Never a failure: adding it NOT VALID, to be validated by a later file, is what is advised for a large table. */
+const notValid = `
+  select 1 as position, 'no constraint left NOT VALID' as fact,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
+    string_agg('constraint ' || quote_ident(k.conname) || ' on ' || format('%I.%I', n.nspname, c.relname)
+      || ' is NOT VALID: existing rows were never checked', E'\\n' order by c.relname, k.conname) as problem,
+    'Validate it in a migration of its own: alter table ... validate constraint ...; in a file marked -- deploy: after-health it does not block the application.' as next
+  from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
+  where not k.convalidated and ${userSchemas}`;
+/**
+ * A sequence that has used four fifths of what it, or the column it fills, can hold. Reading one takes a lock that
+ * is kept until the transaction ends, so those of a bigint, which never come near it, are left alone.
+ */
+const sequences = `
+  select 1 as position, 'no sequence near its end' as fact,
+    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
+    string_agg(format('sequence %s has used %s %% of its numbers', s.qualified, round(100 * s.used)), E'\\n' order by s.qualified) as problem,
+    'Change the column (and the sequence) to bigint before it is full.' as next
+  from (
+    select format('%I.%I', n.nspname, c.relname) as qualified,
+      case when has_sequence_privilege(c.oid, 'SELECT, USAGE') then pg_sequence_last_value(c.oid)::numeric end
+        / limits.most as used
+    from pg_sequence q join pg_class c on c.oid = q.seqrelid join pg_namespace n on n.oid = c.relnamespace
+      left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass
+        and d.refobjsubid > 0 and d.deptype in ('a', 'i')
+      left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+      cross join lateral (select least(q.seqmax, case a.atttypid when 'int2'::regtype then 32767
+        when 'int4'::regtype then 2147483647 else q.seqmax end) as most) limits
+    where limits.most <= 2147483647 and q.seqincrement > 0 and not q.seqcycle and ${userSchemas}) s
+  where s.used >= 0.8`;
+/**
+ * A DO block that asks every table with row level security, as role anon, whether it gives a row; all inside a
+ * sub-transaction that is rolled back. Leaves {"schema.table": answer} in `muva.probe`: rows, none, denied, or the
+ * SQLSTATE of another refusal; under "" why the probe could not be made or ended early.
+ */
+function probeSql(rules) {
+    const scope = rules.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
+    return `
+declare answers text[] := '{}'; answer text; ended text; filled boolean; item record;
+begin
+  if not exists (select from pg_roles where rolname = 'anon') then
+    perform set_config('muva.probe', '{"": "no role anon"}', true);
+    return;
+  end if;
+  begin
+    set local role anon;
+    set local transaction_read_only = on;
+    for item in with ${tablesSql(rules)} select * from tables t
+      where rls and relkind in ('r', 'p') and ${scope} and ${ofTheProject} order by relpages, qualified
+    loop
+      begin
+        execute format('select exists (select from %s)', item.qualified) into filled;
+        -- Undone at once: its locks go with it, so that a thousand tables do not fill the server's lock table.
+        raise exception using errcode = '${CODES.undone}';
+      exception when sqlstate '${CODES.undone}' then
+        answer := case when not filled then 'none' when exists (
+          select from pg_policy p, unnest(p.polroles) r where p.polrelid = item.oid and p.polpermissive and p.polcmd in ('r', '*')
+            and (r = 0 or pg_has_role('anon', r, 'USAGE'))) then 'rows by policy' else 'rows' end;
+        when insufficient_privilege then answer := 'denied';
+        when query_canceled then raise;
+        when others then answer := sqlstate;
+      end;
+      -- An array grows in place; a jsonb would be copied for each table.
+      answers := answers || array[item.qualified, answer];
+    end loop;
+    raise exception using errcode = '${CODES.undone}';
+  exception when sqlstate '${CODES.undone}' then null;
+    when query_canceled then ended := 'time';
+    when others then ended := sqlstate;
+  end;
+  perform set_config('muva.probe', (jsonb_object(answers)
+    || case when ended is null then '{}' else jsonb_build_object('', ended) end)::text, true);
+end`;
+}
+/** A DO block that counts rows, smallest tables first, until the statement timeout; leaves {"schema.table": rows} in `muva.counts`. */
+function countsSql(rules) {
+    return `
+declare counts text[] := '{}'; rows bigint; item record;
+begin
+  begin
+    -- Better no number than one that row level security made smaller.
+    perform set_config('row_security', 'off', true);
+    for item in with ${tablesSql(rules)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
+      begin
+        execute format('select count(*) from %s', item.qualified) into rows;
+        raise exception using errcode = '${CODES.undone}';
+      exception when sqlstate '${CODES.undone}' then
+        counts := counts || array[item.qualified, rows::text];
+        when query_canceled then raise;
+        when others then null;
+      end;
+    end loop;
+  exception when query_canceled then null;
+  end;
+  perform set_config('muva.counts', (select coalesce(jsonb_object_agg(key, value::bigint), '{}') from jsonb_each_text(jsonb_object(counts)))::text, true);
+end`;
+}
+/**
+ * The tables with rows and size. A table that somebody holds exclusively is not measured but estimated, because
+ * asking for its size would wait for that lock.
+ */
+function tableListSql(rules) {
+    const scope = rules.requiredTables.length > 0 && rules.rls !== 'all' ? 'where position is not null' : '';
+    return `with ${tablesSql(rules)}, locked as materialized (
+  select distinct relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null)
+select t.schema, t.name, t.rls, t.forced, t.policies, t.qualified,
+  case when t.relkind = 'p' then (select sum(nullif(c.reltuples, -1)) from pg_partition_tree(t.oid) i join pg_class c on c.oid = i.relid where i.isleaf)
+    when t.oid not in (select relation from locked) and pg_relation_size(t.oid) = 0 and t.relkind = 'r' then 0
+    when t.reltuples > 0 then t.reltuples
+    else nullif(pg_stat_get_live_tuples(t.oid), 0) end::bigint as estimate,
+  case when t.relkind = 'p' then (select coalesce(sum(pg_total_relation_size(i.relid)), 0) from pg_partition_tree(t.oid) i
+        where i.isleaf and i.relid::oid not in (select relation from locked))
+    when t.oid in (select relation from locked) then t.relpages::bigint * 8192
+    else coalesce(pg_total_relation_size(t.oid), 0) end::bigint as bytes
+from (select * from tables where relkind in ('r', 'p', 'f')) t ${scope}
+order by t.schema collate "C", t.name collate "C"`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-facts.js
+
+
+
+
+
+
+
+
+/** Milliseconds that asking the tables as role anon, and counting their rows, may take. */
+const PROBE_TIMEOUT = 5_000;
+const COUNT_TIMEOUT = 30_000;
+const FACTS_TIMEOUT = 30_000;
+/**
+ * SQL for the end of a migration's message: raises CODES.notVerified when the schema does not verify,
+ * so that such a schema is never committed. What is only told is left to `schemaFactsQuery`.
+ */
+function verificationMessage(rules) {
+    // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
+    const scope = { rules, thorough: false, invalidIndexFails: false };
+    return `do ${dollarQuote(`
+declare failed text;
+begin
+  select jsonb_agg(jsonb_build_object('message', line, 'next', next))::text into failed
+    from (${factsSql(scope)}) f, unnest(string_to_array(problem, E'\\n')) line where outcome = 'failed';
+  if failed is not null then
+    raise exception using errcode = '${CODES.notVerified}', message = failed;
+  end if;
+end`)};`;
+}
+/** The message of that error as problems, one per thing that is wrong. */
+function verificationProblems(message) {
+    return JSON.parse(message);
+}
+/**
+ * Everything verify wants to know in one message that writes nothing. `strict`: nothing was deployed just now, so an
+ * invalid index fails; in a deploy it is told, because it was there before.
+ */
+function schemaFactsQuery(rules, strict = true) {
+    const scope = { rules, thorough: true, invalidIndexFails: strict };
+    const exact = rules.rowCounts === 'exact';
+    const probed = rules.rls !== 'off';
+    const timed = (milliseconds, body) => `set local statement_timeout = ${milliseconds}; do ${dollarQuote(body)};`;
+    const message = [
+        'set transaction isolation level read committed, read only;',
+        `set local lock_timeout = '1s';`,
+        ...(probed ? [timed(PROBE_TIMEOUT, probeSql(rules))] : []),
+        ...(exact ? [timed(COUNT_TIMEOUT, countsSql(rules))] : []),
+        `set local statement_timeout = ${FACTS_TIMEOUT};`,
+        VERSIONS_STATEMENT,
+        `select (select coalesce(jsonb_agg(f), '[]') from (${factsSql(scope)}) f) as facts,
+      (select coalesce(jsonb_agg(t), '[]') from (${tableListSql(rules)}) t) as tables,
+      current_setting('muva.probe', true) as probe, current_setting('muva.counts', true) as counts,
+      current_setting('muva.history', true) as history;`,
+    ].join('\n');
+    const work = (probed ? PROBE_TIMEOUT : 0) + (exact ? COUNT_TIMEOUT : 0) + 2 * FACTS_TIMEOUT;
+    return { message, deadline: work + 10_000 };
+}
+function readSchemaRows(results) {
+    const facts = jsonField(results, 'facts');
+    if (!facts)
+        throw new Error('the verify query gave no row');
+    const probe = jsonField(results, 'probe');
+    const counts = jsonField(results, 'counts');
+    const history = jsonField(results, 'history');
+    return {
+        facts,
+        tables: jsonField(results, 'tables') ?? [],
+        ...(0,defined_only/* definedOnly */.U)({ probe, counts, history }),
+    };
+}
+/** Turns what the database answered into one verdict per fact, and the list of tables. */
+function judgeSchema(rows, rules) {
+    const tables = rows.tables.map((row) => tableFact(row, rows.counts, rules.rowCounts));
+    const found = new Map(rows.tables.map((row, index) => [row.qualified, tables[index]]));
+    const facts = rows.facts.map((row) => judgeFact(row, found));
+    if (rows.probe)
+        facts.push(judgeProbe(rows.probe));
+    if (rules.rowCounts === 'exact') {
+        const missing = tables.filter((table) => !table.exact).length;
+        facts.push({
+            name: 'exact row counts',
+            passed: true,
+            detail: `${tables.length - missing} of ${tables.length} tables counted`,
+            problems: [],
+            warnings: missing === 0
+                ? []
+                : [
+                    {
+                        message: `${missing} of ${tables.length} tables could not be counted, for time or a lock: their rows are estimates`,
+                    },
+                ],
+        });
+    }
+    return { facts, tables };
+}
+function tableFact(row, counts, mode) {
+    const counted = counts?.[row.qualified];
+    return {
+        schema: row.schema,
+        name: row.name,
+        rows: mode === 'off' ? null : (counted ?? row.estimate),
+        exact: counted !== undefined,
+        bytes: row.bytes,
+        rls: row.rls,
+        forced: row.forced,
+        policies: row.policies,
+    };
+}
+function judgeFact(row, tables) {
+    const table = row.fact.startsWith('table ') ? tables.get(row.fact.slice('table '.length)) : undefined;
+    const detail = [row.detail, table && describeTable(table)].filter(Boolean).join(', ');
+    const problems = (row.problem ?? '')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((message) => ({ message, next: row.next }));
+    return {
+        name: row.fact,
+        passed: row.outcome !== 'failed',
+        ...(detail === '' ? {} : { detail }),
+        problems: row.outcome === 'failed' ? problems : [],
+        warnings: row.outcome === 'warned' ? problems : [],
+    };
+}
+function describeTable({ rows, exact, bytes }) {
+    const size = formatBytes(bytes);
+    if (rows === null)
+        return size;
+    return `${exact || rows === 0 ? '' : 'about '}${rows} ${rows === 1 ? 'row' : 'rows'}, ${size}`;
+}
+/** What role anon was answered: rows that no policy allows mean that row level security does not bind it. */
+function judgeProbe(probe) {
+    const name = 'row level security binds role anon';
+    const ended = probe[''];
+    const answers = Object.entries(probe).filter(([table]) => table !== '');
+    const problems = answers
+        .filter(([, answer]) => answer === 'rows')
+        .map(([table]) => ({
+        message: `role anon reads rows of ${table} although no policy lets it: row level security does not bind it`,
+        next: 'Look whether anon owns the table, is a superuser or has BYPASSRLS.',
+    }));
+    const count = (...kinds) => answers.filter(([, answer]) => kinds.includes(answer)).length;
+    const failed = answers.filter(([, answer]) => /^[0-9A-Z]{5}$/.test(answer));
+    const broken = failed.filter(([, code]) => !PASSING.test(code));
+    problems.push(...broken.map(([table, code]) => ({
+        message: `role anon cannot ask ${table}: every query of it fails with ${code}${WORDS[code] ?? ''}`,
+        code,
+        next: 'Ask it as that role: begin; set local role anon; select from ... limit 1; rollback; and correct its policies, or the functions that they call.',
+    })));
+    const told = [
+        answers.length > 0 ? `${count('none', 'denied')} of ${answers.length} tables give it nothing` : '',
+        count('rows by policy') > 0 ? `${count('rows by policy')} give rows by a policy` : '',
+        failed.length > 0
+            ? `${failed.length} could not be asked (${[...new Set(failed.map(([, code]) => code))].join(', ')})`
+            : '',
+        ended === undefined ? '' : (ENDED[ended] ?? `not asked: ${ended}`),
+    ].filter((text) => text !== '');
+    const busy = failed.filter(([, code]) => PASSING.test(code));
+    const warnings = [
+        ...(ended === 'time'
+            ? [{ message: `role anon was not asked for every table within ${PROBE_TIMEOUT / 1_000} s` }]
+            : []),
+        ...(busy.length > 0
+            ? [
+                {
+                    message: `role anon could not be asked for ${(0,shorten_list/* shortenList */.Y)(busy.map(([table, code]) => `${table} (${code})`))}`,
+                },
+            ]
+            : []),
+    ];
+    return { name, passed: problems.length === 0, detail: told.join(', '), problems, warnings };
+}
+/** Errors that say nothing of the table: a lock, a shortage, a server that goes down, a policy that writes (not here). */
+const PASSING = /^(55P03|25006|40...|53...|57...)$/;
+/** What the commonest codes mean. */
+const WORDS = {
+    '42P17': ', because its policies ask the table itself (infinite recursion)',
+    '42883': ', because a policy calls a function that does not exist',
+};
+const ENDED = {
+    time: 'ended early for time',
+    'no role anon': 'not asked: there is no role anon',
+    '42501': 'not asked: this login may not become anon',
+};
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/lock-modes.js
+/** Table locks as pg_locks names them, weakest first. */
+const LOCK_MODES = [
+    'AccessShareLock',
+    'RowShareLock',
+    'RowExclusiveLock',
+    'ShareUpdateExclusiveLock',
+    'ShareLock',
+    'ShareRowExclusiveLock',
+    'ExclusiveLock',
+    'AccessExclusiveLock',
+];
+/** For each mode, in the order above, which of them it cannot be had beside. */
+const CONFLICTS = {
+    AccessShareLock: '00000001',
+    RowShareLock: '00000011',
+    RowExclusiveLock: '00001111',
+    ShareUpdateExclusiveLock: '00011111',
+    ShareLock: '00110111',
+    ShareRowExclusiveLock: '00111111',
+    ExclusiveLock: '01111111',
+    AccessExclusiveLock: '11111111',
+};
+/** Whether somebody who holds one lock on a table keeps out who wants the other. */
+function conflicts(held, wanted) {
+    return CONFLICTS[wanted][LOCK_MODES.indexOf(held)] === '1';
+}
+/**
+ * The table lock that a statement waits behind. Writers also wait for each other's rows, so theirs counts as one that
+ * keeps other writers out.
+ */
+function lockOf({ kind, node }) {
+    switch (kind) {
+        case 'SelectStmt':
+            if (node.lockingClause !== undefined)
+                return 'ExclusiveLock';
+            // Without a table it calls a function, which may do anything.
+            return node.fromClause === undefined ? 'AccessExclusiveLock' : 'AccessShareLock';
+        case 'InsertStmt':
+        case 'UpdateStmt':
+        case 'DeleteStmt':
+        case 'MergeStmt':
+            return 'ExclusiveLock';
+        case 'IndexStmt':
+            return node.concurrent === true ? 'ShareUpdateExclusiveLock' : 'ShareLock';
+        case 'CreateTrigStmt':
+            return 'ShareRowExclusiveLock';
+        case 'VacuumStmt':
+        case 'CreateStatsStmt':
+            return 'ShareUpdateExclusiveLock';
+        default:
+            return 'AccessExclusiveLock';
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql/sql-lexer.js
+const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
+const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
+/** A quote behind a line end goes on with the string before it, under the same rules; only comments may stand between. */
+const CONTINUED = /(?:[ \t\f\v]|--[^\r\n]*(?=[\r\n]))*[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*(?=[\r\n]))*'/y;
+/**
+ * The index after the token that starts at `index`, by SQL's lexical rules: a quoted text, a comment, a word, or one
+ * character. What is not closed goes to the end.
+ */
+function afterToken(source, index) {
+    const character = source[index];
+    if (character === "'" || character === '"')
+        return afterQuote(source, index, character, false);
+    const two = source.slice(index, index + 2);
+    if (two === '--' || two === '/*')
+        return afterComment(source, index);
+    if (character === '$') {
+        const tag = match(DOLLAR_TAG, source, index);
+        if (tag === undefined)
+            return index + 1;
+        const end = source.indexOf(tag, index + tag.length);
+        return end === -1 ? source.length : end + tag.length;
+    }
+    const word = match(WORD, source, index);
+    if (word === undefined)
+        return index + 1;
+    const after = index + word.length;
+    // E'...' is the only quote in which a backslash hides the next character.
+    return /^e$/i.test(word) && source[after] === "'" ? afterQuote(source, after, "'", true) : after;
+}
+function match(pattern, source, index) {
+    pattern.lastIndex = index;
+    return pattern.exec(source)?.[0];
+}
+function afterQuote(source, from, quote, escapes) {
+    let index = from + 1;
+    while (index < source.length) {
+        if (escapes && source[index] === '\\')
+            index += 2;
+        else if (source[index] === quote) {
+            if (source[index + 1] === quote)
+                index += 2;
+            else {
+                const more = escapes ? match(CONTINUED, source, index + 1) : undefined;
+                if (more === undefined)
+                    return index + 1;
+                index += 1 + more.length;
+            }
+        }
+        else
+            index++;
+    }
+    return source.length;
+}
+const LINE_COMMENT = /--[^\r\n]*/y;
+function afterComment(source, from) {
+    const line = match(LINE_COMMENT, source, from);
+    if (line !== undefined)
+        return from + line.length;
+    let depth = 0;
+    let index = from;
+    while (index < source.length) {
+        const two = source.slice(index, index + 2);
+        if (two === '/*')
+            depth++;
+        else if (two === '*/')
+            depth--;
+        else {
+            index++;
+            continue;
+        }
+        index += 2;
+        if (depth === 0)
+            return index;
+    }
+    return source.length;
+}
+/** White space and comments left off the start: the index where the first word begins. */
+function skipBlanks(source, from) {
+    let index = from;
+    for (;;) {
+        const two = source.slice(index, index + 2);
+        if (/^\s/.test(two))
+            index++;
+        else if (two === '--' || two === '/*')
+            index = afterComment(source, index);
+        else
+            return index;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/blockers.js
+
+
+
+
+
+/** What every transaction of ours waits for before its first file. */
+const WAITED_FOR_HISTORY = { text: HISTORY_TABLE, mode: 'ShareRowExclusiveLock' };
+/** The statement of a file that an error points to; without a place it came before the first or behind the last. */
+function waitedIn(file, at) {
+    if (!file || !at)
+        return WAITED_FOR_HISTORY;
+    const { source, statements } = file.shape;
+    const statement = statements?.findLast(({ from }) => {
+        const { line, column } = positionIn(file.file, file.source, from);
+        return line < at.line || (line === at.line && column <= at.column);
+    });
+    return statement
+        ? { text: source.slice(statement.from, statement.to), mode: lockOf(statement) }
+        : { text: source, mode: 'AccessExclusiveLock' };
+}
+/** In the order of their transactions, longest first. */
+const HELD = `select coalesce(json_agg(b), '[]')::text as held from (
+  select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
+    round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
+    c.relname as table, c.oid::regclass::text as qualified, l.mode
+  from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
+  where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm', 'v')
+    and c.relnamespace <> 'pg_catalog'::regnamespace
+    and l.database = (select oid from pg_database where datname = current_database())
+  order by a.xact_start limit 10000) b`;
+/** Who may have kept us waiting, for the message after a lock time-out; empty where nobody is seen any more. */
+async function nameBlockers(database, waited) {
+    try {
+        const results = await database.send(HELD, { deadline: 10_000 });
+        return describeBlockers(jsonField(results, 'held') ?? [], waited);
+    }
+    catch {
+        // Only words for a message: the lock time-out itself is told either way.
+        return '';
+    }
+}
+/**
+ * Of all that is held: what conflicts on a table that is named. Where nothing does, a table was meant that is not
+ * named, such as one that a view reads: whoever keeps everybody from a table.
+ */
+function describeBlockers(held, { text, mode }) {
+    const names = identifiersIn(text);
+    const named = held.filter((lock) => names.has(lock.table) && conflicts(lock.mode, mode));
+    const found = named.length > 0 ? named : held.filter((lock) => lock.mode === 'AccessExclusiveLock');
+    const pids = [...new Set(found.map(({ pid }) => pid))].slice(0, 3);
+    return pids
+        .map((pid) => {
+        const locks = found.filter((lock) => lock.pid === pid);
+        const { who, state, seconds } = locks[0];
+        const tables = [...new Set(locks.map(({ qualified }) => qualified))].sort().join(', ');
+        return `${who} (pid ${pid}, ${state ?? 'at work'} for ${seconds ?? 0} s, holds ${tables})`;
+    })
+        .join('; ');
+}
+/** What CONCURRENTLY waits for: every transaction that may see what was there before, whatever it has touched. */
+const OLD = `select coalesce(json_agg(b), '[]')::text as old from (
+  select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
+    round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
+    (select rolsuper from pg_roles where rolname = current_user) or pg_has_role(a.usesysid, 'usage')
+      or (pg_has_role('pg_signal_backend', 'usage')
+        and not (select rolsuper from pg_roles r where r.oid = a.usesysid)) as mine
+  from pg_stat_activity a
+  where a.datname = current_database() and a.pid <> pg_backend_pid()
+    and (a.backend_xid is not null or a.backend_xmin is not null)
+  order by a.xact_start limit 3) b`;
+/** Who has kept a statement with CONCURRENTLY waiting, and what can be done; undefined where nobody is seen any more. */
+async function nameOldTransactions(database) {
+    let old;
+    try {
+        const results = await database.send(OLD, { deadline: 10_000 });
+        old = jsonField(results, 'old') ?? [];
+    }
+    catch {
+        // Only words for a message: the time-out itself is told either way.
+        return undefined;
+    }
+    if (old.length === 0)
+        return undefined;
+    const ends = old.filter(({ mine }) => mine).map(({ pid }) => `select pg_terminate_backend(${pid});`);
+    return {
+        who: old
+            .map(({ pid, who, state, seconds }) => `${who} (pid ${pid}, ${state ?? 'at work'} for ${seconds} s)`)
+            .join('; '),
+        next: `Wait for the end of that transaction, then run again.${ends.length > 0 ? ` Or end it: ${ends.join(' ')}` : ''}`,
+    };
+}
+/** Every name that stands in SQL, also in its texts, which may be the bodies of functions; comments left out. */
+function identifiersIn(text) {
+    const names = new Set();
+    for (let index = 0; index < text.length;) {
+        const next = afterToken(text, index);
+        const token = text.slice(index, next);
+        index = next;
+        if (token.startsWith('--') || token.startsWith('/*'))
+            continue;
+        if (token.startsWith('"'))
+            names.add(token.slice(1, -1).replaceAll('""', '"'));
+        else
+            for (const word of token.match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? [])
+                names.add(word.toLowerCase());
+    }
+    return names;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/validated-apart.js
+/** The constraints that a file adds without looking at the rows that are there, and those that it has looked at. */
+function constraintsOf({ statements = [] }) {
+    const notValid = [];
+    const validated = [];
+    for (const { kind, node } of statements) {
+        if (kind !== 'AlterTableStmt')
+            continue;
+        const table = String(node.relation?.relname);
+        for (const { AlterTableCmd: command } of node.cmds ?? []) {
+            const { Constraint: added } = (command?.def ?? {});
+            if (command?.subtype === 'AT_AddConstraint' && added?.skip_validation === true)
+                notValid.push(`${table}.${String(added.conname)}`);
+            if (command?.subtype === 'AT_ValidateConstraint')
+                validated.push(`${table}.${String(command.name)}`);
+        }
+    }
+    return { notValid, validated };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/batches.js
+
+
+/** Together all text of one batch stays far below the largest message that the protocol can carry. */
+const LARGEST_BATCH = 64 * 1024 * 1024;
+/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
+function makeBatches(files, transaction) {
+    const batches = [];
+    let size = 0;
+    let ended;
+    const unchecked = new Set();
+    for (const file of files) {
+        const { mode, why, endsBatch } = file.shape;
+        const previous = batches[batches.length - 1];
+        const bytes = Buffer.byteLength(file.source);
+        const { notValid, validated } = constraintsOf(file.shape);
+        const looked = validated.find((constraint) => unchecked.has(constraint));
+        const reason = !previous
+            ? undefined
+            : transaction === 'each'
+                ? 'one transaction per file was asked for'
+                : ended !== undefined
+                    ? ended
+                    : mode !== 'together'
+                        ? `${titleOf(file)}: ${why ?? mode}`
+                        : previous.mode !== 'together'
+                            ? `${titleOf(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
+                            : looked !== undefined
+                                ? `${titleOf(file)} validates ${looked}, which a file before it adds NOT VALID: together that would lock the table all the while`
+                                : size + bytes > LARGEST_BATCH
+                                    ? 'the files before it fill one message'
+                                    : undefined;
+        if (previous && reason === undefined) {
+            previous.files.push(file);
+            size += bytes;
+        }
+        else {
+            batches.push({ mode, files: [file], ...(0,defined_only/* definedOnly */.U)({ why: reason }) });
+            size = bytes;
+            unchecked.clear();
+        }
+        for (const constraint of notValid)
+            unchecked.add(constraint);
+        ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
+    }
+    return batches;
+}
+/** What a migration is called in steps and messages; a history may hold no name for it. */
+function titleOf({ version, name }) {
+    return name ? `${version}_${name}` : version;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint.js
+
+
+
+
+/** SQL that sets what the fingerprint needs, until the transaction ends. */
+const SET_DETERMINISTIC = Object.entries(DETERMINISTIC_SETTINGS)
+    .map(([name, value]) => `set local ${name} = ${literal(value)};`)
+    .join(' ');
+/** One message, one flight; its last statement gives one row: `objects` (StoredObject[]) and `fingerprint`. */
+function fingerprintQuery() {
+    return `${SET_DETERMINISTIC} ${FINGERPRINT_ROW};`;
+}
+/** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
+const FINGERPRINT_ROW = `
+select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as objects,
+  encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''), 'UTF8')), 'hex') as fingerprint
+from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${OBJECTS_QUERY}) o) o`;
+/** Reads the answer to `fingerprintQuery`. */
+function readFingerprint(results) {
+    const { fingerprint } = lastRow(results);
+    if (typeof fingerprint !== 'string')
+        throw new Error('the fingerprint query gave no row');
+    return { fingerprint, objects: readObjects(jsonField(results, 'objects')) };
+}
+/** Stored objects as they are worked with; none where nothing is stored. */
+function readObjects(stored) {
+    return (stored ?? []).map(([kind, schema, name, hash]) => ({ kind, schema, name, hash }));
+}
+/** The same text that the server computes over all objects; the order in which they come does not matter. */
+function fingerprintOf(objects) {
+    const lines = objects
+        .map(({ kind, schema, name, hash }) => Buffer.from(`${kind}|${schema}|${name}|${hash}`))
+        .sort(Buffer.compare)
+        .map(String);
+    return createHash('sha256').update(lines.join('\n')).digest('hex');
+}
+/** What was added, removed and altered between two moments, each by kind, schema and name. */
+function compareObjects(before, after) {
+    const old = new Map(before.map((object) => [keyOf(object), object]));
+    const difference = { added: [], removed: [], altered: [] };
+    for (const object of after) {
+        const was = old.get(keyOf(object));
+        if (!was)
+            difference.added.push(object);
+        else if (was.hash !== object.hash)
+            difference.altered.push(object);
+        old.delete(keyOf(object));
+    }
+    difference.removed.push(...old.values());
+    for (const list of Object.values(difference))
+        list.sort(byName);
+    return difference;
+}
+function keyOf(object) {
+    return `${object.kind}\n${object.schema}\n${object.name}`;
+}
+/** True where nothing differs. */
+function isSameSchema(difference) {
+    return difference.added.length + difference.removed.length + difference.altered.length === 0;
+}
+/** `table public.hotels`, `policy public."read on hotels"`, `publication supabase_realtime`. */
+function describeObject({ kind, schema, name }) {
+    if (name === '')
+        return `${kind} ${schema}`;
+    return schema === '' ? `${kind} ${name}` : `${kind} ${schema}.${name}`;
+}
+/**
+ * The difference in words, at most `most` objects. What follows from a table that came or went (its columns,
+ * constraints, grants) is not told again.
+ */
+function describeDifference(difference, most = 10) {
+    const told = [];
+    for (const [word, list] of Object.entries(difference)) {
+        const whole = new Set(list.filter(({ kind }) => OWNERS.has(kind)).map(({ schema, name }) => `${schema}.${name}`));
+        for (const object of list)
+            if (!belongsTo(object, whole))
+                told.push(`${word} ${describeObject(object)}`);
+    }
+    const rest = told.length - most;
+    return told.slice(0, most).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+const OWNERS = new Set([
+    'table',
+    'view',
+    'materialized view',
+    'foreign table',
+    'function',
+    'procedure',
+    'type',
+]);
+function belongsTo({ kind, schema, name }, whole) {
+    if (kind.startsWith('grants on '))
+        return whole.has(`${schema}.${name}`);
+    if (kind === 'column') {
+        // Names may hold dots: every prefix could be the table.
+        for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1))
+            if (whole.has(`${schema}.${name.slice(0, dot)}`))
+                return true;
+        return false;
+    }
+    for (let on = name.indexOf(' on '); on >= 0; on = name.indexOf(' on ', on + 1))
+        if (whole.has(`${schema}.${name.slice(on + 4)}`))
+            return true;
+    return false;
+}
+function byName(a, b) {
+    const [left, right] = [keyOf(a), keyOf(b)];
+    return left < right ? -1 : left > right ? 1 : 0;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-record.js
+
+
+
+
+/**
+ * What is remembered of the schema around a run, in its row of deploy_runs:
+ * `fingerprint_before`, `fingerprint_after`; `objects`, every object after the newest run (older rows are emptied);
+ * `changes`, what the run itself changed: [kind, schema, name, hash before or null, hash after or null].
+ * Looking at a whole schema costs more than a small migration, so a run looks before its first message and with its
+ * last one. In between its row holds `objects` before and no `fingerprint_after`: that is how a killed run is known.
+ *
+ * Looking needs a lock on every table, view and index, and others may hold one of them for long. It is not worth
+ * a deploy: a start that is not known is stored as JSON null, and a run whose end is not known is left like a killed
+ * one, so that the next run, or its rollback, takes what it meets for that end.
+ */
+/** What a message tells where the schema could not be looked at. */
+const NOT_LOOKED_AT = 'muva: the schema was not looked at, because a table is locked';
+/** Milliseconds that a look waits for each lock: before the first change, and while the locks of our changes are held. */
+const WAIT_BEFORE = 1_000;
+const WAIT_AFTER = 100;
+/** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
+function deterministic(declarations, work) {
+    const names = [...Object.keys(DETERMINISTIC_SETTINGS), 'lock_timeout'].map(literal).join(', ');
+    const set = Object.entries(DETERMINISTIC_SETTINGS)
+        .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
+        .join(' ');
+    return `
+declare muva_saved jsonb; muva_item record; ${declarations}
+begin
+  select jsonb_object_agg(n, current_setting(n)) into muva_saved from unnest(array[${names}]) n;
+  ${set}
+  ${work}
+  for muva_item in select * from jsonb_each_text(muva_saved) loop
+    perform set_config(muva_item.key, muva_item.value, true);
+  end loop;
+end`;
+}
+/** True of a row whose run changed the schema and has not recorded the state after: it is at work, or was killed. */
+const UNRECORDED = '(r.objects is not null and r.fingerprint_after is null)';
+/** True of a row whose run left a file half applied: whoever completes the file takes over what it changed so far. */
+const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.run_id)`;
+/**
+ * A statement for the first message of a run, after the run's row was written, and for the first one of a file that
+ * is applied in parts: remembers the state before. The first state that a run met stays, however many times it
+ * begins. A run that was killed before it recorded its end gets the state that is met now as its end.
+ */
+function recordStateBefore(runId) {
+    return statement(WAIT_BEFORE, `
+  select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
+  select r.objects into muva_inherited from ${RUNS_TABLE} r
+    where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null,
+    outcome = case r.outcome when 'begun' then 'applied' else r.outcome end,
+    changes = case when ${HALF_APPLIED} or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
+    from (select muva_objects as objects, muva_fingerprint as fingerprint) f
+    where r.run_id <> ${literal(runId)} and ${UNRECORDED};
+  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, muva_fingerprint),
+    objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
+    fingerprint_after = null, outcome = 'begun'
+    where r.run_id = ${literal(runId)};`, `update ${RUNS_TABLE} r set objects = case when ${UNRECORDED} then r.objects else 'null' end,
+      fingerprint_after = null, outcome = 'begun' where r.run_id = ${literal(runId)};`, 'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;');
+}
+/** A statement for the run's last message: remembers the state after, and what the run changed. */
+function recordStateAfter(runId) {
+    return statement(WAIT_AFTER, after(runId), endUnknown(runId));
+}
+/**
+ * A message of its own for a run that stops between its messages: as `recordStateAfter`. Does nothing where the state
+ * is recorded, or another run is at work, which records it with its own.
+ */
+function recordStateAtStop(runId) {
+    return statement(WAIT_BEFORE, `
+  if pg_try_advisory_xact_lock(${LOCK_KEY})
+      and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
+    ${after(runId)}
+  end if;`, '');
+}
+/** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
+function recordKilledRun() {
+    return deterministic('', `
+  if exists (select from ${RUNS_TABLE} r where ${UNRECORDED} and not ${HALF_APPLIED}) then
+    update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects,
+      changes = case when ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
+      from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
+  end if;`);
+}
+/** A DO statement that looks at the schema in a sub-transaction; where a lock is not to be had in time, `otherwise`. */
+function statement(wait, work, otherwise, declarations = '') {
+    const looked = `
+  begin
+    perform set_config('lock_timeout', '${wait}ms', true);
+    ${work}
+  exception when lock_not_available then
+    ${otherwise}
+    raise info using message = ${literal(NOT_LOOKED_AT)};
+  end;`;
+    return `do ${dollarQuote(deterministic(declarations, looked))};`;
+}
+/** True of a row whose run could not look at the schema before it began. */
+const START_UNKNOWN = `r.objects = 'null'`;
+function endUnknown(runId) {
+    return `update ${RUNS_TABLE} r set finished_at = clock_timestamp(), outcome = 'applied' where r.run_id = ${literal(runId)};`;
+}
+function after(runId) {
+    return `
+  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
+    outcome = 'applied', changes = case when r.objects is null or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
+  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
+  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`;
+}
+/** Stored objects as rows. */
+const objectRows = (objects) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as hash from jsonb_array_elements(${objects}) e)`;
+/** Stored changes as rows; `before` null: the run created it; `after` null: the run dropped it. */
+const changeRows = (changes) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as before, e ->> 4 as after
+    from jsonb_array_elements(${changes}) e)`;
+/** Earlier changes of the run with those of this message: the oldest "before" and the newest "after" of each object. */
+const mergedChanges = `
+  select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, before, after)), '[]') from (
+    select kind, schema, name,
+      case when c.kept then c.before else d.before end as before, case when d.fresh then d.after else c.after end as after
+    from (select *, true as kept from ${changeRows(`coalesce(r.changes, '[]')`)} x) c
+    full join (
+      select kind, schema, name, b.hash as before, a.hash as after, true as fresh
+      from ${objectRows('r.objects')} b full join ${objectRows('f.objects')} a using (kind, schema, name)
+      where b.hash is distinct from a.hash) d using (kind, schema, name)) m
+  where before is distinct from after`;
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/delivery.js
+
+
+
+
+
+
+/** For an answer that is due: longer than the server gives a statement. */
+const ANSWER_GRACE = 30_000;
+/** The longest that a job of GitHub lasts, in milliseconds. */
+const LONGEST_JOB = 6 * 60 * 60_000;
+/** Milliseconds within which the server speaks: where a file sets its own time-outs, nobody knows. */
+function answerWithin({ rules }, files) {
+    const timed = files.some(({ shape }) => shape.timed !== undefined);
+    return timed ? LONGEST_JOB : rules.statementTimeout + ANSWER_GRACE;
+}
+function newMarker() {
+    return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
+}
+/** Milliseconds between two words about the file that is under way: a file that is done sooner is told at the end alone. */
+const BETWEEN_WORDS = 1_000;
+/** Reads what the units tell while they run: times per file, and which one is under way, which is told on. */
+function markerReader(tools, marker, { batch, context, sent }) {
+    const readNote = noteReader(context);
+    const { files } = batch;
+    let running;
+    let told;
+    const timer = setInterval(() => {
+        if (running === undefined || running === told)
+            return;
+        told = running;
+        const place = files.length === 1 ? '' : ` (${running + 1} of ${files.length})`;
+        // Nothing is applied before the commit, so nothing is called done here.
+        tools.log({ kind: 'progress', text: `running ${titleOf(files[running])}${place}` });
+    }, BETWEEN_WORDS);
+    const begins = (file) => {
+        running = file;
+        sent.current = file;
+        sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
+    };
+    return {
+        onNotice(notice) {
+            readNote(notice);
+            const { message } = notice;
+            if (!message.startsWith(marker))
+                return;
+            const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
+            const file = Number(index);
+            if (event === 'start')
+                begins(file);
+            if (event !== 'done')
+                return;
+            const time = sent.times[file];
+            time.milliseconds = milliseconds === undefined ? Date.now() - time.startedAt : Number(milliseconds);
+            if (file + 1 < files.length)
+                begins(file + 1);
+            else
+                running = undefined;
+        },
+        close: () => clearInterval(timer),
+    };
+}
+/** Reads what the SQL around the files tells: that it could not look at the schema. */
+function noteReader({ onNotLookedAt }) {
+    return ({ message }) => {
+        if (message === NOT_LOOKED_AT)
+            onNotLookedAt?.();
+    };
+}
+/** For a transport without notices: asks, at the end of the message, when each file was done. */
+function timesMessage(files) {
+    const versions = textArray(files.map((file) => file.version));
+    return `select json_build_object('start', extract(epoch from now()) * 1000, 'ends',
+    (select json_agg(extract(epoch from applied_at) * 1000 order by position) from ${MIGRATIONS_TABLE} where version = any (${versions})))::text as times`;
+}
+function timesOf(results) {
+    const times = jsonField(results, 'times');
+    if (!times)
+        return [];
+    const { start, ends } = times;
+    // Lengths by the server's clock, placed by ours: clocks of two machines are never compared.
+    const shift = Date.now() - (ends?.[ends.length - 1] ?? start);
+    return (ends ?? []).map((end, index) => {
+        const begin = ends?.[index - 1] ?? start;
+        return { startedAt: Math.round(begin + shift), milliseconds: Math.round(end - begin) };
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/next-action.js
+
+const next_action_NEXT = {
+    '55P04': 'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
+    '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
+    '57014': 'Where it was the time-out: raise statement-timeout, which limits a whole file, or split the file.',
+    '53100': 'The disk of the database is full: make room, then run again.',
+    '25006': 'The database is read-only by default, and behind a transaction pooler that holds for what runs outside a transaction: give the session pooler or direct URL (port 5432).',
+    '55006': 'Put SET CONSTRAINTS ALL IMMEDIATE before the statement, so that deferred checks are made there; or the statement into a file of its own, behind a COMMIT.',
+    [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
+};
+/** What a person can do about an error of a file; undefined where only the file itself can tell. */
+function nextActionOfError(error, { shape, source }) {
+    const { code, message, hint } = error;
+    if (code === '57014' && shape.timed)
+        return 'Where it was the time-out: the file sets statement_timeout itself.';
+    const own = next_action_NEXT[code];
+    if (own !== undefined)
+        return own;
+    if (code.startsWith('58'))
+        return 'This is a fault of the server (a missing library or file), not of the migration.';
+    if (/replication slot .* already exists/.test(message))
+        return 'The publisher has a slot of that name, which a try that was cut leaves there: select pg_drop_replication_slot(<its name>); on the publisher, then run again.';
+    if (code === '42501')
+        return hint ?? mayNot(message);
+    const exists = existsAlready(code, message);
+    if (exists !== undefined)
+        return (cutName(message, source) ??
+            `It exists already: was it made by hand, or by a file whose history row is missing? Compare; where it is the same, use baseline. Where the file is to bear it: ${exists}.`);
+    if (DEPENDS.has(code) && /depend|used by a view|used in a/.test(`${message} ${hint ?? ''}`))
+        return depends(message);
+    return hint;
+}
+function mayNot(message) {
+    const owner = /^must be owner of/.test(message)
+        ? ' What belongs to Supabase itself (schemas auth, storage, realtime) has an owner that nobody can be: change it in the dashboard.'
+        : '';
+    return `The role may not do this: grant the right, or use the role that owns the object.${owner}`;
+}
+/** Of what exists already: how SQL says the same so that it does no harm. By SQLSTATE, then by what the message names. */
+const EXISTS = [
+    ['42701', /./, 'ADD COLUMN IF NOT EXISTS'],
+    ['42723', /./, 'CREATE OR REPLACE FUNCTION'],
+    ['42P06', /./, 'CREATE SCHEMA IF NOT EXISTS'],
+    ['42P16', /multiple primary keys/, 'ALTER TABLE ... DROP CONSTRAINT IF EXISTS before it'],
+    ['42710', /^policy /, 'DROP POLICY IF EXISTS before it'],
+    ['42710', /^trigger /, 'CREATE OR REPLACE TRIGGER'],
+    ['42710', /^constraint /, 'ALTER TABLE ... DROP CONSTRAINT IF EXISTS before it'],
+    ['42710', /^enum label /, 'ALTER TYPE ... ADD VALUE IF NOT EXISTS'],
+    ['42710', /^extension /, 'CREATE EXTENSION IF NOT EXISTS'],
+    ['42710', /is already member of publication/, 'a DO block that looks into pg_publication_tables first'],
+    ['42710', /^type /, 'a DO block that looks into pg_type first'],
+    ['42710', /^role /, 'a DO block that looks into pg_roles first'],
+    ['42710', /./, 'a DO block that looks whether it is there'],
+    // Also a type, which has the name of a relation.
+    ['42P07', /./, 'IF NOT EXISTS, which does nothing where another table of that name is there'],
+];
+function existsAlready(code, message) {
+    return EXISTS.find(([each, pattern]) => each === code && pattern.test(message))?.[2];
+}
+/** The longest name that PostgreSQL keeps, in bytes. */
+const next_action_LONGEST_NAME = 63;
+/** Two names of a file that are one for the server, because it keeps only the beginning. */
+function cutName(message, source) {
+    const name = /"([^"]+)"/.exec(message)?.[1];
+    if (name === undefined || Buffer.byteLength(name) < next_action_LONGEST_NAME - 3)
+        return undefined;
+    const index = source.indexOf(name);
+    const longer = index !== -1 && !/^["\s;(]/.test(source.slice(index + name.length));
+    return longer
+        ? `PostgreSQL keeps ${next_action_LONGEST_NAME} bytes of a name, so that two of this file are one: shorten them.`
+        : undefined;
+}
+const DEPENDS = new Set(['2BP01', '0A000', '42P16']);
+function depends(message) {
+    if (/^role /.test(message))
+        return 'Give away what it owns and take its rights away before it, in the same file: REASSIGN OWNED BY ..., then DROP OWNED BY ....';
+    return 'Drop or change what depends on it before it, in the same file, and make it again behind it. CASCADE would drop all of that.';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/file-error.js
+
+
+
+
+
+/** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
+function fileProblem(file, lines, error, message) {
+    const { source } = file.shape;
+    const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
+    if (!statement)
+        return file_error_worded(file, error, undefined);
+    const text = source.slice(statement.from, statement.to);
+    const offset = offsetIn(text, error) ?? offsetBy(text, error, message) ?? offsetOfLine(text, error, 1) ?? 0;
+    return file_error_worded(file, error, positionIn(file.file, file.source, statement.from + offset));
+}
+/** The same for a file whose statements stood in the message themselves. */
+function placedProblem(file, error, place) {
+    if (!place)
+        return file_error_worded(file, error, undefined);
+    const { statement, message = '', position, start = 0 } = place;
+    const text = file.shape.source.slice(statement.from, statement.to);
+    const inside = position === undefined
+        ? (offsetIn(text, error) ?? offsetOfLine(text, error, 0) ?? 0)
+        : indexOfCodePoint(message, position) - start;
+    const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
+    return file_error_worded(file, error, positionIn(file.file, file.source, index));
+}
+function file_error_worded(file, error, at) {
+    const next = nextActionOfError(error, file);
+    return {
+        message: withObjects(withoutRowData(error, file.source), error.objects),
+        code: error.code,
+        ...(0,defined_only/* definedOnly */.U)({ at }),
+        ...(0,defined_only/* definedOnly */.U)({ next }),
+    };
+}
+/** Most of the objects that one message names. */
+const MOST_OBJECTS = 10;
+function withObjects(message, objects) {
+    if (objects === undefined)
+        return message;
+    const lines = objects.split('\n').filter((line) => line.trim() !== '');
+    return `${message} (${oneLine((0,shorten_list/* shortenList */.Y)(lines, MOST_OBJECTS), 1_000)})`;
+}
+/**
+ * Where in a statement an error came from, by the query that the server was at: the statement itself, or a part of it,
+ * such as a line of a DO block or the body of a function.
+ */
+function offsetIn(text, { internalQuery, internalPosition = 1 }) {
+    if (!internalQuery)
+        return undefined;
+    const at = text.indexOf(internalQuery);
+    const once = at !== -1 && text.indexOf(internalQuery, at + 1) === -1;
+    const inside = indexOfCodePoint(internalQuery, internalPosition);
+    return once && isPositionWithin(internalQuery, internalPosition) ? at + inside : undefined;
+}
+/**
+ * The compiler of a function looks for the function's body in the whole message, and where it stands there only once
+ * it tells the position in that message, though the query that it names is the statement.
+ */
+function offsetBy(text, { internalQuery, internalPosition }, message) {
+    if (internalQuery !== text || internalPosition === undefined)
+        return undefined;
+    const index = indexOfCodePoint(message, internalPosition);
+    for (let start = message.indexOf(text); start !== -1; start = message.indexOf(text, start + 1))
+        if (index >= start && index <= start + text.length)
+            return index - start;
+    return undefined;
+}
+/**
+ * Where an error tells no position, the call stack tells the line of each PL/pgSQL body. `outer`: how many bodies of
+ * our own stand around the statement.
+ */
+function offsetOfLine(text, { where }, outer) {
+    const lines = bodyLines(where);
+    const line = lines[lines.length - 1 - outer];
+    const body = /^do\b/i.test(text) ? bodyOf(text) : undefined;
+    if (line === undefined || body === undefined)
+        return undefined;
+    let index = body;
+    for (let count = 1; count < line; count++) {
+        const newline = text.indexOf('\n', index);
+        if (newline === -1)
+            return undefined;
+        index = newline + 1;
+    }
+    // In the statement's first line its beginning says as much.
+    return text.lastIndexOf('\n', index - 1) === -1 ? undefined : skipBlanks(text, index);
+}
+/** Where the body of a DO block starts: behind its dollar quote. */
+function bodyOf(text) {
+    for (let index = 0; index < text.length; index = afterToken(text, index)) {
+        const [tag] = /^\$[^$\s]*\$/.exec(text.slice(index, index + 100)) ?? [];
+        if (tag !== undefined)
+            return index + tag.length;
+    }
+    return undefined;
+}
+/** The statement that a line of our own body runs, by the call stack of an error or a notice. */
+function statementAt(lines, where) {
+    const line = outermostLine(where);
+    return lines.find((each) => each.line === line);
+}
+/** The line of our own body, the last one in the call stack. */
+function outermostLine(where) {
+    const lines = bodyLines(where);
+    return lines[lines.length - 1];
+}
+/** The lines of all anonymous bodies in the call stack, innermost first. */
+function bodyLines(where = '') {
+    return [...where.matchAll(/inline_code_block\D+(\d+)/g)].map(([, line]) => Number(line));
+}
+/** Which of several units an error came from, where no notice told: their lines are distinct then. */
+function statementOfError(units, error) {
+    const line = outermostLine(error.where);
+    const found = units.findIndex(({ lines }) => lines.some((each) => each.line === line));
+    return found === -1 ? undefined : found;
+}
+/** Syntax errors come without a call stack, but with the statement. */
+function statementWith(source, lines, query) {
+    return query === undefined
+        ? undefined
+        : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
+}
+/**
+ * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
+ * holds that value.
+ */
+function withoutRowData(error, source) {
+    if (!error.code.startsWith('22'))
+        return error.message;
+    const quote = error.message.indexOf('"');
+    const end = error.message.lastIndexOf('"');
+    if (quote === -1 || end <= quote)
+        return error.message;
+    const value = error.message.slice(quote + 1, end);
+    return source.includes(value)
+        ? error.message
+        : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
+}
+
+// EXTERNAL MODULE: ./compiled/src/lib/invisible.js
+var lib_invisible = __nccwpck_require__(2644);
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/deploy-marker.js
+
+
+const EXACT = /^--\s*deploy:\s*after-health\s*$/i;
+/** `-- deploy: something` at the top can only be meant for this action. */
+const ADDRESSED = /^-+\s*deploy\s{0,20}[:=]/i;
+/** Words that are meant as the marker, wherever they stand; with a colon whatever follows, without one nothing. */
+const ALIKE = /^(?:-+|\/\*)[\s*]*deploy\s{0,20}(?:[:=]\s{0,20}after[\s_-]{0,20}health|after[\s_-]{0,20}health[\s.*/]*$)/i;
+/** A file without this needs no reading to its end. */
+const MAYBE = /deploy\s{0,20}[:=]?\s{0,20}after[\s_-]{0,20}health/i;
+const RIGHT = 'a line of its own before the first statement: -- deploy: after-health';
+/** Reads the comments of a file; pg_dump's `\restrict` line and a BEGIN do not count as its first statement. */
+function readMarker(source) {
+    const marker = { afterHealth: false, wrong: [] };
+    const start = firstStatement(source);
+    const complain = (index, comment, next) => {
+        marker.wrong.push({ index, comment: textStart(comment.split(/[\r\n]/, 1)[0], 60), next });
+    };
+    for (const { index, comment } of comments(source, 0, start)) {
+        if (EXACT.test(comment))
+            marker.afterHealth = true;
+        else if (ADDRESSED.test(comment) || ALIKE.test(comment))
+            complain(index, comment, `Write it as ${RIGHT}. Or word the comment differently.`);
+    }
+    if (marker.afterHealth || !MAYBE.test(source.slice(start)))
+        return marker;
+    for (const { index, comment } of comments(source, start, source.length))
+        if (ALIKE.test(comment))
+            complain(index, comment, `It is behind the first statement, where it says nothing. Write it as ${RIGHT}. Or word the comment differently.`);
+    return marker;
+}
+/** The index of the first word that is to be run. */
+function firstStatement(source) {
+    for (let index = 0;;) {
+        index = skipBlanks(source, index);
+        if (source[index] === ';')
+            index++;
+        else if (source[index] === '\\')
+            index = endOfLine(source, index);
+        else if (/^(?:begin|start)\b/i.test(source.slice(index, index + 6)))
+            index = afterSemicolon(source, index);
+        else
+            return index;
+    }
+}
+function endOfLine(source, index) {
+    const end = source.indexOf('\n', index);
+    return end === -1 ? source.length : end;
+}
+function afterSemicolon(source, from) {
+    let index = from;
+    while (index < source.length && source[index] !== ';')
+        index = afterToken(source, index);
+    return index;
+}
+function* comments(source, from, to) {
+    for (let index = from; index < to;) {
+        if (source[index] === '\\')
+            index = endOfLine(source, index);
+        const next = index < to ? afterToken(source, index) : to;
+        const two = source.slice(index, index + 2);
+        if (two === '--' || two === '/*')
+            yield { index, comment: source.slice(index, next) };
+        index = next;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/other-tools.js
+
+
+/** How other tools mark the part of a file that undoes it. */
+const DOWN = [
+    ['dbmate', /^--\s*migrate:down\b/],
+    ['goose', /^--\s*\+goose\s+down\b/i],
+    ['sql-migrate', /^--\s*\+migrate\s+down\b/i],
+];
+const ANY = /--\s*(?:migrate:|\+goose\s|\+migrate\s)/i;
+/** A file in which another tool keeps what undoes it: all of it would be run, up and down. */
+function sectionOfOtherTool(file, source) {
+    if (!ANY.test(source))
+        return undefined;
+    for (let index = 0; index < source.length;) {
+        const next = afterToken(source, index);
+        const token = source.slice(index, next);
+        const tool = DOWN.find(([, marker]) => marker.test(token))?.[0];
+        if (tool !== undefined)
+            return {
+                message: `"${token.trim()}" begins what ${tool} runs to undo the file, and here it would be run with the rest`,
+                at: positionIn(file, source, index),
+                next: `Move what follows it into ${file.replace(/\.sql$/, '.down.sql')}.`,
+            };
+        index = next;
+    }
+    return undefined;
+}
+const FLYWAY = /^(?:[VU]\d[\d._]*|R)__.+\.sql$/;
+/** Files of the folder that another tool would run, and that mean nothing here. */
+function namesOfOtherTool(folder, ignored) {
+    const name = ignored.find((each) => FLYWAY.test(each));
+    if (name === undefined)
+        return undefined;
+    return {
+        message: `${folder}/${name} is named as Flyway has it, and would never be run`,
+        at: { file: `${folder}/${name}`, line: 1, column: 1 },
+        next: 'Name it <digits>_<name>.sql; what undoes it, <digits>_<name>.down.sql.',
+    };
+}
+/** A folder whose .sql files all lie below it, as Prisma and Drizzle keep them: none of them would be run. */
+function onlyBelow(folder, below) {
+    const [name] = below;
+    if (name === undefined)
+        return undefined;
+    return {
+        message: `${folder} holds its .sql files in folders below it (${name}), as Prisma and Drizzle do, and none of them would be run`,
+        at: { file: `${folder}/${name}`, line: 1, column: 1 },
+        next: 'Put each into the folder itself, as <digits>_<name>.sql; or set migrations-dir to the folder that holds them.',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/project-folder.js
+
+
+
+
+/**
+ * Lists the folder, a path from the working directory. Rejects with the error of the file system where it cannot be
+ * listed, and with a Failure where it is a link out of the project.
+ */
+async function openFolder(workingDirectory, folder) {
+    const given = (0,external_node_path_.join)(workingDirectory, folder);
+    const entries = new Map();
+    for (const entry of await (0,promises_namespaceObject.readdir)(given, { withFileTypes: true }))
+        entries.set(entry.name, entry);
+    const tree = (await (0,promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
+    const real = await (0,promises_namespaceObject.realpath)(given);
+    if (!(real + external_node_path_.sep).startsWith(tree))
+        throw new Failure(outside(folder));
+    return {
+        names: [...entries.values()].filter((entry) => !entry.isDirectory()).map(({ name }) => name),
+        async below() {
+            const folders = [...entries.values()].filter((entry) => entry.isDirectory()).map(({ name }) => name);
+            const found = [];
+            for (const name of folders.toSorted())
+                for (const inner of await (0,promises_namespaceObject.readdir)((0,external_node_path_.join)(real, name)).catch(() => []))
+                    if (/(?<!\.down)\.sql$/.test(inner))
+                        found.push(`${name}/${inner}`);
+            return found;
+        },
+        read(name) {
+            const entry = entries.get(name);
+            return entry && fetch((0,external_node_path_.join)(real, name), entry, tree);
+        },
+    };
+}
+/** What there is to say of a file or folder that is not in the project. */
+function outside(path) {
+    return {
+        message: `${path} is a link that leads out of the project`,
+        next: 'Put what it points to into the project itself.',
+    };
+}
+function fetch(path, entry, tree) {
+    try {
+        // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
+        if (entry.isFile())
+            return readUnlinked(path);
+        const target = (0,external_node_fs_.realpathSync)(path);
+        if (!target.startsWith(tree))
+            return 'outside';
+        return (0,external_node_fs_.statSync)(target).isFile() ? readUnlinked(target) : 'no file';
+    }
+    catch (error) {
+        return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
+    }
+}
+/** What was no link when it was looked at is not followed where it has become one. */
+function readUnlinked(path) {
+    const file = (0,external_node_fs_.openSync)(path, external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NOFOLLOW);
+    try {
+        return (0,external_node_fs_.readFileSync)(file);
+    }
+    finally {
+        (0,external_node_fs_.closeSync)(file);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/migration-files.js
+
+
+
+
+
+
+
+
+
+
+const UP = /^(\d+)_(.*)\.sql$/su;
+const migration_files_DOWN = /^(\d+)_(.*)\.down\.sql$/su;
+/** Reads every migration of the folder; all problems of all files at once. */
+async function readMigrationFiles(workingDirectory, migrationsDir) {
+    const folder = await openFolder(workingDirectory, migrationsDir).catch((error) => {
+        throw error instanceof Failure ? error : new Failure(unreadable(migrationsDir));
+    });
+    const names = folder.names.toSorted(byBytes);
+    const fetched = await fetchAll(folder, names.filter((name) => UP.test(name)));
+    const found = { files: [], ignored: [], problems: [], warnings: [] };
+    const downs = new Map();
+    for (const name of names) {
+        const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
+        if (!UP.test(name)) {
+            if (name.endsWith('.sql') || name.toLowerCase().includes('.sql'))
+                found.ignored.push(name);
+            continue;
+        }
+        const read = accept(fetched.get(name), file, name, found);
+        if (!read)
+            continue;
+        if (migration_files_DOWN.test(name))
+            downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, ...read });
+        else
+            found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
+    }
+    found.files.sort((a, b) => byBytes(a.version, b.version));
+    for (const migration of found.files) {
+        const down = downs.get((0,external_node_path_.basename)(migration.file));
+        if (down?.unreadable)
+            migration.unreadable ??= down.unreadable;
+        else if (down)
+            migration.down = { file: down.file, source: down.source };
+        downs.delete((0,external_node_path_.basename)(migration.file));
+    }
+    const ups = new Set(found.files.map(({ file }) => file));
+    for (const orphan of downs.values())
+        found.warnings.push({
+            message: ups.has(orphan.file.replace(/\.down\.sql$/, '.up.sql'))
+                ? `${orphan.file} is no down file of its .up.sql: the two are not named alike`
+                : `${orphan.file} is a down file without the migration that it undoes`,
+            next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
+        });
+    addNameProblems(found);
+    const shown = migrationsDir.replace(/\/+$/, '');
+    const others = [
+        namesOfOtherTool(shown, found.ignored),
+        names.some((name) => name.endsWith('.sql')) ? undefined : onlyBelow(shown, await folder.below()),
+    ];
+    found.problems.push(...others.filter((problem) => problem !== undefined));
+    return found;
+}
+function header(source, file) {
+    const { afterHealth, wrong } = readMarker(source);
+    if (wrong.length === 0)
+        return { afterHealth };
+    const wrongMarkers = wrong.map(({ index, comment, next }) => ({
+        message: `"${comment}" means nothing`,
+        at: positionIn(file, source, index),
+        next,
+    }));
+    return { afterHealth, wrongMarkers };
+}
+function unreadable(migrationsDir) {
+    return {
+        message: `migrations-dir: ${migrationsDir} is not a folder that can be read`,
+        next: 'Check migrations-dir and working-directory, and that the repository was checked out.',
+    };
+}
+/** Byte order of UTF-8, in which `10_` comes before `9_`; a difference as `sort` wants it. */
+function byBytes(a, b) {
+    const length = Math.min(a.length, b.length);
+    for (let index = 0; index < length; index++) {
+        const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
+        if (difference !== 0)
+            return difference;
+    }
+    return a.length - b.length;
+}
+/** Surrogates stand for the code points above all that one unit can hold. */
+const rank = (unit) => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x1_0000 : unit);
+function splitName(name) {
+    const match = UP.exec(name);
+    return { version: match[1], name: match[2] };
+}
+/**
+ * Files read in one go. Read without waiting, 10,000 of them take a third of the time that promises take; between two
+ * goes the connection to the database, which is made meanwhile, gets its turn.
+ */
+const AT_ONCE = 100;
+async function fetchAll(folder, names) {
+    const fetched = new Map();
+    for (let from = 0; from < names.length; from += AT_ONCE) {
+        for (const name of names.slice(from, from + AT_ONCE))
+            fetched.set(name, folder.read(name));
+        await (0,external_node_timers_promises_namespaceObject.setImmediate)();
+    }
+    return fetched;
+}
+/** The text of one file, or what is wrong with it. */
+function accept(fetched, file, name, found) {
+    const invisible = (0,lib_invisible/* invisibleCharacter */.D)(name);
+    if (invisible)
+        found.problems.push({
+            message: `the name of ${JSON.stringify(file)} holds the invisible character ${invisible}`,
+            next: 'Rename the file without it.',
+        });
+    else if (fetched === 'outside')
+        found.problems.push(outside(file));
+    else if (fetched === 'no file')
+        found.ignored.push(name);
+    else if ('code' in fetched)
+        found.problems.push({
+            message: `${file} cannot be read: ${fetched.code}`,
+            next: 'Check the file and its permissions.',
+        });
+    else {
+        const decoded = decode(fetched, file, found);
+        const checksum = (0,external_node_crypto_.createHash)('sha256').update(fetched).digest('hex');
+        return typeof decoded === 'string'
+            ? { source: decoded, checksum }
+            : { source: '', checksum, unreadable: decoded };
+    }
+    return undefined;
+}
+/** The text of a file that is UTF-8 without NUL; of anything else, what is wrong with it and where. */
+function decode(bytes, file, found) {
+    const complain = (message, offset) => {
+        const before = bytes.subarray(0, offset).toString('utf8');
+        const at = positionIn(file, before, before.length);
+        return {
+            message: `${file} ${message} at byte ${offset}`,
+            at: { file, line: at.line, column: at.column },
+            next: 'Save the file as UTF-8.',
+        };
+    };
+    if (bytes.length >= 2 && (bytes.readUInt16LE(0) === 0xfeff || bytes.readUInt16BE(0) === 0xfeff))
+        return complain('is UTF-16, not UTF-8', 0);
+    const nul = bytes.indexOf(0);
+    if (nul !== -1)
+        return complain('holds a NUL byte', nul);
+    const text = bytes.toString('utf8');
+    const again = Buffer.from(text, 'utf8');
+    if (!again.equals(bytes)) {
+        let offset = 0;
+        while (again[offset] === bytes[offset])
+            offset++;
+        return complain('is not valid UTF-8', offset);
+    }
+    if (!text.startsWith('\ufeff'))
+        return text;
+    found.warnings.push({
+        message: `${file} starts with a byte order mark, which is left out`,
+        at: { file, line: 1, column: 1 },
+        next: 'Save the file as UTF-8 without BOM.',
+    });
+    return text.slice(1);
+}
+function addNameProblems(found) {
+    const widths = new Set(found.files.map((migration) => migration.version.length));
+    if (widths.size > 1)
+        found.warnings.push({
+            message: `versions of ${[...widths].sort((a, b) => a - b).join(', ')} digits are mixed: they sort as text, so 10_ comes before 9_`,
+            next: 'Give all versions the same number of digits.',
+        });
+    if (found.ignored.length > 0)
+        found.warnings.push({
+            message: `not migrations, and skipped: ${(0,shorten_list/* shortenList */.Y)(found.ignored, 20)}`,
+            next: 'A migration is named <digits>_<name>.sql.',
+        });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/migration-history.js
+
+
+
+
+
+/** The hash of a set of versions: tells whether the history is still the one that was planned from. */
+function historyHash(versions) {
+    return (0,external_node_crypto_.createHash)('md5')
+        .update([...versions].sort(byBytes).join(','))
+        .digest('hex');
+}
+/** The same hash in SQL, over the table as it is now. */
+const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
+/** Looks at the history and our own tables in one message. `locked`: under the lock of this action. */
+async function readHistory(database, options, locked = false) {
+    const { newest, missingRights = [], recorded, ours, partial = [], ...rest } = readAnswer(await database.send(historyMessage({ locked, plan: true }), options));
+    await database.confirmBackend?.(rest.backendPid, options.signal);
+    return {
+        ...rest,
+        missingRights,
+        environment: newest?.environment ?? null,
+        withServer: newest?.server ? { environment: newest.environment, repository: newest.repository } : null,
+        partial,
+        recorded: migrationsOf(recorded, ours),
+    };
+}
+/** Looks what the runs did, in one message. A table that the role may not read is an error, and no empty answer. */
+async function lookAtRuns(database, options) {
+    const { recorded, ours, runs = [], partial = [], newest, formats, } = readAnswer(await database.send(historyMessage({ rollback: true }), options));
+    return {
+        recorded: migrationsOf(recorded, ours),
+        runs,
+        partial: partial.map(({ version, runId = '', done }) => ({ version, runId, done })),
+        environment: newest?.environment ?? null,
+        formats,
+    };
+}
+function readAnswer(results) {
+    const answer = jsonField(results, 'look');
+    if (!answer)
+        throw new Error('the look at the history gave no row');
+    return answer;
+}
+function migrationsOf(recorded = [], ours = {}) {
+    return recorded
+        .map(([version, name, textHash]) => {
+        const [checksum = null, runId = null, hasDown = false, ownName = name] = ours[version] ?? [];
+        return { version, name: ownName, textHash, checksum, runId, hasDown };
+    })
+        .sort((a, b) => byBytes(a.version, b.version));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/split-statements.js
+/**
+ * Splits a migration as the Supabase CLI (3.1) does when it fills `schema_migrations.statements`, quirk for quirk, so
+ * that `supabase migration list`, `db push --dry-run` and `migration fetch` see rows they would have written themselves.
+ * It is no parser and nothing is run from it: what runs is decided by PostgreSQL's own grammar.
+ */
+function splitAsCli(source) {
+    const statements = [];
+    let start = 0;
+    let state = READY;
+    for (let end = 0; end < source.length;) {
+        end = nextOfInterest(state, { source, start, end });
+        if (end === source.length)
+            break;
+        const character = String.fromCodePoint(source.codePointAt(end));
+        end += character.length;
+        const after = next(state, character, { source, start, end });
+        state = after ?? READY;
+        if (after === undefined) {
+            keep(statements, source.slice(start, end));
+            start = end;
+        }
+    }
+    keep(statements, source.slice(start));
+    return statements;
+}
+function keep(statements, token) {
+    const statement = token.replace(/;+$/, '').trim();
+    if (statement !== '')
+        statements.push(statement);
+}
+/** Long literals are jumped over: inside them nothing matters but their end. */
+function nextOfInterest(state, token) {
+    const { source, start, end } = token;
+    let inner = state;
+    while (inner.in === 'parentheses' || inner.in === 'atomic')
+        inner = inner.inner;
+    if (inner.in === 'quote' && !inner.closing && !inner.escapes) {
+        const found = source.indexOf(inner.delimiter, end);
+        return found === -1 ? source.length : found;
+    }
+    if (inner.in === 'dollar') {
+        const { length } = inner.delimiter;
+        const found = source.indexOf(inner.delimiter, Math.max(start, end - length + 1));
+        return found === -1 ? source.length : found + length - 1;
+    }
+    return end;
+}
+const READY = { in: 'ready' };
+/** The state after one more character; undefined at the end of a statement. */
+function next(state, character, token) {
+    switch (state.in) {
+        case 'ready':
+            return fromReady(character, token);
+        case 'dash':
+            return character === '-' ? { in: 'line' } : fromReady(character, token);
+        case 'line':
+            return isLineEnd(character) ? READY : state;
+        case 'escape':
+            return READY;
+        case 'block':
+            return inBlock(state, character, token);
+        case 'quote':
+            return inQuote(state, character, token);
+        case 'behind':
+            return behindQuote(state, character, token);
+        case 'tag':
+            if (character === '$')
+                return { in: 'dollar', delimiter: token.source.slice(state.from, token.end) };
+            return isNamePart(character) ? state : fromReady(character, token);
+        case 'dollar':
+            return endsWith(token, state.delimiter) ? READY : state;
+        case 'parentheses': {
+            const inner = next(state.inner, character, token) ?? READY;
+            if (inner.in === 'ready' && character === ')')
+                return READY;
+            return inner === state.inner ? state : { ...state, inner };
+        }
+        case 'atomic':
+            return inAtomic(state, character, token);
+    }
+}
+function fromReady(character, token) {
+    const at = token.end - character.length;
+    switch (character) {
+        case '$':
+            return followsName(token, at) ? READY : { in: 'tag', from: at };
+        case "'":
+            return quoteState(character, isKeyword({ ...token, end: at }, 'E'));
+        case '"':
+            return quoteState(character, false);
+        case '-':
+            return { in: 'dash' };
+        case '/':
+            return { in: 'block', depth: 0, fresh: false };
+        case '\\':
+            return { in: 'escape' };
+        case ';':
+            return undefined;
+        case '(':
+            return { in: 'parentheses', inner: READY };
+        case 'c':
+        case 'C':
+            return isBeginAtomic(token)
+                ? { in: 'atomic', inner: READY, from: token.end, begun: false, ending: false }
+                : READY;
+        default:
+            return READY;
+    }
+}
+function quoteState(delimiter, escapes) {
+    return { in: 'quote', delimiter, escapes, closing: false, hidden: false };
+}
+function inQuote(state, character, token) {
+    if (state.closing) {
+        if (character === state.delimiter)
+            return { ...state, closing: false };
+        return state.escapes
+            ? behindQuote({ in: 'behind', newline: false, dashes: 0 }, character, token)
+            : fromReady(character, token);
+    }
+    if (state.hidden)
+        return { ...state, hidden: false };
+    if (state.escapes && character === '\\')
+        return { ...state, hidden: true };
+    return character === state.delimiter ? { ...state, closing: true } : state;
+}
+function behindQuote(state, character, token) {
+    const { newline, dashes } = state;
+    if (dashes === 2)
+        return isLineEnd(character) ? { in: 'behind', newline: true, dashes: 0 } : state;
+    if (character === '-')
+        return { ...state, dashes: dashes + 1 };
+    if (dashes === 0 && isBlank(character))
+        return { ...state, newline: newline || isLineEnd(character) };
+    if (dashes === 0 && newline && character === "'")
+        return quoteState(character, true);
+    return fromReady(character, token);
+}
+function inBlock(state, character, token) {
+    const step = state.fresh ? 0 : endsWith(token, '/*') ? 1 : endsWith(token, '*/') ? -1 : 0;
+    if (state.depth === 0 && step === 0)
+        return fromReady(character, token);
+    const depth = state.depth + step;
+    return depth === 0 ? READY : { in: 'block', depth, fresh: step !== 0 };
+}
+function inAtomic(state, character, token) {
+    if (state.ending && !isNamePart(character))
+        return fromReady(character, token);
+    const inner = next(state.inner, character, token);
+    if (inner === undefined)
+        return { in: 'atomic', inner: READY, from: token.end, begun: false, ending: false };
+    const after = { ...state, inner, ending: false };
+    if (inner.in !== 'ready' || state.begun || !isKeyword(token, 'END'))
+        return after;
+    const leading = token.source.slice(state.from, token.end - 'END'.length);
+    return onlyComments(leading) ? { ...after, ending: true } : { ...after, begun: true };
+}
+function isBeginAtomic(token) {
+    if (!isKeyword(token, 'ATOMIC'))
+        return false;
+    let end = token.end - 'ATOMIC'.length;
+    while (end > token.start && isBlank(token.source.charAt(end - 1)))
+        end--;
+    return isKeyword({ ...token, end }, 'BEGIN');
+}
+/** True where the text read so far ends with this word, as a word of its own. */
+function isKeyword(token, word) {
+    return endsWith(token, word) && !followsName(token, token.end - word.length);
+}
+function endsWith({ source, start, end }, text) {
+    const from = end - text.length;
+    return from >= start && source.slice(from, end).toUpperCase() === text.toUpperCase();
+}
+function followsName({ source, start }, index) {
+    return index > start && isNamePart(source.charAt(index - 1));
+}
+function isNamePart(character) {
+    return character.charCodeAt(0) >= 128 || /[A-Za-z0-9_$]/.test(character);
+}
+function isLineEnd(character) {
+    return character === '\n' || character === '\r';
+}
+function isBlank(character) {
+    return ' \t\n\r\f\v'.includes(character);
+}
+function onlyComments(text) {
+    for (let index = 0; index < text.length;) {
+        if (isBlank(text.charAt(index)))
+            index++;
+        else if (text.startsWith('--', index)) {
+            const end = text.slice(index).search(/[\n\r]/);
+            if (end === -1)
+                return true;
+            index += end + 1;
+        }
+        else if (text.startsWith('/*', index))
+            index = endOfBlock(text, index);
+        else
+            return false;
+    }
+    return true;
+}
+function endOfBlock(text, from) {
+    let index = from + 2;
+    for (let depth = 1; index < text.length;) {
+        const delimiter = text.slice(index, index + 2);
+        index += delimiter === '/*' || delimiter === '*/' ? 2 : 1;
+        if (delimiter === '/*')
+            depth++;
+        else if (delimiter === '*/' && --depth === 0)
+            break;
+    }
+    return index;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/migration-statement.js
+
+
+
+
+
+/**
+ * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
+ * own transaction_timeout would end a batch of many files, each of which is within its time.
+ */
+function localSettings(timeouts, idleTimeout = IDLE_TIMEOUT) {
+    return `select ${settingCalls(timeouts, idleTimeout)};`;
+}
+/** The same as the expressions of a SELECT or PERFORM. */
+function settingCalls({ lockTimeout, statementTimeout }, idleTimeout = IDLE_TIMEOUT) {
+    return `pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
+  pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
+  pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleTimeout}ms', true),
+  case when pg_catalog.current_setting('server_version_num')::int >= 140000
+    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end,
+  case when pg_catalog.current_setting('server_version_num')::int >= 170000
+    then pg_catalog.set_config('transaction_timeout', '0', true) end`;
+}
+/** Milliseconds after which the server ends a transaction whose client is gone. */
+const IDLE_TIMEOUT = 30_000;
+/** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
+function openTransaction(context) {
+    const { run, environment, recorded, baseline, server = false } = context;
+    const newest = recorded[recorded.length - 1];
+    return `set transaction isolation level read committed, read write;
+${localSettings(context.rules, context.idleTimeout)}
+do ${dollarQuote(`begin
+  ${takeDatabase(context.holder)}
+  if not (${historyIs(recorded)}) then
+    raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
+  end if;
+  ${runRow(run, environment, newest, server)}
+  ${baseline.map((file) => historyRow(file)).join('\n  ')}
+end`)};
+${context.before ?? ''}`;
+}
+/** Supabase's own row about a migration. */
+function historyRow(file) {
+    return `insert into ${HISTORY_TABLE} (version, name, statements)
+    values (${literal(file.version)}, ${literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
+}
+/**
+ * Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client.
+ * Our own lock belongs to the transaction: letting go of all locks of the session leaves it where it is.
+ */
+const LEAVE_NOTHING = leaveNothing(undefined);
+/** The same, for a session that works as a role which a RESET ROLE would leave. */
+function leaveNothing(role) {
+    const commands = `${settingsAsBefore(role)}; unlisten *; deallocate all; close all; discard temp; discard sequences`;
+    // All in one EXECUTE: the string of each is planned like a query, which after each of a thousand files counts.
+    return `
+  execute ${literal(commands)};
+  perform pg_catalog.pg_advisory_unlock_all();`;
+}
+/** Undoes what was set; what else the session has stays. */
+function leaveNoSettings(role) {
+    return `
+  execute ${literal(settingsAsBefore(role))};`;
+}
+function settingsAsBefore(role) {
+    const own = role === undefined ? '' : `; set role ${identifier(role)}`;
+    return `reset session authorization; reset role; reset all${own}`;
+}
+/** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
+const CHECK_DEFERRED = `
+  if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
+    begin
+      execute 'set constraints all immediate';
+      raise exception using errcode = '${CODES.undone}';
+    exception when sqlstate '${CODES.undone}' then null;
+    end;
+  end if;`;
+/**
+ * What any change to the set of recorded versions changes too: how many they are, and the sum of their hashes. It costs
+ * a tenth of the hash in the guard, which counts when it is computed after each of a thousand files.
+ */
+const HISTORY_COUNT = `(select pg_catalog.count(*) from ${HISTORY_TABLE})`;
+const HISTORY_SUM = `(select coalesce(pg_catalog.sum(pg_catalog.hashtext(version)), 0) from ${HISTORY_TABLE})`;
+const AS_BEFORE = `(muva_count, muva_sum) = (select pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.hashtext(version)), 0) from ${HISTORY_TABLE})`;
+/**
+ * One file as one statement: the file itself, cleaning up, its rows in both tables, and what the next one starts from:
+ * the settings that it runs under, and what is recorded by then, because counting it again costs as much as the file.
+ * That its version is not recorded yet is known from the opening, which locks the history, and from the file before.
+ * Each query of our own here is planned anew for each file, so there are few. One notice for each file: where the one
+ * ends, the next begins.
+ */
+function fileStatement(file, index, context, before, padding = 0) {
+    const { source, statements, timed } = file.shape;
+    if (timed)
+        return timedStatement(file, index, context, { before, groups: timed, padding });
+    const told = (name) => `pg_catalog.current_setting('muva.${name}')::bigint`;
+    const [count, sum] = index === 0 ? [HISTORY_COUNT, HISTORY_SUM] : [told('count'), told('sum')];
+    let body = `declare started timestamptz := clock_timestamp(); muva_count bigint := ${count}; muva_sum bigint := ${sum}; begin\n${'\n'.repeat(padding)}`;
+    body += index === 0 ? `raise info '${context.marker} start 0';\n` : '\n';
+    const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
+    const { text, lines } = statementLines(source, pieces, 3 + padding);
+    body += text;
+    body += `${finishFile(file, index, AS_BEFORE, context)}
+  perform ${settingCalls(context.rules)},
+  pg_catalog.set_config('muva.count', (muva_count + 1)::text, true),
+  pg_catalog.set_config('muva.sum', (muva_sum + pg_catalog.hashtext(${literal(file.version)}))::text, true);
+  raise info '${context.marker} done ${index} %', (pg_catalog.date_part('epoch', clock_timestamp() - started) * 1000)::int;
+end`;
+    return { sql: `do ${dollarQuote(body)};`, lines };
+}
+/**
+ * The same for a file that sets statement_timeout itself: several statements, because the server counts that time anew
+ * for each one that it is sent. What was recorded before it stands in the text, since the file may reset any setting.
+ */
+function timedStatement(file, index, context, { before, groups, padding, }) {
+    const lines = [];
+    const units = groups.map((pieces) => {
+        // Only the line tells which statement an error came from, so no two have the same one.
+        const first = Math.max(padding + 3, (lines[lines.length - 1]?.line ?? 0) + 1);
+        const { text, lines: own } = statementLines(file.shape.source, pieces, first);
+        const start = lines.length === 0 && index === 0 ? `raise info '${context.marker} start 0';` : '';
+        lines.push(...own);
+        return `do ${dollarQuote(`begin\n${start}${'\n'.repeat(first - 2)}${text}end`)};`;
+    });
+    const recorded = [...context.recorded, ...[...context.baseline, ...before].map(({ version }) => version)];
+    const end = `begin ${finishFile(file, index, historyIs(recorded), context)}
+  perform ${settingCalls(context.rules)},
+  pg_catalog.set_config('muva.count', ${HISTORY_COUNT}::text, true),
+  pg_catalog.set_config('muva.sum', ${HISTORY_SUM}::text, true);
+  raise info '${context.marker} done ${index}';
+end`;
+    return { sql: [...units, localSettings(context.rules), `do ${dollarQuote(end)};`].join('\n'), lines };
+}
+/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
+function statementLines(source, pieces, firstLine) {
+    const lines = [];
+    let text = '';
+    let line = firstLine;
+    for (const { from, to } of pieces) {
+        const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
+        lines.push({ line, from, to });
+        text += one;
+        line += one.split('\n').length - 1;
+    }
+    return { text, lines };
+}
+/**
+ * What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables.
+ * `untouched`: an SQL condition.
+ */
+function finishFile(file, index, untouched, context) {
+    const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
+    return `${leaveNothing(context.role)}${CHECK_DEFERRED}
+  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
+  if not (${untouched}) then ${tampered} end if;
+  ${historyRow(file)}
+  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}`;
+}
+/** The condition that exactly these versions are recorded, which holds across messages. */
+function historyIs(versions) {
+    return `${HISTORY_HASH_SQL} = ${literal(historyHash(versions))}`;
+}
+/** A batch in one message: all of it is committed together, or nothing. */
+function batchMessage(files, context) {
+    let lines = 0;
+    const units = files.map((file, index) => {
+        const padding = context.distinctLines ? lines : 0;
+        const unit = fileStatement(file, index, context, files.slice(0, index), padding);
+        lines += file.source.split('\n').length + (file.shape.timed?.length ?? 0) + 100;
+        return unit;
+    });
+    const message = [openTransaction(context), ...units.map((unit) => unit.sql), context.after ?? ''].join('\n');
+    return { message, units };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/explicit-transaction.js
+
+
+
+
+
+
+
+
+/**
+ * Stands before every message but the first: where the connection was lost and made again in between, this message
+ * would run outside the transaction. The lock belongs to the transaction, so holding it proves that we are inside.
+ */
+const STILL_INSIDE = `do ${dollarQuote(`begin
+  if not exists (select from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'advisory'
+      and classid = 0 and objid = ${LOCK_KEY}) then
+    raise exception using errcode = '${CODES.lostTransaction}', message = 'the transaction is gone';
+  end if;
+end`)};\n`;
+/**
+ * One file in an explicit transaction over three messages: for what the one-statement form cannot hold (savepoints,
+ * SELECT INTO, very large files). As safe as that form, with more round trips.
+ */
+async function sendExplicit(tools, batch, context) {
+    const marker = newMarker();
+    const file = batch.files[0];
+    let stage = 'opening';
+    const body = fileMessage(file, marker);
+    const sent = {
+        times: [],
+        current: undefined,
+        explain: (error) => stage === 'file' ? placedProblem(file, error, body.place(error.position, current)) : sqlProblem(error),
+    };
+    let current;
+    const reader = markerReader(tools, marker, { batch, context, sent });
+    const sending = {
+        deadline: answerWithin(context, batch.files),
+        signal: tools.signal,
+        onNotice: (notice) => {
+            const statement = announced(notice.message, marker);
+            if (statement !== undefined)
+                current = statement;
+            else {
+                reader.onNotice(notice);
+                const at = file.shape.statements?.[current ?? -1];
+                if (stage === 'file' && at)
+                    context.notices.note(file, at.from, notice);
+            }
+        },
+    };
+    const { database } = tools;
+    // While a large file is on its way the server sees an idle transaction.
+    const unit = { ...context, marker, idleTimeout: IDLE_TIMEOUT + onItsWay(body.message) };
+    try {
+        await database.send(`begin;\n${openTransaction(unit)}`, sending);
+        stage = 'file';
+        await database.send(body.message, sending);
+        stage = 'closing';
+        const results = await database.send(endOfFile(file, unit), sending);
+        // Committing a transaction that has failed "succeeds": only the answer tells.
+        if (results[results.length - 1]?.command === 'ROLLBACK')
+            throw new Error('the commit was answered with a rollback');
+    }
+    catch (error) {
+        sent.error = error;
+        await database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
+    }
+    finally {
+        reader.close();
+    }
+    return sent;
+}
+/** The file's statements one after the other, each announced, so that an error without a position has a place too. */
+function fileMessage(file, marker) {
+    const { source, statements = [{ from: 0, to: file.shape.source.length }] } = file.shape;
+    const head = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
+    const body = statementsMessage(source, statements, marker);
+    const message = head + body.message;
+    return { message, place: (position, current) => body.place(message, head.length, position, current) };
+}
+/** Statements as they stand, each announced as number `at` of them. */
+function statementsMessage(source, statements, marker) {
+    const starts = [];
+    let message = '';
+    statements.forEach(({ from, to }, index) => {
+        message += `do $m$begin raise info '${marker} at ${index}'; end$m$;\n`;
+        starts.push(message.length);
+        message += `${source.slice(from, to)};\n`;
+    });
+    return {
+        message,
+        place(whole, offset, position, current) {
+            const statement = statements[current ?? -1];
+            const start = starts[current ?? -1];
+            if (!statement || start === undefined)
+                return undefined;
+            return {
+                statement,
+                ...(position === undefined ? {} : { message: whole, position, start: offset + start }),
+            };
+        },
+    };
+}
+/** The number of the statement that a notice announces; undefined for other notices. */
+function announced(message, marker) {
+    return message.startsWith(`${marker} at `) ? Number(message.slice(marker.length + 4)) : undefined;
+}
+function endOfFile(file, context) {
+    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
+    return `${STILL_INSIDE}${localSettings(context.rules)}
+do ${dollarQuote(`begin ${finishFile(file, 0, historyIs(recorded), context)} end`)};
+${context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}
+commit`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/history-under-lock.js
+
+
+
+
+
+/** Between two looks at a lock that another holds. */
+const POLL = 500;
+const READ_DEADLINE = 15_000;
+const CANCELLED_WITHIN = 4_000;
+/** What holds the lock now may be our own message, which is given its time whatever others are. */
+const HELD_WITHIN = 10 * 60_000;
+/**
+ * Looks at the history under the lock. An old backend of ours that is still at work holds that lock, so what is seen
+ * here is final. Waits by asking again, never inside a transaction. Undefined when it could not be found out: the
+ * database could not be asked for `within` milliseconds, or somebody kept the lock for `HELD_WITHIN`. A person who
+ * has cancelled gets an answer within seconds, before the runner kills the process.
+ */
+async function readHistoryUnderLock(database, within, signal) {
+    const started = performance.now();
+    let heard = started;
+    const isLate = () => {
+        const now = performance.now();
+        if (signal?.aborted)
+            return now - started > CANCELLED_WITHIN;
+        return now - heard > within || now - started > HELD_WITHIN;
+    };
+    while (!isLate()) {
+        try {
+            return await readHistory(database, { deadline: READ_DEADLINE }, true);
+        }
+        catch (error) {
+            const locked = error instanceof SqlError && error.code === CODES.locked;
+            if (locked)
+                heard = performance.now();
+            if (!locked && !(error instanceof Failure) && errorMeaning(error) === 'stop')
+                throw error;
+        }
+        await pause(POLL);
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/retry-busy.js
+
+
+/** How often work that a busy database refused is tried, in all. */
+const TRIES = 6;
+/** Milliseconds in which it must be found out what became of a message whose answer was lost. */
+const RESOLVE_WITHIN = 120_000;
+/**
+ * After try number `tries` (from 1) ended in a problem that may pass: waits, says why, and resolves to `again`; after
+ * the last try to the problem itself. A lock time-out names who holds what was waited for.
+ */
+async function retryBusy(tools, tries, problem, waited) {
+    const named = problem.code === '55P03' ? await withBlockers(tools, problem, waited) : problem;
+    if (tries >= TRIES)
+        return named;
+    const wait = backoff(tries, 500, 8_000);
+    tools.log({
+        kind: 'progress',
+        text: `${named.message}; trying again in ${Math.round(wait / 100) / 10} s`,
+    });
+    await pause(wait, tools.signal);
+    return 'again';
+}
+async function withBlockers({ database }, problem, waited) {
+    const blockers = await nameBlockers(database, waited);
+    return blockers === ''
+        ? problem
+        : {
+            ...problem,
+            message: `${problem.message}, blocked by ${blockers}`,
+            next: 'Run again at a quieter time, raise lock-timeout, or end the session that holds it: select pg_terminate_backend(<pid>);',
+        };
+}
+/** It could not be found out whether the commit happened; the next run finds out. */
+const COMMIT_UNKNOWN = {
+    message: 'the answer to the commit was lost, and the database could not be asked since',
+    next: 'Run again when the database can be reached: it finds out by itself what was applied.',
+};
+
+;// CONCATENATED MODULE: ./compiled/src/database/connection/retry-read.js
+
+
+
+/** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
+function retryRead(signal, work) {
+    return retry({
+        tries: 4,
+        deadline: 60_000,
+        first: 250,
+        longest: 4_000,
+        ...(0,defined_only/* definedOnly */.U)({ signal }),
+        worthwhile: (error) => errorMeaning(error) !== 'stop',
+    }, work);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/wait-for-lock.js
+
+
+
+
+
+
+/** Who a session is: what it says in the comment at the head of its message. */
+const LABEL = `substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/')`;
+/**
+ * Asks without waiting inside the server: a waiting statement would hold a snapshot that others wait for. The lease's
+ * table may not exist yet, so the answer is made at run time.
+ */
+const wait_for_lock_LOOK = `do $muva$
+declare
+  free boolean := pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY});
+  held jsonb;
+begin
+  if not free then
+    select jsonb_build_object('pid', a.pid, 'label', ${LABEL}, 'user', a.usename, 'state', a.state,
+      'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)))) into held
+    from pg_locks l join pg_stat_activity a using (pid)
+    where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
+      and l.database = (select oid from pg_database where datname = current_database()) limit 1;
+  elsif to_regclass('${LEASE_TABLE}') is not null and ${READS_TABLES} then
+    execute $q$select jsonb_build_object('pid', l.pid, 'lease', holder, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
+        'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
+      from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;
+    free := held is null;
+  end if;
+  perform set_config('muva.look', jsonb_build_object('free', free, 'holder', held)::text, true);
+end
+$muva$;
+select current_setting('muva.look') as look`;
+/** Polls until the lock of this action is free, telling who holds it; gives up after `within` milliseconds. */
+async function waitForLock({ database, log, signal }, within) {
+    const until = performance.now() + within;
+    let told = '';
+    for (;;) {
+        const results = await retryRead(signal, () => database.send(wait_for_lock_LOOK, { deadline: 15_000, signal }));
+        const look = jsonField(results, 'look');
+        if (!look)
+            throw new Error('the look at the lock gave no row');
+        if (look.free)
+            return;
+        const who = look.holder ? describe(look.holder) : 'another run';
+        if (performance.now() > until)
+            throw new Failure({
+                message: `the deploy lock of this database is held by ${who}, still after ${Math.round(within / 1000)} s`,
+                next: `Wait for that run, or raise lock-wait.${howToFree(look.holder)}`,
+            });
+        if (who !== told)
+            log({ kind: 'progress', text: `waiting for ${who}` });
+        told = who;
+        await pause(400 + Math.random() * 200, signal);
+    }
+}
+/** For a run that is dead. A lease that was taken through a transaction pooler has no session to end. */
+function howToFree(holder) {
+    if (holder?.pid)
+        return ` Where it is dead: select pg_terminate_backend(${holder.pid});`;
+    return holder?.lease === undefined
+        ? ''
+        : ` Where it is dead: delete from ${LEASE_TABLE} where holder = ${literal(holder.lease)};`;
+}
+function describe({ pid, label, user, state, seconds }) {
+    const name = label?.trim() ? label.trim() : `a session of ${user ?? 'another role'}`;
+    const idle = state?.startsWith('idle in') ? ` for ${seconds} s` : '';
+    return pid === null ? name : `${name} (pid ${pid}, ${state ?? 'ended'}${idle})`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/implicit-transaction.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Applies a batch that is one transaction: all of it, or nothing, and never without knowing which. */
+async function applyBatch(tools, batch, context) {
+    let cuts = 0;
+    let tries = 0;
+    for (;;) {
+        context.notices.forget();
+        const sent = await (batch.mode === 'explicit' ? sendExplicit : sendImplicit)(tools, batch, context);
+        if (sent.error === undefined)
+            return { kind: 'done', times: sent.times };
+        const { error } = sent;
+        if (error instanceof SqlError && error.code === CODES.locked) {
+            await waitForLock(tools, context.rules.lockWait);
+            continue;
+        }
+        const verdict = judgeError(error, batch, sent, tools.signal);
+        if (verdict.kind === 'retry') {
+            const waited = waitedIn(batch.files[verdict.at ?? -1], verdict.problem.at);
+            const problem = await retryBusy(tools, ++tries, verdict.problem, waited);
+            if (problem !== 'again')
+                return { kind: 'failed', problem, at: verdict.at, times: sent.times };
+        }
+        else if (verdict.kind === 'resolve') {
+            const outcome = await resolveBatch(tools, batch, context, sent.times);
+            // Not applied, and nobody is at work any more: once more, but not for ever.
+            if (outcome === 'again' && ++cuts <= 2 && !tools.signal.aborted)
+                continue;
+            if (outcome !== 'again')
+                return outcome;
+            return tools.signal.aborted
+                ? { kind: 'cancelled' }
+                : {
+                    kind: 'failed',
+                    problem: lostProblem(error, nextAfterCuts(tools)),
+                    at: undefined,
+                    times: sent.times,
+                };
+        }
+        else
+            return verdict;
+    }
+}
+function nextAfterCuts({ database }) {
+    const nothing = 'Nothing of this batch was applied. Run again.';
+    return database.transport === 'management-api'
+        ? `${nothing} The Management API gives each request 60 s: where the files take longer, or fail later, give database-url (the session pooler URL).`
+        : nothing;
+}
+async function sendImplicit(tools, batch, context) {
+    const marker = newMarker();
+    const blind = tools.database.transport === 'management-api';
+    const { message, units } = batchMessage(batch.files, { ...context, marker, distinctLines: blind });
+    const sent = {
+        times: [],
+        current: undefined,
+        explain: (error) => {
+            const index = sent.current ?? -1;
+            const [file, unit] = [batch.files[index], units[index]];
+            if (!file || !unit)
+                return sqlProblem(error);
+            const problem = fileProblem(file, unit.lines, error, message);
+            return batch.files.length > 1 && SAME_TIME.has(error.code) ? { ...problem, next: OWN_TIMES } : problem;
+        },
+    };
+    const reader = markerReader(tools, marker, { batch, context, sent });
+    try {
+        const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
+            deadline: answerWithin(context, batch.files),
+            signal: tools.signal,
+            onNotice(notice) {
+                reader.onNotice(notice);
+                const index = sent.current ?? -1;
+                const [file, unit] = [batch.files[index], units[index]];
+                const statement = unit && statementAt(unit.lines, notice.where);
+                if (file && statement)
+                    context.notices.note(file, statement.from, notice);
+            },
+        });
+        if (blind)
+            sent.times = timesOf(results);
+    }
+    catch (error) {
+        sent.error = error;
+        if (blind && error instanceof SqlError)
+            sent.current = statementOfError(units, error);
+    }
+    finally {
+        reader.close();
+    }
+    return sent;
+}
+/** Rows that are told apart by now() alone are the same ones in one transaction. */
+const SAME_TIME = new Set(['23505', '23P01']);
+const OWN_TIMES = 'Where files rely on different times: now() is the same for all that is committed together, and transaction: each gives every file its own.';
+function judgeError(error, batch, sent, signal) {
+    if (error instanceof Cancelled)
+        return { kind: 'cancelled' };
+    if (error instanceof Failure)
+        return { kind: 'failed', problem: error.problems[0], at: undefined, times: sent.times };
+    const meaning = errorMeaning(error);
+    if (meaning === 'resolve' || (error instanceof SqlError && error.code === CODES.lostTransaction))
+        return { kind: 'resolve' };
+    if (!(error instanceof SqlError))
+        throw error;
+    if (error.code === CODES.changed || error.code === CODES.recorded)
+        return { kind: 'changed' };
+    if (error.code === CODES.notVerified)
+        return { kind: 'not-verified', problems: verificationProblems(error.message) };
+    if (error.code === '57014' && signal.aborted)
+        return { kind: 'cancelled' };
+    const at = sent.current;
+    const together = batch.files.length > 1 && at !== undefined && at > 0;
+    if (together && error.code === '55006')
+        return { kind: 'split', before: at, why: 'deferred checks of the files before it are still to be made' };
+    if (together && error.code === '53200')
+        return { kind: 'split', before: at, why: 'the lock table of the server is full' };
+    if (together && error.code === '55P04' && !addsValue(batch.files[at].source, error.message))
+        return {
+            kind: 'split',
+            before: at,
+            why: 'a value that is added to an enum before it can be used only after the commit',
+        };
+    const problem = sent.explain(error);
+    return meaning === 'retry'
+        ? { kind: 'retry', problem, at }
+        : { kind: 'failed', problem, at, times: sent.times };
+}
+/**
+ * Whether a file itself adds the enum value that it may not use yet: then no split helps. Where it is added in a DO
+ * block of another file, the files did not tell that they cannot share a transaction.
+ */
+function addsValue(source, message) {
+    const [, value] = /"([^"]*)"/.exec(message) ?? [];
+    const added = [...source.matchAll(/\badd\s+value\s+(?:if\s+not\s+exists\s+)?'((?:[^']|'')*)'/gi)];
+    return added.some(([, each]) => value === undefined || each?.replaceAll("''", "'") === value);
+}
+/** Takes the lock, then looks: applied by us, applied by another run, or not at all. */
+async function resolveBatch(tools, batch, context, times) {
+    tools.log({
+        kind: 'progress',
+        text: 'no answer came: looking at the history, under the lock, whether it was applied',
+    });
+    const look = await readHistoryUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
+    if (!look)
+        return { kind: 'unknown', problem: COMMIT_UNKNOWN };
+    const ours = new Map(look.recorded.map((row) => [row.version, row.runId]));
+    const wanted = [...batch.files, ...context.baseline];
+    const present = wanted.filter((file) => ours.has(file.version));
+    if (present.length === 0)
+        return 'again';
+    const byUs = batch.files.every((file) => ours.get(file.version) === context.run.id);
+    return byUs && present.length === wanted.length ? { kind: 'done', times } : { kind: 'changed' };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/lease.js
+
+
+
+
+
+
+
+
+
+
+
+
+/** The lease outlives the longest statement by this much. */
+const LEASE_GRACE = 60_000;
+/**
+ * Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. `partial`: what is
+ * recorded of the file, as it was planned from.
+ */
+async function beginParts(run, partial) {
+    const { tools, context, holder } = run;
+    const text = `${openTransaction({ ...context, holder, marker: '' })}\n${standsAsPlanned(run, partial)}\n${takeLease(run)}`;
+    for (let attempt = 1;; attempt++) {
+        try {
+            await tools.database.send(text, {
+                deadline: ANSWER_GRACE + context.rules.lockTimeout,
+                signal: tools.signal,
+                onNotice: noteReader(context),
+            });
+            return undefined;
+        }
+        catch (error) {
+            if (error instanceof Cancelled || tools.signal.aborted)
+                return { kind: 'cancelled' };
+            if (error instanceof Failure)
+                return { kind: 'failed', problem: error.problems[0], at: 0, times: [] };
+            if (error instanceof SqlError && error.code === CODES.locked)
+                await waitForLock(tools, context.rules.lockWait);
+            else if (error instanceof SqlError && error.code === CODES.changed)
+                return { kind: 'changed' };
+            else {
+                // Taking the lease twice is harmless, so an answer that was lost needs no look.
+                const problem = asProblem(error);
+                const over = errorMeaning(error) === 'stop'
+                    ? problem
+                    : await retryBusy(tools, attempt, problem, WAITED_FOR_HISTORY);
+                if (over !== 'again')
+                    return { kind: 'failed', problem: over, at: 0, times: [] };
+            }
+        }
+    }
+}
+const leaseUntil = ({ context }) => `clock_timestamp() + interval '${context.rules.statementTimeout + LEASE_GRACE} milliseconds'`;
+/** The session stands in the lease where it lasts: its end then frees the lease at once. */
+function session({ tools }) {
+    const { transport } = tools.database;
+    return transport === 'transaction-pooler' || transport === 'management-api'
+        ? { pid: 'null::int', start: 'null::timestamptz' }
+        : {
+            pid: 'pg_catalog.pg_backend_pid()',
+            start: '(select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())',
+        };
+}
+/** Another run may have gone on with the file since it was looked at, which no history row tells. */
+function standsAsPlanned({ file }, partial) {
+    return `do ${dollarQuote(`begin
+  if (select ${PARTIAL_JSON} from ${PARTIAL_TABLE} where version = ${literal(file.version)})
+      is distinct from ${partial ? `${literal(JSON.stringify(partial))}::jsonb` : 'null'} then
+    raise exception using errcode = '${CODES.changed}', message = 'another run has gone on with the file';
+  end if;
+end`)};`;
+}
+function takeLease(run) {
+    const { pid, start } = session(run);
+    return `insert into ${LEASE_TABLE} (holder, until, pid, backend_start) values (${literal(run.holder)}, ${leaseUntil(run)}, ${pid}, ${start})
+    on conflict (single) do update set holder = excluded.holder, until = excluded.until, pid = excluded.pid,
+      backend_start = excluded.backend_start;`;
+}
+/** True where parts of the file share what only their session has. */
+function isSessionBound({ file }) {
+    return file.shape.sessionBound.length > 0;
+}
+/** PL/pgSQL: the lease is still ours, and lasts on; raises where another run has taken over. */
+function renewLease(run) {
+    const { pid, start } = session(run);
+    const sameSession = `if exists (select from ${LEASE_TABLE} where holder = ${literal(run.holder)}
+      and (pid, backend_start) is distinct from (${pid}, ${start})) then
+    raise exception using errcode = '${CODES.lostTransaction}',
+      message = 'the session is gone, and with it what the file had made for its later parts';
+  end if;
+  `;
+    return `${isSessionBound(run) ? sameSession : ''}update ${LEASE_TABLE} set until = ${leaseUntil(run)}, pid = ${pid}, backend_start = ${start}
+    where holder = ${literal(run.holder)};
+  if not found then
+    raise exception using errcode = '${CODES.changed}', message = 'another run has taken over this database';
+  end if;
+  lock table ${HISTORY_TABLE} in share row exclusive mode;
+  if exists (select from ${HISTORY_TABLE} where version = ${literal(run.file.version)}) then
+    raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already';
+  end if;`;
+}
+async function release(run) {
+    const { tools, holder, context } = run;
+    const clean = isSessionBound(run) ? `do ${dollarQuote(`begin ${leaveNothing(context.role)} end`)};` : '';
+    // A database may be read-only by default.
+    const message = `set transaction read write; ${clean} delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
+    await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
+}
+/** An error between the parts of a file, or of a part that was not done. */
+function asProblem(error) {
+    return databaseProblem(error, 'Run again: it goes on where it stopped.');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/file-part.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** True for the part after which nothing more is to be run, where it is a transaction that can bring the rows along. */
+function isEnd({ file }, index) {
+    const { segments } = file.shape;
+    return index === segments.length - 1 && !segments[index].alone;
+}
+/** PL/pgSQL that ends part number `index`: how far we are, or at the end both history rows. */
+function recordPart(run, index) {
+    if (isEnd(run, index))
+        return recordAll(run);
+    return `${leavePart(run)}${CHECK_DEFERRED}
+  ${recordStanding(run, index + 1, 'null')}`;
+}
+/** PL/pgSQL that leaves the session as it was, but for what later parts of the file count on. */
+function leavePart(run) {
+    const { role } = run.context;
+    return isSessionBound(run) ? leaveNoSettings(role) : leaveNothing(role);
+}
+/** SQL that records what stands: the first `parts` parts. `sent`: an SQL expression, as PartialMigration.sent. */
+function recordStanding({ file, context }, parts, sent) {
+    const { done, bytes, prefix } = committedParts(file, parts);
+    return `insert into ${PARTIAL_TABLE} (version, run_id, done, bytes, prefix, sent)
+    values (${literal(file.version)}, ${literal(context.run.id)}, ${done}, ${bytes}, ${literal(prefix)}, ${sent})
+    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, bytes = excluded.bytes,
+      prefix = excluded.prefix, sent = excluded.sent, updated_at = now();`;
+}
+function recordAll({ file, context }) {
+    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
+    return `${finishFile(file, 0, historyIs(recorded), { ...context, marker: '' })}
+  delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`;
+}
+/** All parts stand: the file goes into the history, in one transaction with the verification. */
+function recordWholeFile(run, parts) {
+    return sendPart(run, parts, partMessage(run, `begin ${renewLease(run)} ${recordAll(run)} end`, true), sqlProblem);
+}
+/** A message that is one transaction: PL/pgSQL, and where it is the `end` of the file, what follows the last file. */
+function partMessage({ context }, body, end, isolation) {
+    return `set transaction isolation level ${isolation ?? 'read committed'}, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(body)};
+${end ? atEnd(context) : ''}`;
+}
+function atEnd({ rules, after }) {
+    return after ? `${localSettings(rules)}\n${after}` : '';
+}
+/** The same for statements that a DO block cannot hold: they stand in the message, in a transaction of its own. */
+function explicitPart(run, index, marker) {
+    const { context, file } = run;
+    const { shape } = file;
+    const { statements, sessionSetup, isolation = 'read committed' } = shape.segments[index];
+    const body = statementsMessage(shape.source, [...sessionSetup, ...statements], marker);
+    const head = `begin isolation level ${isolation}, read write;
+${localSettings(context.rules)}
+do ${dollarQuote(`begin ${renewLease(run)} end`)};
+`;
+    const message = `${head}${body.message}
+${localSettings(context.rules)}
+do ${dollarQuote(`begin ${recordPart(run, index)} end`)};
+${isEnd(run, index) ? atEnd(context) : ''}
+commit`;
+    return { message, place: (position, current) => body.place(message, head.length, position, current) };
+}
+/** The first `parts` parts of a file, as they are recorded. */
+function committedParts({ shape, source }, parts) {
+    const text = source.slice(0, shape.segments[parts - 1]?.end ?? 0);
+    return { done: parts, ...prefixOf(text) };
+}
+/**
+ * Sends a part that is one transaction; retried, and looked after where no answer came. `onNotice`: told what the
+ * message raises. `explicit`: it is a transaction that the message begins and ends itself.
+ */
+async function sendPart(run, index, message, explain, { onNotice, explicit = false, } = {}) {
+    const { tools, context, file } = run;
+    const readNote = noteReader(context);
+    for (let attempt = 1;; attempt++) {
+        try {
+            await tools.database.send(message, {
+                deadline: answerWithin(context, [file]),
+                signal: tools.signal,
+                onNotice(notice) {
+                    readNote(notice);
+                    onNotice?.(notice);
+                },
+            });
+            return undefined;
+        }
+        catch (error) {
+            // After an error the session waits for the end of the transaction that the message has begun.
+            if (explicit)
+                await tools.database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
+            if (error instanceof Cancelled)
+                return { cancelled: undefined };
+            if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
+                return 'changed';
+            if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted)
+                return { cancelled: undefined };
+            if (error instanceof SqlError && error.code === CODES.notVerified)
+                return { notVerified: verificationProblems(error.message) };
+            const meaning = errorMeaning(error);
+            if (meaning === 'resolve') {
+                const state = await partState(run, index);
+                if (state === 'done')
+                    return undefined;
+                if (state === 'unknown')
+                    return { problem: COMMIT_UNKNOWN, outcome: 'unknown' };
+                if (tools.signal.aborted)
+                    return { cancelled: undefined };
+            }
+            const problem = error instanceof SqlError ? explain(error) : asProblem(error);
+            const over = meaning === 'stop' ? problem : await retryBusy(tools, attempt, problem, waitedIn(file, problem.at));
+            if (over !== 'again')
+                return { problem: over, outcome: 'failed' };
+        }
+    }
+}
+/** Looks, under the lock, whether part number `index` is committed. */
+async function partState({ tools, file }, index) {
+    const look = await readHistoryUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
+    if (!look)
+        return 'unknown';
+    if (look.recorded.some((row) => row.version === file.version))
+        return 'done';
+    const partial = look.partial.find((row) => row.version === file.version);
+    return (partial?.done ?? 0) > index ? 'done' : 'not done';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql/parse-tree.js
+/** Every node of a tree, the outer one first. */
+function* nodesOf(tree) {
+    if (Array.isArray(tree))
+        for (const item of tree)
+            yield* nodesOf(item);
+    else if (typeof tree === 'object' && tree !== null) {
+        yield tree;
+        for (const value of Object.values(tree))
+            yield* nodesOf(value);
+    }
+}
+/** The parts of a name, or any other list of String nodes. */
+function strings(list) {
+    return (list ?? []).flatMap((item) => {
+        const value = item.String?.sval;
+        return value === undefined ? [] : [value];
+    });
+}
+/** What a DROP names, each as its parts. */
+function droppedNames({ objects }) {
+    return (objects ?? []).map((object) => strings(object.List?.items));
+}
+/** An option of a statement, such as WITH (name = ...); undefined where it is not given. */
+function optionOf(options, name) {
+    for (const { DefElem: option } of options ?? [])
+        if (option?.defname === name)
+            return option;
+    return undefined;
+}
+/** True of an option that is given as false, off or 0. */
+function isOff(option) {
+    const { Integer: number } = (option?.arg ?? {});
+    return number ? (number.ival ?? 0) === 0 : /^(?:false|off)$/i.test(optionText(option) ?? '');
+}
+/** The text of an option's value, which may be a word; undefined where it has none, or a number. */
+function optionText(option) {
+    const { String: text, TypeName: word } = (option?.arg ?? {});
+    return text?.sval ?? (word && strings(word.names).join('.'));
+}
+/** The text of a constant; undefined for other constants and anything else. */
+function constantText(expression) {
+    const constant = expression?.A_Const;
+    return constant?.sval === undefined ? undefined : (constant.sval.sval ?? '');
+}
+/** The relation that a statement makes, where it makes one that holds rows, a view or a sequence. */
+function madeRelation(kind, node) {
+    const into = (node.intoClause ?? node.into);
+    switch (kind) {
+        case 'CreateStmt':
+            return node.relation;
+        case 'ViewStmt':
+            return node.view;
+        case 'CreateSeqStmt':
+            return node.sequence;
+        case 'SelectStmt':
+        case 'CreateTableAsStmt':
+            return into?.rel;
+        default:
+            return undefined;
+    }
+}
+/** True of a relation that its session alone has. */
+function isTemporary({ relpersistence, schemaname }) {
+    return relpersistence === 't' || schemaname === 'pg_temp';
+}
+/** The calls of set_config that a SELECT's list holds; undefined for each other expression in it. */
+function setConfigs({ targetList }) {
+    return (targetList ?? []).map((target) => setConfig(target.ResTarget?.val));
+}
+function setConfig(expression) {
+    const call = expression?.FuncCall;
+    const names = strings(call?.funcname);
+    if (names[names.length - 1] !== 'set_config' || !(names.length === 1 || names[0] === 'pg_catalog'))
+        return undefined;
+    const [name, value, local] = call?.args ?? [];
+    return { name: constantText(name), value: constantText(value), local: isTrue(local) };
+}
+function isTrue(expression) {
+    const { boolval } = (expression?.A_Const ?? {});
+    return boolval?.boolval === true || /^(?:t|true|on|y|yes|1)$/i.test(constantText(expression) ?? '');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/non-transactional.js
+
+/** A change of a subscription's publications that also asks the publisher for its tables: it does unless told not to. */
+function isRefreshed(node, kind) {
+    return node.kind === kind && !isOff(optionOf(node.options, 'refresh'));
+}
+const KINDS = {
+    'create-index': {
+        name: 'CREATE INDEX CONCURRENTLY',
+        is: ({ kind, node }) => kind === 'IndexStmt' && node.concurrent === true,
+    },
+    'drop-index': {
+        name: 'DROP INDEX CONCURRENTLY',
+        is: ({ kind, node }) => kind === 'DropStmt' && node.concurrent === true,
+    },
+    'detach-partition': {
+        name: 'DETACH PARTITION CONCURRENTLY',
+        is: ({ kind, node }) => kind === 'AlterTableStmt' && detachedConcurrently(node) !== undefined,
+    },
+    'create-database': {
+        name: 'CREATE DATABASE',
+        is: ({ kind }) => kind === 'CreatedbStmt',
+    },
+    'drop-database': { name: 'DROP DATABASE', is: ({ kind }) => kind === 'DropdbStmt' },
+    'create-tablespace': {
+        name: 'CREATE TABLESPACE',
+        is: ({ kind }) => kind === 'CreateTableSpaceStmt',
+    },
+    'drop-tablespace': {
+        name: 'DROP TABLESPACE',
+        is: ({ kind }) => kind === 'DropTableSpaceStmt',
+    },
+    'create-subscription': {
+        name: 'CREATE SUBSCRIPTION',
+        is: ({ kind }) => kind === 'CreateSubscriptionStmt',
+    },
+    'drop-subscription': {
+        name: 'DROP SUBSCRIPTION',
+        is: ({ kind }) => kind === 'DropSubscriptionStmt',
+    },
+    'add-publication': {
+        name: 'ALTER SUBSCRIPTION ... ADD PUBLICATION',
+        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' && isRefreshed(node, 'ALTER_SUBSCRIPTION_ADD_PUBLICATION'),
+    },
+    'drop-publication': {
+        name: 'ALTER SUBSCRIPTION ... DROP PUBLICATION',
+        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' && isRefreshed(node, 'ALTER_SUBSCRIPTION_DROP_PUBLICATION'),
+    },
+    'set-publication': {
+        name: 'ALTER SUBSCRIPTION ... PUBLICATION',
+        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' &&
+            (node.kind === 'ALTER_SUBSCRIPTION_REFRESH' || isRefreshed(node, 'ALTER_SUBSCRIPTION_SET_PUBLICATION')),
+    },
+    reindex: {
+        name: 'REINDEX',
+        is: ({ kind, node, partitioned = false }) => kind === 'ReindexStmt' &&
+            (partitioned ||
+                optionOf(node.params, 'concurrently') !== undefined ||
+                /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind))),
+    },
+    vacuum: {
+        name: 'VACUUM',
+        is: ({ kind, node }) => kind === 'VacuumStmt' && node.is_vacuumcmd === true,
+    },
+    cluster: {
+        name: 'CLUSTER',
+        is: ({ kind, node, partitioned = false }) => kind === 'ClusterStmt' && (partitioned || node.relation === undefined),
+    },
+    'move-database': {
+        name: 'ALTER DATABASE ... SET TABLESPACE',
+        is: ({ kind, node }) => kind === 'AlterDatabaseStmt' && optionOf(node.options, 'tablespace') !== undefined,
+    },
+    'alter-system': {
+        name: 'ALTER SYSTEM',
+        is: ({ kind }) => kind === 'AlterSystemStmt',
+    },
+    'discard-all': {
+        name: 'DISCARD ALL',
+        is: ({ kind, node }) => kind === 'DiscardStmt' && node.target === 'DISCARD_ALL',
+    },
+};
+/** The kind of a statement that cannot run in a transaction; undefined for one that can. */
+function nonTransactional(statement) {
+    const kinds = Object.keys(KINDS);
+    return kinds.find((kind) => KINDS[kind].is(statement));
+}
+/** What a statement is called, where PostgreSQL refuses it inside a transaction; undefined where it may be inside. */
+function whyNonTransactional(statement) {
+    const kind = nonTransactional(statement);
+    return kind && KINDS[kind].name;
+}
+/** The partition that a DETACH PARTITION CONCURRENTLY takes off; undefined for any other ALTER TABLE. */
+function detachedConcurrently({ cmds }) {
+    for (const { AlterTableCmd: command } of cmds ?? []) {
+        const { PartitionCmd: partition } = (command?.def ?? {});
+        if (command?.subtype === 'AT_DetachPartition' && partition?.concurrent === true)
+            return partition.name;
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/send-non-transactional.js
+
+
+/**
+ * Sends a message that cannot bring its own settings along, because with them it would be a transaction. A session of
+ * our own is given them before, and left as it was; behind a transaction pooler they would reach another client, so
+ * the role's own hold there.
+ */
+async function sendNonTransactional({ database, signal }, text, { rules, sessionSetup }) {
+    const sending = { deadline: rules.statementTimeout + ANSWER_GRACE, signal };
+    if (database.transport === 'transaction-pooler')
+        return database.send(text, sending);
+    try {
+        await database.send(`${sessionSettings(rules)}\n${sessionSetup}`, sending);
+        return await database.send(text, sending);
+    }
+    finally {
+        await database.send(asBefore(database), { deadline: 5_000 }).catch(() => undefined);
+    }
+}
+/**
+ * These statements wait for other transactions without blocking them: their wait is bounded by the whole time. A
+ * database that is read-only by default is written to all the same, as in our transactions.
+ */
+function sessionSettings({ statementTimeout }) {
+    return `set statement_timeout = '${statementTimeout}ms'; set lock_timeout = 0; set default_transaction_read_only = off;
+do $m$begin
+  if current_setting('server_version_num')::int >= 140000 then
+    perform set_config('client_connection_check_interval', '500ms', false);
+  end if;
+  if current_setting('server_version_num')::int >= 170000 then
+    perform set_config('transaction_timeout', '0', false);
+  end if;
+end$m$;`;
+}
+function asBefore({ role }) {
+    const own = role === undefined ? '' : ` set role ${identifier(role)};`;
+    return `reset session authorization; reset role; reset all;${own}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/index-shape.js
+
+
+
+/**
+ * SQL: one hash of all that makes an index what it is, but for its name, its table and its place on the disk. Of the
+ * rows `i` of pg_index, `c` of pg_class and `am` of pg_am, with an empty search_path, so that names in it are whole.
+ */
+const INDEX_SHAPE = `md5(jsonb_build_array(am.amname, i.indisunique, to_jsonb(i) -> 'indnullsnotdistinct', i.indnkeyatts,
+    i.indclass::text, i.indcollation::text, i.indoption::text,
+    (select jsonb_agg(pg_get_indexdef(i.indexrelid, n, false) order by n) from generate_series(1, i.indnatts) n),
+    (select jsonb_agg(to_jsonb(a.attoptions) order by a.attnum) from pg_attribute a where a.attrelid = i.indexrelid),
+    pg_get_expr(i.indpred, i.indrelid), to_jsonb(c.reloptions))::text)`;
+/**
+ * PL/pgSQL that finds out, in the variable `muva_shape`, what a CREATE INDEX on the relation in `muva_relation` makes:
+ * it is made on an empty copy of that relation, of the same name because a condition may name it, and undone. Null
+ * where the role may not do that, or the statement is wrong.
+ */
+function indexAsWritten(text, unique) {
+    const rest = restOfIndex(text);
+    if (rest === undefined)
+        return '';
+    return `begin
+    execute (select format('create temporary table %I (like %s)', relname, oid::regclass) from pg_class where oid = muva_relation);
+    execute (select format('create ${unique ? 'unique ' : ''}index muva_as_written on pg_temp.%I ', relname) from pg_class where oid = muva_relation)
+      || ${dollarQuote(rest)};
+    perform set_config('search_path', '', true);
+    select ${INDEX_SHAPE} into muva_shape
+      from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am am on am.oid = c.relam
+      where c.relname = 'muva_as_written' and c.relnamespace = pg_my_temp_schema();
+    raise exception using errcode = '${CODES.undone}';
+  exception when others then null;
+  end;`;
+}
+/** What stands behind the table's name in a CREATE INDEX. */
+function restOfIndex(text) {
+    let index = skipBlanks(text, 0);
+    const next = () => {
+        const from = index;
+        const end = afterToken(text, from);
+        index = skipBlanks(text, end);
+        return text.slice(from, end);
+    };
+    const peek = () => text.slice(index, afterToken(text, index)).toLowerCase();
+    // ON is a reserved word: without quotes it is no name.
+    while (index < text.length && next().toLowerCase() !== 'on')
+        ;
+    if (index < text.length && peek() === 'only')
+        next();
+    if (index < text.length)
+        next();
+    while (text[index] === '.') {
+        next();
+        if (index < text.length)
+            next();
+    }
+    if (text[index] === '*')
+        next();
+    return index < text.length ? text.slice(index) : undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/statement-outcome.js
+
+
+
+
+/**
+ * What to do where a statement was sent outside a transaction and its answer, or the record that it was done, was lost.
+ * `repeat`: send it again; done twice it does no harm, and what a cut try of it leaves is taken up by the next.
+ * A statement that is not in this table is never sent outside a transaction.
+ */
+const RECOVERY = {
+    'create-index': {
+        before: ({ node }, text) => `
+  muva_relation := to_regclass(${literal(relationName(node.relation))});
+  if muva_relation is not null then
+    ${indexAsWritten(text, node.unique === true)}
+  end if;
+  muva_before := jsonb_build_object('relation', muva_relation::oid::bigint, 'name', ${literal(node.idxname)}::text,
+    'orTaken', ${node.if_not_exists === true}, 'shape', muva_shape,
+    'indexes', coalesce((select jsonb_agg(indexrelid::bigint) from pg_index where indrelid = muva_relation), '[]'));`,
+        now: ({ relation }) => indexesWhere(`i.indrelid = ${oid(relation)}`),
+        judge: (before, now) => judgeIndex(before, now),
+    },
+    'drop-index': {
+        before: ({ node }) => oidBefore(`to_regclass(${literal(identifier(...(droppedNames(node)[0] ?? [''])))})`, node),
+        now: ({ oid: index }) => `to_jsonb(exists (select from pg_class where oid = ${oid(index)}))`,
+        judge: judgeDropped,
+    },
+    'detach-partition': {
+        before: ({ node }) => `
+  select jsonb_build_object('parent', inhparent::bigint, 'partition', inhrelid::bigint,
+      'pending', to_jsonb(i) -> 'inhdetachpending') into muva_before
+    from pg_inherits i where inhparent = to_regclass(${literal(relationName(node.relation))})
+      and inhrelid = to_regclass(${literal(relationName(detachedConcurrently(node) ?? {}))});`,
+        now: ({ parent, partition }) => `(select jsonb_build_object('pending', to_jsonb(i) -> 'inhdetachpending',
+      'parent', inhparent::regclass::text, 'partition', inhrelid::regclass::text)
+    from pg_inherits i where inhparent = ${oid(parent)} and inhrelid = ${oid(partition)})`,
+        judge: (before, now) => judgeDetached(before, now),
+    },
+    'create-database': {
+        before: ({ node }) => namedBefore('pg_database', 'datname', String(node.dbname), {
+            owner: `coalesce(${literal(optionText(optionOf(node.options, 'owner')))}, current_user)`,
+        }),
+        now: ({ name, owner, }) => `(select jsonb_build_object('asWritten', pg_get_userbyid(datdba) = ${literal(String(owner))})
+      from pg_database where datname = ${literal(String(name))})`,
+        judge: judgeMade('database'),
+    },
+    'drop-database': {
+        before: ({ node }) => oidBefore(`(select oid from pg_database where datname = ${literal(String(node.dbname))})`, node),
+        now: ({ oid: database }) => `to_jsonb(exists (select from pg_database where oid = ${oid(database)}))`,
+        judge: judgeDropped,
+    },
+    'create-tablespace': {
+        before: ({ node }) => namedBefore('pg_tablespace', 'spcname', String(node.tablespacename), {
+            location: literal(String(node.location ?? '')),
+        }),
+        // Without a location the server makes one, inside its own folder.
+        now: ({ name, location, }) => `(select jsonb_build_object('asWritten', ${literal(String(location).replace(/\/+$/, ''))} in ('', pg_tablespace_location(oid)))
+      from pg_tablespace where spcname = ${literal(String(name))})`,
+        judge: judgeMade('tablespace'),
+    },
+    'drop-tablespace': {
+        before: ({ node }) => oidBefore(`(select oid from pg_tablespace where spcname = ${literal(String(node.tablespacename))})`, node),
+        now: ({ oid: space }) => `to_jsonb(exists (select from pg_tablespace where oid = ${oid(space)}))`,
+        judge: judgeDropped,
+    },
+    'create-subscription': {
+        before: ({ node }) => namedBefore('pg_subscription', 'subname', String(node.subname), { publications: `to_jsonb(${textArray(strings(node.publication))})` }, 
+        // Every database of a server may have a subscription of the same name.
+        OWN_DATABASE('subdbid')),
+        now: ({ name, publications }) => `(select jsonb_build_object('asWritten',
+        to_jsonb(subpublications) @> ${json(publications)} and ${json(publications)} @> to_jsonb(subpublications))
+      from pg_subscription where subname = ${literal(String(name))} and ${OWN_DATABASE('subdbid')})`,
+        judge: judgeMade('subscription'),
+    },
+    'drop-subscription': {
+        before: ({ node }) => oidBefore(subscription(node), node),
+        now: ({ oid: found }) => `to_jsonb(exists (select from pg_subscription where oid = ${oid(found)}))`,
+        judge: judgeDropped,
+    },
+    'add-publication': {
+        before: publicationsBefore,
+        now: publicationsNow,
+        judge: ({ names }, now) => Array.isArray(now) && names.every((name) => now.includes(name)) ? DONE : NOT_DONE,
+    },
+    'drop-publication': {
+        before: publicationsBefore,
+        now: publicationsNow,
+        judge: ({ names }, now) => Array.isArray(now) && !names.some((name) => now.includes(name)) ? DONE : NOT_DONE,
+    },
+    reindex: {
+        before: ({ node }) => `
+  muva_before := jsonb_build_object('scope', ${reindexScope(node)},
+    'indexes', (select coalesce(jsonb_agg(indexrelid::bigint), '[]') from pg_index where not indisvalid));`,
+        // What REINDEX CONCURRENTLY makes beside an index, or leaves of the old one.
+        now: () => indexesWhere("not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$'"),
+        judge: (before, now) => judgeReindex(before, now),
+    },
+    'set-publication': 'repeat',
+    vacuum: 'repeat',
+    cluster: 'repeat',
+    'move-database': 'repeat',
+    'alter-system': 'repeat',
+    'discard-all': 'repeat',
+};
+const DONE = { state: 'done' };
+const NOT_DONE = { state: 'not done' };
+const oid = (value) => (typeof value === 'number' ? `${value}::oid` : 'null::oid');
+const json = (value) => `${literal(JSON.stringify(value ?? null))}::jsonb`;
+const OWN_DATABASE = (column) => `${column} = (select oid from pg_database where datname = current_database())`;
+function relationName({ schemaname, relname }) {
+    return identifier(...(typeof schemaname === 'string' ? [schemaname] : []), String(relname));
+}
+/** What is to be dropped is known by its oid: another one of its name, made since, is never taken for it. */
+function oidBefore(found, { missing_ok }) {
+    return `
+  muva_before := jsonb_build_object('oid', (${found})::oid::bigint, 'ifExists', ${missing_ok === true});`;
+}
+function judgeDropped(before, there) {
+    if (typeof before.oid !== 'number')
+        return before.ifExists === true ? DONE : NOT_DONE;
+    return there === true ? NOT_DONE : DONE;
+}
+/** What is made under a name that is one in the server, or among `scope`. `fields`: more that its look needs, SQL by name. */
+function namedBefore(catalog, column, name, fields, scope = 'true') {
+    const more = Object.entries(fields).map(([field, sql]) => `, '${field}', ${sql}`);
+    return `
+  muva_before := jsonb_build_object('name', ${literal(name)}::text,
+    'there', exists (select from ${catalog} where ${column} = ${literal(name)} and ${scope})${more.join('')});`;
+}
+function judgeMade(what) {
+    return ({ name, there }, now) => {
+        if (there === true || now === null)
+            return NOT_DONE;
+        return now.asWritten
+            ? DONE
+            : {
+                state: 'unclear',
+                why: `there is a ${what} ${String(name)} now, which is not as the file writes it`,
+            };
+    };
+}
+function subscription({ subname }) {
+    return `(select oid from pg_subscription where subname = ${literal(String(subname))} and ${OWN_DATABASE('subdbid')})`;
+}
+function publicationsBefore({ node }) {
+    return `
+  muva_before := jsonb_build_object('oid', ${subscription(node)}::bigint, 'names', to_jsonb(${textArray(strings(node.publication))}));`;
+}
+function publicationsNow(before) {
+    return `(select to_jsonb(subpublications) from pg_subscription where oid = ${oid(before.oid)})`;
+}
+function judgeDetached(before, now) {
+    if (typeof before.partition !== 'number')
+        return NOT_DONE;
+    if (now === null)
+        return DONE;
+    // Pending before we began, it is somebody else's: the server says so when it is tried again.
+    if (now.pending !== true || before.pending === true)
+        return NOT_DONE;
+    return {
+        state: 'half done',
+        what: `the partition ${now.partition} is half detached`,
+        finish: `alter table ${now.parent} detach partition ${now.partition} finalize`,
+    };
+}
+function indexesWhere(condition) {
+    return `(select coalesce(jsonb_agg(jsonb_build_object('oid', i.indexrelid::bigint, 'relation', i.indrelid::bigint,
+      'name', c.relname, 'index', i.indexrelid::regclass::text, 'valid', i.indisvalid, 'shape', ${INDEX_SHAPE},
+      'builder', (select ${WORKER} from pg_stat_progress_create_index p join pg_stat_activity a using (pid)
+        where p.index_relid = i.indexrelid and ${OWN_DATABASE('p.datid')} and p.pid <> pg_backend_pid() limit 1)) order by i.indexrelid), '[]')
+    from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am am on am.oid = c.relam where ${condition})`;
+}
+/** Of a row `a` of pg_stat_activity. */
+const WORKER = `jsonb_build_object('pid', a.pid, 'name', coalesce(nullif(a.application_name, ''), a.usename::text, a.backend_type),
+    'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.query_start, a.backend_start))))`;
+/**
+ * Ours is what was not there before we began, and bears the name that the statement gives, or where it gives none, is
+ * what the statement makes.
+ */
+function judgeIndex(before, now) {
+    const fresh = now.filter(({ oid: index }) => !before.indexes.includes(index));
+    const named = before.name !== null;
+    if (!named && before.shape === null && fresh.length > 0)
+        return {
+            state: 'unclear',
+            why: 'the table has a new index, and which one the statement makes is not known',
+        };
+    const ours = fresh.filter(({ name, shape }) => (named ? name === before.name : shape === before.shape));
+    const [index, twin] = ours;
+    if (!index)
+        return NOT_DONE;
+    if (twin)
+        return {
+            state: 'unclear',
+            why: `${index.index} and ${twin.index} are both new, and both what the file writes`,
+        };
+    if (index.builder)
+        return { state: 'busy', who: index.builder };
+    const asWritten = before.shape !== null && index.shape === before.shape;
+    if (!index.valid && (asWritten || before.shape === null))
+        return { state: 'left over', drop: [dropping(index)] };
+    // IF NOT EXISTS takes any index of that name.
+    if (asWritten || (before.orTaken && index.valid))
+        return DONE;
+    return {
+        state: 'unclear',
+        why: before.shape === null
+            ? `there is an index ${index.index} now, which could not be compared with the file`
+            : `there is an index ${index.index} now, which is not as the file writes it`,
+    };
+}
+/** The index of the name that a CREATE INDEX gives, where it is invalid. */
+function invalidNamed(before, now) {
+    return now.find(({ name, valid }) => name === before.name && !valid)?.index;
+}
+/** What is named by a REINDEX: tables, with the tables that their large values are kept in; null for the database. */
+function reindexScope({ relation, kind, name }) {
+    const regclass = relation ? `to_regclass(${literal(relationName(relation))})` : undefined;
+    const named = regclass
+        ? `select ${regclass}::oid as oid union select relid from pg_partition_tree(${regclass})`
+        : `select oid from pg_class where relnamespace = (select oid from pg_namespace where nspname = ${literal(String(name))})`;
+    if (!regclass && kind !== 'REINDEX_OBJECT_SCHEMA')
+        return 'null::jsonb';
+    return `(with named as (${named}),
+      tables as (select oid from named union select indrelid from pg_index where indexrelid in (select oid from named))
+    select jsonb_agg(t.oid::bigint) from (select oid from tables union all
+      select reltoastrelid from pg_class where oid in (select oid from tables)) t)`;
+}
+function judgeReindex(before, now) {
+    const left = now.filter(({ oid: index, relation }) => !before.indexes.includes(index) && (before.scope === null || before.scope.includes(relation)));
+    const builder = left.find((index) => index.builder)?.builder;
+    if (builder)
+        return { state: 'busy', who: builder };
+    return left.length === 0 ? NOT_DONE : { state: 'left over', drop: left.map(dropping) };
+}
+function dropping({ index }) {
+    return { what: index, sql: `drop index concurrently if exists ${index}` };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/resolve-statement.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Milliseconds for a look, which waits for nothing but the network. */
+const resolve_statement_DEADLINE = 30_000;
+/** Between two looks at somebody who is at work. */
+const resolve_statement_POLL = 500;
+/**
+ * Milliseconds for removing what a statement left that has failed: it may wait for the same as the statement, and the
+ * next run can do it too. After a cancel the runner kills the process 7.5 s after it asked.
+ */
+const AFTER_FAILURE = 10_000;
+const AT_CANCEL = 3_500;
+/**
+ * Finds out what became of a statement that was sent outside a transaction: waits until its session is gone, looks at
+ * what is there, removes what it left, or ends what it began. `done` and `not done` are certain; anything else is a
+ * failure that tells a person what to do.
+ */
+async function resolveStatement(part) {
+    const { run } = part;
+    run.tools.log({
+        kind: 'progress',
+        text: `looking whether ${statementName(part)} was done, whose answer was lost`,
+    });
+    try {
+        const sent = await recordedSent(run);
+        for (let round = 1;; round++) {
+            const verdict = await lookPatiently(part, sent);
+            switch (verdict.state) {
+                case 'done':
+                case 'not done':
+                    return verdict.state;
+                case 'busy':
+                    return stillAtWork(part, verdict.who);
+                case 'unclear':
+                    return cannotTell(part, sent, verdict.why);
+                case 'left over':
+                    await oneRound(run, round, () => removeLeftover(run, verdict.drop));
+                    break;
+                case 'half done':
+                    run.tools.log({ kind: 'progress', text: `${verdict.what}: ending what was begun` });
+                    await oneRound(run, round, () => sendNonTransactional(run.tools, verdict.finish, { ...run.context, sessionSetup: '' }));
+            }
+        }
+    }
+    catch (error) {
+        return couldNotResolve(part, error);
+    }
+}
+/** How often it is tried to end or remove something, each time behind a look. */
+const ROUNDS = 3;
+async function oneRound(run, round, work) {
+    try {
+        await work();
+    }
+    catch (error) {
+        if (errorMeaning(error) === 'stop' || round === ROUNDS || run.tools.signal.aborted)
+            throw error;
+    }
+}
+/**
+ * The same after the server has refused a statement, whose error is told in any case: removes what it left. `kept`:
+ * something stands that the next run has to settle, and `left` says what.
+ */
+async function cleanUp(part) {
+    const run = patient(part.run);
+    try {
+        const sent = await recordedSent(run);
+        const verdict = await lookNow(run, sent);
+        switch (verdict.state) {
+            case 'done':
+                return { state: 'done' };
+            case 'not done':
+                await forget(run, sent);
+                return { state: 'not done' };
+            case 'left over':
+                try {
+                    await removeLeftover(run, verdict.drop);
+                    await forget(run, sent);
+                    return { state: 'not done' };
+                }
+                catch {
+                    const what = verdict.drop.map((each) => each.what).join(', ');
+                    return { state: 'kept', left: `It left ${what} invalid; the next run drops that and goes on.` };
+                }
+            case 'half done':
+                return { state: 'kept', left: `${capitalize(verdict.what)}; the next run ends that.` };
+            case 'busy':
+            case 'unclear':
+                return { state: 'kept', left: unknownYet(part) };
+        }
+    }
+    catch {
+        return { state: 'kept', left: unknownYet(part) };
+    }
+}
+/** For work that is done even when the run was cancelled, but in little time. */
+function patient(run) {
+    const { tools, context } = run;
+    const most = tools.signal.aborted ? AT_CANCEL : AFTER_FAILURE;
+    const rules = { ...context.rules, statementTimeout: Math.min(most, context.rules.statementTimeout) };
+    return {
+        ...run,
+        tools: { ...tools, signal: new AbortController().signal },
+        context: { ...context, rules },
+    };
+}
+/** For a person: what is done about a statement whose outcome could not be found out. */
+function unknownYet(part) {
+    return `Whether ${statementName(part)} was done is not known; the next run looks.`;
+}
+async function removeLeftover(run, drop) {
+    for (const { what, sql } of drop) {
+        run.tools.log({
+            kind: 'progress',
+            text: `dropping ${what}, which an unfinished build of ours left invalid`,
+        });
+        await sendNonTransactional(run.tools, sql, { ...run.context, sessionSetup: '' });
+    }
+}
+/** Looks until nobody is at work any more, for as long as another run's lock is waited for. */
+async function lookPatiently(part, sent) {
+    const { tools, context } = part.run;
+    const until = performance.now() + context.rules.lockWait;
+    let told;
+    for (;;) {
+        const verdict = await lookNow(part.run, sent);
+        if (verdict.state !== 'busy' || performance.now() > until)
+            return verdict;
+        const { pid, name, seconds } = verdict.who;
+        if (told !== pid)
+            tools.log({
+                kind: 'progress',
+                text: `waiting for ${name} (pid ${pid}), which has been at work on ${statementName(part)} for ${seconds} s`,
+            });
+        told = pid;
+        await pause(resolve_statement_POLL, tools.signal);
+    }
+}
+/** What is recorded of the statement; the lease is ours, so nobody else writes it. */
+async function recordedSent({ tools, file }) {
+    const message = `select sent::text as sent from ${PARTIAL_TABLE} where version = ${literal(file.version)}`;
+    const results = await retryRead(tools.signal, () => tools.database.send(message, { deadline: resolve_statement_DEADLINE, signal: tools.signal }));
+    const sent = jsonField(results, 'sent');
+    if (!sent)
+        throw new Error('the statement that was sent is not recorded');
+    return sent;
+}
+/** The server has refused it, and nothing is left of it: the next run may send it, or what a person makes of it. */
+async function forget({ tools, file }, { token }) {
+    const message = `set transaction read write; update ${PARTIAL_TABLE} set sent = null where ${isRecorded(file, token)}`;
+    await tools.database.send(message, { deadline: resolve_statement_DEADLINE });
+}
+function isRecorded({ version }, token) {
+    return `version = ${literal(version)} and sent ->> 'token' = ${literal(token)}`;
+}
+async function lookNow({ tools }, sent) {
+    const recovery = RECOVERY[sent.kind];
+    const before = sent.before ?? {};
+    const { session, now } = await askNow(tools, sent, recovery === 'repeat' ? 'null::jsonb' : recovery.now(before));
+    if (session)
+        return { state: 'busy', who: session };
+    return recovery === 'repeat' ? { state: 'not done' } : recovery.judge(before, now);
+}
+/**
+ * Asks for the session whose message begins with the statement's token, and only then for an SQL expression: what a
+ * session does before it is gone is seen by the second look.
+ */
+async function askNow({ database, signal }, { token }, expression) {
+    const session = `(select ${WORKER} from pg_stat_activity a where a.pid <> pg_backend_pid() and a.state <> 'idle'
+    and position(${literal(tokenComment(token))} in a.query) > 0 limit 1)`;
+    const message = `set transaction isolation level read committed; set local search_path = '';
+    select set_config('muva.session', coalesce(${session}::text, 'null'), true);
+    select jsonb_build_object('session', current_setting('muva.session')::jsonb, 'now', ${expression})::text as look`;
+    const results = await retryRead(signal, () => database.send(message, { deadline: resolve_statement_DEADLINE, signal }));
+    const found = jsonField(results, 'look');
+    if (!found)
+        throw new Error('the look at a statement gave no row');
+    return found;
+}
+/**
+ * CREATE INDEX CONCURRENTLY IF NOT EXISTS reports success over an invalid index of the same name. A Failure for that
+ * trap; undefined where the index is as it should be, and for other statements.
+ */
+async function trappedIndex({ run }) {
+    const sent = await recordedSent(run);
+    const recovery = RECOVERY['create-index'];
+    if (sent.kind !== 'create-index' || recovery === 'repeat' || !sent.before)
+        return undefined;
+    const { now } = await askNow(run.tools, sent, recovery.now(sent.before));
+    const index = invalidNamed(sent.before, now);
+    if (index === undefined)
+        return undefined;
+    return new Failure({
+        message: `the index ${index} is invalid: a build that failed earlier left it, and IF NOT EXISTS takes it for good`,
+        next: `It is not ours to drop. Run: drop index concurrently ${index};  and then deploy again.`,
+    });
+}
+/** Stands before a statement that is sent outside a transaction, so that its session is known by its query. */
+function tokenComment(token) {
+    return `/*sent ${token}*/`;
+}
+/** By kind and line: its text may hold a password, as that of a subscription does. */
+function statementName(part) {
+    const statement = part.edited ? undefined : part.run.file.shape.segments[part.index]?.statements[0];
+    const name = statement && whyNonTransactional(statement);
+    return `${name ?? 'the statement that was sent'} in line ${statementPlace(part).at.line}`;
+}
+function statementPlace({ run: { file }, index }) {
+    const next = file.shape.segments[index]?.statements[0];
+    const end = file.shape.segments[index - 1]?.end ?? 0;
+    return { at: positionIn(file.file, file.source, next?.from ?? end) };
+}
+function stillAtWork(part, { pid, name, seconds }) {
+    return {
+        problem: {
+            message: `${name} (pid ${pid}) has been at work on ${statementName(part)} for ${seconds} s, and is not done`,
+            ...statementPlace(part),
+            next: 'Wait for it, then run again: the next run looks whether it was done.',
+        },
+        outcome: 'failed',
+        left: unknownYet(part),
+    };
+}
+/** Never sent again by us: a person looks, and says with one of two lines how the next run goes on. */
+function cannotTell(part, sent, why) {
+    const { run, index, edited } = part;
+    const set = (fields) => `update ${PARTIAL_TABLE} set ${fields} where ${isRecorded(run.file, sent.token)};`;
+    const { done, bytes, prefix } = committedParts(run.file, index + 1);
+    const ran = edited
+        ? 'Where it was done: put it back as it was.'
+        : `Where it was done: ${set(`done = ${done}, bytes = ${bytes}, prefix = '${prefix}', sent = null`)}`;
+    return {
+        problem: {
+            message: `${statementName(part)} was sent, and it cannot be told whether it was done: ${why}`,
+            ...statementPlace(part),
+            next: `It is not sent again by itself: look at it. ${ran} Where it was not: ${set('sent = null')} Then run again; it goes on there.`,
+        },
+        outcome: 'failed',
+        left: `Whether ${statementName(part)} was done is not known.`,
+    };
+}
+/** A file must tell what was done: what stands is not what it says now. */
+function doneAndEdited(part) {
+    return {
+        problem: {
+            message: 'the statement that was sent here was done, and has been edited since',
+            ...statementPlace(part),
+            next: 'Put it back as it was, and change what it made in a statement behind it.',
+        },
+        outcome: 'failed',
+        left: 'The statement as it was before the edit is done.',
+    };
+}
+function couldNotResolve(part, error) {
+    if (error instanceof Cancelled || part.run.tools.signal.aborted)
+        return { cancelled: unknownYet(part) };
+    if (error instanceof SqlError && errorMeaning(error) !== 'resolve')
+        return {
+            problem: {
+                ...sqlProblem(error),
+                message: `finding out what became of ${statementName(part)}: ${error.message}`,
+                ...statementPlace(part),
+            },
+            outcome: 'failed',
+            left: unknownYet(part),
+        };
+    const lost = error instanceof Failure || errorMeaning(error) === 'resolve';
+    if (!lost)
+        throw error;
+    return {
+        problem: {
+            message: `the answer to ${statementName(part)} was lost, and the database could not be asked since`,
+            ...statementPlace(part),
+            next: 'Run again when the database can be reached: it looks by itself whether the statement was done.',
+        },
+        outcome: 'unknown',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/run-non-transactional.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** How often a statement whose answer was lost is sent again, where it was found not done. */
+const CUTS = 2;
+/**
+ * A statement that PostgreSQL runs outside a transaction only: alone in its message. Before it is sent it is recorded
+ * that it will be, so that wherever we are cut, it is looked up before it would be sent again. `sent`: a run that was
+ * cut had sent it.
+ */
+async function runNonTransactional(run, index, sent) {
+    const { tools, file } = run;
+    const statement = file.shape.segments[index].statements[0];
+    const part = { run, index, edited: false };
+    const text = file.shape.source.slice(statement.from, statement.to);
+    const problemOf = (error) => error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
+    let unsettled = sent;
+    let lost;
+    for (let attempt = 1, cuts = 0;; attempt++) {
+        if (unsettled) {
+            const settled = await resolveStatement(part);
+            if (settled === 'done')
+                break;
+            if (settled !== 'not done')
+                return settled;
+        }
+        if (cuts > CUTS)
+            return { problem: problemOf(lost), outcome: 'failed' };
+        const token = (0,external_node_crypto_.randomBytes)(8).toString('hex');
+        const failed = await noteSent(run, index, token);
+        if (failed)
+            return failed;
+        const error = await sendOnce(part, token);
+        if (error === undefined)
+            break;
+        if (errorMeaning(error) === 'resolve') {
+            if (tools.signal.aborted)
+                return { cancelled: unknownYet(part) };
+            unsettled = true;
+            lost = error;
+            cuts++;
+            continue;
+        }
+        const waited = run_non_transactional_isTimeout(error) && !tools.signal.aborted && /CONCURRENTLY$/.test(whyNonTransactional(statement) ?? '');
+        const old = waited ? await nameOldTransactions(tools.database) : undefined;
+        const cleaned = await cleanUp(part);
+        if (cleaned.state === 'done')
+            break;
+        unsettled = cleaned.state === 'kept';
+        const left = cleaned.state === 'kept' ? cleaned.left : undefined;
+        if (error instanceof Cancelled || tools.signal.aborted)
+            return { cancelled: left };
+        const told = problemOf(error);
+        const problem = old
+            ? { ...told, message: `${told.message}; it waited for older transactions: ${old.who}`, next: old.next }
+            : told;
+        const again = errorMeaning(error) === 'retry';
+        const over = again
+            ? await retryBusy(tools, attempt, problem, { text, mode: lockOf(statement) })
+            : problem;
+        if (over !== 'again')
+            return { problem: over, outcome: 'failed', ...(0,defined_only/* definedOnly */.U)({ left }) };
+    }
+    const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
+    return sendPart(run, index, partMessage(run, recorded, false), sqlProblem);
+}
+function run_non_transactional_isTimeout(error) {
+    return error instanceof SqlError && error.code === '57014';
+}
+/** Sends the statement; undefined where it was done, otherwise the error. */
+async function sendOnce(part, token) {
+    const { tools, file, context } = part.run;
+    const { statements, sessionSetup: again } = file.shape.segments[part.index];
+    const { from, to, node } = statements[0];
+    const textOf = (each) => file.shape.source.slice(each.from, each.to);
+    const message = `${tokenComment(token)} ${textOf({ from, to })}`;
+    const settings = again.map((each) => `${textOf(each)};`).join('\n');
+    try {
+        await sendNonTransactional(tools, message, { rules: context.rules, sessionSetup: settings });
+        return node.if_not_exists === true ? await trappedIndex(part) : undefined;
+    }
+    catch (error) {
+        return error;
+    }
+}
+/** Records what is about to be sent, and what is there before it, under what the file has set so far. */
+async function noteSent(run, index, token) {
+    const { file } = run;
+    const { source } = file.shape;
+    const { statements, sessionSetup: again } = file.shape.segments[index];
+    const statement = statements[0];
+    const kind = nonTransactional(statement);
+    if (kind === undefined)
+        throw new Error('a statement that can run in a transaction was to be sent outside of one');
+    const text = source.slice(statement.from, statement.to);
+    const recovery = RECOVERY[kind];
+    const head = `declare muva_before jsonb; muva_relation regclass; muva_shape text; begin\n${renewLease(run)}\n`;
+    const settings = statementLines(source, again, head.split('\n').length);
+    const sent = `jsonb_build_object('kind', ${literal(kind)}, 'token', ${literal(token)}, 'text', ${literal(hashOf(text))}, 'before', muva_before)`;
+    const body = `${head}${settings.text}${recovery === 'repeat' ? '' : recovery.before(statement, text)}
+  ${leavePart(run)}
+  ${recordStanding(run, index, sent)}
+end`;
+    const message = partMessage(run, body, false);
+    // Written twice it says the same, so where no answer came it is simply written again.
+    return sendPart(run, Number.POSITIVE_INFINITY, message, (error) => fileProblem(file, settings.lines, error, message));
+}
+/** Whether what was sent is still what stands in the file behind what is committed. */
+function isSameStatement({ file }, index, sent) {
+    const { alone, statements } = file.shape.segments[index] ?? { alone: false, statements: [] };
+    const [statement] = statements;
+    return (alone &&
+        statement !== undefined &&
+        hashOf(file.shape.source.slice(statement.from, statement.to)) === sent.text);
+}
+function hashOf(text) {
+    return (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex');
+}
+/** A statement that was sent and has been edited since: where it was done, the file would tell another story. */
+async function resolveEdited(run, index) {
+    const part = { run, index, edited: true };
+    const settled = await resolveStatement(part);
+    return settled === 'done' ? doneAndEdited(part) : settled === 'not done' ? undefined : settled;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/non-transactional-file.js
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Applies one file in parts: it has COMMITs of its own, or statements that cannot run in a transaction, each of which
+ * runs alone. How far it got is recorded with each part, so that the next run goes on behind the last committed part
+ * instead of failing on what exists already. The file is in the history only when all of it is done.
+ */
+async function applyNonTransactional(tools, batch, context, partial) {
+    const file = batch.files[0];
+    const run = {
+        tools,
+        file,
+        context,
+        holder: `${context.run.id}#${(0,external_node_crypto_.randomBytes)(6).toString('hex')}`,
+        startedAt: Date.now(),
+    };
+    const begun = await beginParts(run, partial);
+    if (begun)
+        return begun;
+    const { segments, standing } = file.shape;
+    const sent = partial?.sent ?? undefined;
+    const same = sent !== undefined && isSameStatement(run, standing, sent);
+    let done = standing;
+    try {
+        const edited = sent && !same ? await caught(resolveEdited(run, done)) : undefined;
+        if (edited)
+            return tellWhatStands(run, done, edited);
+        for (; done < segments.length; done++) {
+            const { alone } = segments[done];
+            const failed = await caught(alone ? runNonTransactional(run, done, same && done === standing) : runTransactionalPart(run, done));
+            if (failed)
+                return tellWhatStands(run, done, failed);
+        }
+        // Only a transaction at the end of the file can bring the rows along.
+        const recorded = done > standing && !segments[done - 1].alone;
+        const failed = recorded ? undefined : await caught(recordWholeFile(run, done));
+        if (failed)
+            return tellWhatStands(run, done, failed);
+        return { kind: 'done', times: [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }] };
+    }
+    finally {
+        await release(run);
+    }
+}
+/** A cancel or an unreachable server ends a part like any other failure: what stands is told all the same. */
+async function caught(part) {
+    try {
+        return await part;
+    }
+    catch (error) {
+        if (error instanceof Cancelled)
+            return { cancelled: undefined };
+        if (error instanceof Failure)
+            return { problem: error.problems[0], outcome: error.outcome };
+        // Of what is asked between the parts: nothing was under way.
+        if (error instanceof SqlError || error instanceof LostConnection)
+            return { problem: asProblem(error), outcome: 'failed' };
+        throw error;
+    }
+}
+/** A part that is one transaction. */
+async function runTransactionalPart(run, index) {
+    const { file } = run;
+    const segment = file.shape.segments[index];
+    const { transport } = run.tools.database;
+    if (segment.explicit || (segment.timed && transport !== 'management-api'))
+        return runExplicit(run, index);
+    const { body, lines } = partBody(run, segment, index);
+    const message = partMessage(run, body, isEnd(run, index), segment.isolation);
+    const { notices } = run.context;
+    return sendPart(run, index, message, (error) => fileProblem(file, lines, error, message), {
+        onNotice(notice) {
+            const statement = statementAt(lines, notice.where);
+            if (statement)
+                notices.note(file, statement.from, notice);
+        },
+    });
+}
+/** The same where a DO block cannot hold its statements. */
+async function runExplicit(run, index) {
+    const marker = newMarker();
+    const segment = run.file.shape.segments[index];
+    const { message, place } = explicitPart(run, index, marker);
+    let current;
+    return sendPart(run, index, message, (error) => placedProblem(run.file, error, place(error.position, current)), {
+        explicit: true,
+        onNotice(notice) {
+            const began = announced(notice.message, marker);
+            if (began !== undefined)
+                current = began;
+            else {
+                const statement = [...segment.sessionSetup, ...segment.statements][current ?? -1];
+                if (statement)
+                    run.context.notices.note(run.file, statement.from, notice);
+            }
+        },
+    });
+}
+function partBody(run, segment, index) {
+    const guard = renewLease(run);
+    const { text, lines } = statementLines(run.file.shape.source, [...segment.sessionSetup, ...segment.statements], guard.split('\n').length + 2);
+    return { body: `begin\n${guard}\n${text}${recordPart(run, index)}\nend`, lines };
+}
+/** Says exactly which statements stand, and how to go on. */
+function tellWhatStands(run, done, failure) {
+    if (failure === 'changed')
+        return { kind: 'changed' };
+    const committed = committedWords(run, done);
+    if ('notVerified' in failure)
+        return { kind: 'not-verified', problems: failure.notVerified, ...(0,defined_only/* definedOnly */.U)({ stands: committed }) };
+    const left = 'cancelled' in failure ? failure.cancelled : failure.left;
+    const words = [committed, left].filter((each) => each !== undefined).join(' ');
+    const stands = words === '' ? undefined : words;
+    if ('cancelled' in failure)
+        return { kind: 'cancelled', ...(0,defined_only/* definedOnly */.U)({ stands }) };
+    const next = [failure.problem.next, stands].filter((each) => each !== undefined).join(' ');
+    const problem = { ...failure.problem, ...(next === '' ? {} : { next }) };
+    if (failure.outcome === 'unknown')
+        return { kind: 'unknown', problem };
+    const times = [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }];
+    return { kind: 'failed', problem, at: 0, times, ...(0,defined_only/* definedOnly */.U)({ stands }) };
+}
+function committedWords({ file }, done) {
+    const standing = file.shape.segments.slice(0, done).flatMap((segment) => segment.statements);
+    if (standing.length === 0)
+        return undefined;
+    const next = file.shape.segments[done]?.statements[0];
+    const line = positionIn(file.file, file.source, next?.from ?? file.source.length).line;
+    const texts = standing.map(({ from, to }) => oneLine(file.source.slice(from, to), 50));
+    return `Applied and kept: ${standing.length} ${standing.length === 1 ? 'statement' : 'statements'} before line ${line} (${texts.join('; ')}). The file is not recorded; correct it from line ${line} on, and the next run goes on there.`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/server-notices.js
+
+/** Told of one file; the rest is counted. */
+const server_notices_MOST = 10;
+/** The longest that one is told, in characters. */
+const LONGEST = 300;
+function noticeBook() {
+    const files = new Map();
+    return {
+        note(file, from, notice) {
+            const message = textOf(notice, file.source);
+            if (message === undefined)
+                return;
+            const noted = files.get(file) ?? new Map();
+            files.set(file, noted);
+            if (noted.has(message))
+                return;
+            noted.set(message, {
+                warning: notice.severity === 'WARNING',
+                problem: { message: `the server says: ${message}`, at: positionIn(file.file, file.source, from) },
+            });
+        },
+        tell(log) {
+            for (const [file, noted] of files) {
+                const all = [...noted.values()];
+                for (const { warning, problem } of all.slice(0, server_notices_MOST))
+                    log({ kind: warning ? 'warning' : 'notice', problem });
+                if (all.length > server_notices_MOST)
+                    log({
+                        kind: 'notice',
+                        problem: { message: `${file.file}: the server says ${all.length - server_notices_MOST} more` },
+                    });
+            }
+            files.clear();
+        },
+        forget: () => files.clear(),
+    };
+}
+/** Where a text is put together by a program, values of rows may be in it. */
+const RAISED = /^(?:exec_stmt_raise|PLy_output|do_util_elog|plv8_)/;
+/** What is told of a notice; undefined of one that is no word to a person. What a program raises is told as it stands in the file. */
+function textOf({ severity, message, routine = '' }, source) {
+    if (severity !== 'WARNING' && severity !== 'NOTICE')
+        return undefined;
+    if (!RAISED.test(routine) || source.includes(message.replaceAll("'", "''")))
+        return oneLine(message, LONGEST);
+    const raised = formats(source).find((format) => isMadeOf(message, format));
+    return raised === undefined
+        ? 'a function or DO block raised a message, which may hold values of rows and is not shown'
+        : oneLine(raised.replaceAll("''", "'").replaceAll('%', '…'), LONGEST);
+}
+function formats(source) {
+    const raise = /\braise\s+(?:notice|warning)\s+'((?:[^']|'')*)'/gi;
+    return [...source.matchAll(raise)].map(([, format = '']) => format);
+}
+/** True where a message may be this format with values in the place of its percent signs. */
+function isMadeOf(message, format) {
+    let index = 0;
+    const parts = format.replaceAll("''", "'").split('%');
+    for (const [number, part] of parts.entries()) {
+        const found = number === 0 ? (message.startsWith(part) ? 0 : -1) : message.indexOf(part, index);
+        if (found === -1)
+            return false;
+        index = found + part.length;
+    }
+    return message.endsWith(parts[parts.length - 1] ?? '');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/apply/preflight.js
+
+
+
+
+
+const PREFIX = `do $muva$begin raise exception using errcode = '${CODES.parsed}'; end$muva$;\n`;
+const BETWEEN = '\n;\n';
+/**
+ * Lets the server parse every file without running anything: it parses a whole message before it runs the first
+ * statement, and the first statement raises. All files go in one message; only a broken one costs another.
+ */
+async function preflight(database, files, options) {
+    const problems = [];
+    // A file that the local parser doubts may hold an open quote that would swallow its neighbours: it goes alone.
+    for (const file of files.filter((each) => each.shape.doubt)) {
+        const wrong = await parseAtServer(database, [file], options);
+        if (wrong)
+            problems.push(wrong.problem);
+    }
+    let rest = files.filter((file) => !file.shape.doubt);
+    while (rest.length > 0) {
+        const wrong = await parseAtServer(database, rest, options);
+        if (!wrong)
+            break;
+        problems.push(wrong.problem);
+        rest = rest.filter((file) => file !== wrong.file);
+    }
+    return problems;
+}
+async function parseAtServer(database, files, options) {
+    const message = PREFIX + files.map((file) => file.shape.source).join(BETWEEN);
+    try {
+        await retryRead(options.signal, () => database.send(message, options));
+    }
+    catch (error) {
+        if (!(error instanceof SqlError))
+            throw error;
+        if (error.code === CODES.parsed)
+            return undefined;
+        return blame(message, files, error);
+    }
+    throw new Error('the preflight message ran: the server did not stop at its first statement');
+}
+function blame(message, files, error) {
+    const index = indexOfCodePoint(message, error.position ?? 1);
+    let from = PREFIX.length;
+    let found = files[0];
+    let start = from;
+    for (const file of files) {
+        if (index < from)
+            break;
+        found = file;
+        start = from;
+        from += file.shape.source.length + BETWEEN.length;
+    }
+    return {
+        file: found,
+        problem: {
+            ...sqlProblem(error, 'Correct the file; nothing was applied.'),
+            at: positionIn(found.file, found.source, index - start),
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/own-timeouts.js
+
+/**
+ * The statements of a file that sets statement_timeout itself, as they have to reach the server: a time-out counts from
+ * the beginning of a statement that the server is sent, so what follows such a SET is sent statement by statement, and
+ * together again where the file has turned the time-out off. Undefined where no SET has anything behind it.
+ */
+function timedGroups(statements) {
+    const groups = [[]];
+    let limited = false;
+    for (const statement of statements) {
+        const last = groups[groups.length - 1];
+        const before = last[last.length - 1];
+        if (before && (limited || ownTimeout(before) !== undefined))
+            groups.push([statement]);
+        else
+            last.push(statement);
+        const own = ownTimeout(statement);
+        if (own !== undefined)
+            limited = own === 'limited';
+    }
+    return groups.length > 1 ? groups : undefined;
+}
+/** What a statement makes of the time-out that statements have; undefined where it does not set it. */
+function ownTimeout({ kind, node }) {
+    if (kind === 'VariableSetStmt') {
+        if (String(node.name).toLowerCase() !== 'statement_timeout')
+            return undefined;
+        // Without a value it is the role's own again.
+        return isZero(node.args?.[0]) ? 'off' : 'limited';
+    }
+    if (kind !== 'SelectStmt')
+        return undefined;
+    const call = setConfigs(node).find((each) => each?.name?.toLowerCase() === 'statement_timeout');
+    if (call === undefined)
+        return undefined;
+    return call.value !== undefined && ZERO.test(call.value) ? 'off' : 'limited';
+}
+const ZERO = /^\s*0+(?:\.0*)?\s*(?:us|ms|s|min|h|d)?\s*$/;
+function isZero(expression) {
+    const text = constantText(expression);
+    if (text !== undefined)
+        return ZERO.test(text);
+    const { ival } = (expression?.A_Const ?? {});
+    return ival !== undefined && (ival.ival ?? 0) === 0;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/partitioned.js
+/**
+ * What a REINDEX or CLUSTER names: no transaction can hold it where that is partitioned, which its text does not tell.
+ * Undefined for every other statement.
+ */
+function askedRelation({ kind, node }) {
+    const asked = kind === 'ClusterStmt' || (kind === 'ReindexStmt' && /_(?:TABLE|INDEX)$/.test(String(node.kind)));
+    return asked && node.relation !== undefined ? nameOf(node.relation) : undefined;
+}
+/** The relations whose kind decides how these statements run: those that are named, and what named indexes stand on. */
+function relationsToAsk(statements) {
+    const asked = statements.flatMap((statement) => askedRelation(statement) ?? []);
+    if (asked.length === 0)
+        return [];
+    return [
+        ...asked,
+        ...statements.flatMap(({ kind, node }) => (kind === 'IndexStmt' ? nameOf(node.relation) : [])),
+    ];
+}
+/** Whether a relation is partitioned: one of `there`, or made so by these statements. */
+function isPartitioned(there, statements) {
+    const found = [...there];
+    const holds = (relation) => found.some((each) => mayBe(each, relation));
+    for (const { kind, node } of statements) {
+        if (kind === 'CreateStmt' && node.partspec !== undefined)
+            found.push(nameOf(node.relation));
+        if (kind === 'IndexStmt' && node.idxname !== undefined && holds(nameOf(node.relation)))
+            found.push({ schema: nameOf(node.relation).schema, name: String(node.idxname) });
+    }
+    return holds;
+}
+function mayBe(one, other) {
+    return (one.name === other.name &&
+        (one.schema === undefined || other.schema === undefined || one.schema === other.schema));
+}
+function nameOf(relation) {
+    const { schemaname, relname } = (relation ?? {});
+    return { schema: schemaname === undefined ? undefined : String(schemaname), name: String(relname) };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/psql-commands.js
+
+/** Finds psql's commands in a file. Only SQL's lexical rules are needed for it: quotes, dollar quotes, comments. */
+function psqlCommands(source) {
+    if (!source.includes('\\'))
+        return [];
+    const commands = [];
+    for (let index = 0; index < source.length;) {
+        if (source[index] === '\\') {
+            const newline = source.indexOf('\n', index);
+            const to = newline === -1 ? source.length : newline;
+            const name = /^\\\S*/.exec(source.slice(index, Math.min(to, index + 40)))[0];
+            commands.push({ name, from: index, to, harmless: /^\\(un)?restrict$/.test(name) });
+            index = to;
+        }
+        else
+            index = afterToken(source, index);
+    }
+    return commands;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/session-state.js
+
+const session_state_NEXT = 'Put what belongs together into one part of the file, or into a file of its own.';
+/**
+ * A file that is run in parts leaves its session's settings after each part as they were. What the file sets for its
+ * session is therefore noted in each later part, to be set again. What cannot be made again (temporary tables,
+ * prepared statements, cursors) binds the parts to one session where a later one counts on it.
+ */
+function carryOver(segments) {
+    const wrong = [];
+    const bound = [];
+    const sessionSetup = [];
+    let made = [];
+    segments.forEach((segment, part) => {
+        segment.sessionSetup = [...sessionSetup];
+        for (const statement of segment.statements) {
+            const lost = made.find((own) => own.part < part && countsOn(statement, own));
+            if (lost)
+                bound.push({
+                    index: statement.from,
+                    message: `${lost.what} ${lost.name} does not last until here: the file is committed in parts, and they do not share a session`,
+                    next: session_state_NEXT,
+                    made: lost.part,
+                    used: part,
+                });
+            const effect = effectOf(statement);
+            if (effect === 'set')
+                sessionSetup.push(statement);
+            if (effect === 'cleared')
+                sessionSetup.length = 0;
+            if (effect === 'unclear' && part < segments.length - 1)
+                wrong.push({
+                    index: statement.from,
+                    message: 'what set_config sets here is lost in the parts of the file that follow',
+                    next: `Write it with SET, or with constants and alone in its SELECT. Or: ${session_state_NEXT}`,
+                });
+            const making = makes(statement);
+            made = made.filter((own) => !drops(statement, own) && !(making && isSameObject(own, making)));
+            if (making)
+                made.push({ ...making, part });
+        }
+    });
+    return { wrong, lost: bound };
+}
+/**
+ * Whether a statement sets something for its session; `unclear`: it does, but cannot simply be repeated; `cleared`:
+ * nothing that was set is left.
+ */
+function effectOf({ kind, node }) {
+    if (kind === 'DiscardStmt' && node.target === 'DISCARD_ALL')
+        return 'cleared';
+    if (kind === 'VariableSetStmt') {
+        // What ends with a transaction ends with its part.
+        const passing = node.is_local === true || /^TRANSACTION/.test(String(node.name));
+        return passing ? undefined : 'set';
+    }
+    if (kind !== 'SelectStmt')
+        return undefined;
+    const calls = setConfigs(node);
+    if (!calls.some((call) => call && !call.local))
+        return undefined;
+    const constant = calls.every((call) => call?.name !== undefined && call.value !== undefined);
+    return constant && node.fromClause === undefined ? 'set' : 'unclear';
+}
+function isSameObject(one, other) {
+    return one.what === other.what && one.name === other.name;
+}
+function makes({ kind, node }) {
+    if (kind === 'PrepareStmt')
+        return { what: 'the prepared statement', name: String(node.name) };
+    if (kind === 'DeclareCursorStmt')
+        return { what: 'the cursor', name: String(node.portalname) };
+    if (kind === 'CreateFunctionStmt' && strings(node.funcname)[0] === 'pg_temp')
+        return { what: 'the function', name: strings(node.funcname).join('.') };
+    const relation = madeRelation(kind, node);
+    return relation && isTemporary(relation)
+        ? { what: 'the temporary relation', name: String(relation.relname) }
+        : undefined;
+}
+function drops({ kind, node }, { what, name }) {
+    if (kind === 'DeallocateStmt')
+        return what === 'the prepared statement' && node.name === name;
+    if (kind === 'ClosePortalStmt')
+        return what === 'the cursor' && node.portalname === name;
+    // A name without its schema may be the session's own.
+    const own = ([schema, ...rest]) => rest.length === 0 ? schema === name : schema === 'pg_temp' && rest[0] === name;
+    return kind === 'DropStmt' && what === 'the temporary relation' && droppedNames(node).some(own);
+}
+function countsOn(statement, own) {
+    const { what, name } = own;
+    const making = makes(statement);
+    // Made anew it is another one; but IF NOT EXISTS takes the one before.
+    if (making && isSameObject(making, own) && statement.node.if_not_exists !== true)
+        return false;
+    if (drops(statement, own))
+        return true;
+    for (const node of nodesOf({ [statement.kind]: statement.node })) {
+        switch (what) {
+            case 'the prepared statement':
+                if (node.ExecuteStmt?.name === name)
+                    return true;
+                break;
+            case 'the cursor':
+                if (node.FetchStmt?.portalname === name)
+                    return true;
+                break;
+            case 'the function':
+                if (strings(node.FuncCall?.funcname).join('.') === name)
+                    return true;
+                break;
+            case 'the temporary relation':
+                if (node.relname === name && (node.schemaname ?? 'pg_temp') === 'pg_temp')
+                    return true;
+                // nextval takes a name as text, and the body of a DO block is text.
+                if (constantText(node) === name)
+                    return true;
+                if (statement.kind === 'DoStmt' && mentions(String(node.sval ?? ''), name))
+                    return true;
+        }
+    }
+    return false;
+}
+function mentions(body, name) {
+    return body
+        .toLowerCase()
+        .split(/[^\p{L}\p{N}_$]+/u)
+        .includes(name.toLowerCase());
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/strange-characters.js
+
+
+
+/** Blanks of Unicode, and characters of no width: PostgreSQL takes each for a letter. */
+const STRANGE = /[\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]/u;
+/** Names the first of these characters that stands in a word outside of quotes and comments. */
+function strangeCharacter(file, source) {
+    if (!STRANGE.test(source))
+        return undefined;
+    for (let index = 0; index < source.length;) {
+        const next = afterToken(source, index);
+        const token = source.slice(index, next);
+        const found = /^['"$/-]|^[eE]'/.test(token) ? undefined : STRANGE.exec(token);
+        if (found)
+            return {
+                message: `${(0,lib_invisible/* codePoint */.y)(found[0])} stands here, which looks like a blank or like nothing and which PostgreSQL takes for a letter`,
+                at: positionIn(file, source, index + found.index),
+                next: 'Type the place anew, with plain blanks.',
+            };
+        index = next;
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/transaction-control.js
+
+
+const SAVEPOINTS = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO']);
+const BEGINS = new Set(['TRANS_STMT_BEGIN', 'TRANS_STMT_START']);
+/**
+ * Reads a file's own transactions as psql and the Supabase CLI do: a COMMIT commits what stands before it, with or
+ * without a BEGIN, and what stands between two pairs belongs to the second, as in the CLI, which sends a file as one
+ * message. What would undo a part, or leave it open, is a problem.
+ */
+function readTransactions(source, statements, at) {
+    const found = { parts: [], control: [], notices: [], problems: [] };
+    let part = { statements: [], end: 0 };
+    let open;
+    const warn = (statement, message, next) => {
+        found.notices.push({ message, at: at(statement.from), next });
+    };
+    const refuse = (statement, message, next) => {
+        found.problems.push({ message, at: at(statement.from), next });
+    };
+    for (const statement of statements) {
+        const kind = statement.kind === 'TransactionStmt' ? String(statement.node.kind) : '';
+        const isolation = isolationOf(statement);
+        if (BEGINS.has(kind) || isolation !== undefined) {
+            found.control.push(statement);
+            if (BEGINS.has(kind) && open)
+                warn(statement, 'BEGIN inside a transaction does nothing', 'Remove it.');
+            else if (isolation !== undefined && !part.statements.every(isSetting))
+                refuse(statement, 'the isolation level is set behind the first statement of its transaction', 'PostgreSQL allows that only before any query: put it, or a COMMIT before it.');
+            else if (isolation !== undefined)
+                part.isolation = isolation;
+            if (BEGINS.has(kind))
+                open ??= statement;
+        }
+        else if (kind === 'TRANS_STMT_COMMIT' && statement.node.chain !== true) {
+            found.control.push(statement);
+            if (!open)
+                warn(statement, 'COMMIT without BEGIN commits what stands before it in the file', 'Where that is not meant, remove it.');
+            open = undefined;
+            // Where nothing stands before it, there is nothing to commit.
+            if (part.statements.length > 0)
+                found.parts.push({ ...part, end: statement.to });
+            part = { statements: [], end: 0 };
+        }
+        else if (kind === '' || SAVEPOINTS.has(kind)) {
+            part.statements.push(statement);
+            part.end = statement.to;
+        }
+        else
+            refuse(statement, `${oneLine(source.slice(statement.from, statement.to)).toUpperCase()} would end the transaction in the middle of the file`, 'Remove it: what a file does is committed, by its own COMMITs or at its end.');
+    }
+    if (open)
+        refuse(open, 'BEGIN without COMMIT', 'Remove it, or add the COMMIT: nothing ends that transaction.');
+    if (part.statements.length > 0)
+        found.parts.push(part);
+    return found;
+}
+/** The level that a BEGIN, START TRANSACTION or SET TRANSACTION asks for. */
+function isolationOf({ kind, node }) {
+    const setsTransaction = kind === 'VariableSetStmt' && node.name === 'TRANSACTION';
+    if (kind !== 'TransactionStmt' && !setsTransaction)
+        return undefined;
+    const options = ((setsTransaction ? node.args : node.options) ?? []);
+    const level = options.find(({ DefElem: option }) => option?.defname === 'transaction_isolation');
+    return constantText(level?.DefElem?.arg);
+}
+/** Only settings may stand before the isolation level of a transaction. */
+function isSetting({ kind }) {
+    return kind === 'VariableSetStmt';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/classify.js
+
+
+
+
+
+
+
+
+
+
+
+/** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
+const LARGEST_TOGETHER = 8 * 1024 * 1024;
+/** Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. */
+function classify(file, text, parse, { stands, partitioned } = {}) {
+    const shape = {
+        mode: 'together',
+        source: text,
+        segments: [],
+        standing: 0,
+        transactions: 1,
+        sessionBound: [],
+        notices: [],
+        problems: [],
+    };
+    const at = (index) => positionIn(file, text, index);
+    for (const command of psqlCommands(text)) {
+        if (command.harmless)
+            shape.source = blank(shape.source, command.from, command.to);
+        else
+            shape.problems.push({
+                message: `${command.name} is a command of psql, not SQL`,
+                at: at(command.from),
+                next: 'Remove the line; a migration is run by the server, not by psql.',
+            });
+    }
+    const section = sectionOfOtherTool(file, text);
+    if (section)
+        shape.problems.push(section);
+    const strange = strangeCharacter(file, text);
+    const parsed = parse(shape.source);
+    if ('tooLarge' in parsed) {
+        shape.problems.push({
+            message: `${file} is too large to be parsed (${formatBytes(Buffer.byteLength(text))})`,
+            at: { file, line: 1, column: 1 },
+            next: 'Split it into files of at most 16 MB. Rows that are no part of the schema are better loaded by a job of their own.',
+        });
+        return shape;
+    }
+    if (parsed.wrong && strange) {
+        shape.problems.push(strange);
+        return shape;
+    }
+    if (strange)
+        shape.notices.push(strange);
+    if (parsed.wrong) {
+        const copy = copyFromStdin(shape.source, parsed, parse);
+        if (copy !== undefined) {
+            // What follows is data: a backslash in it is no command.
+            const line = at(copy).line;
+            shape.problems = shape.problems.filter((problem) => (problem.at?.line ?? 0) < line);
+            refuseCopy(shape, at(copy));
+        }
+        else if (shape.problems.length === 0)
+            shape.doubt = { message: parsed.wrong.message, code: '42601', at: at(parsed.wrong.index) };
+        return withSize(shape);
+    }
+    shape.statements = parsed.statements;
+    for (const statement of parsed.statements) {
+        if (statement.kind === 'CopyStmt')
+            checkCopy(shape, statement, at(statement.from));
+        const asked = partitioned && askedRelation(statement);
+        if (asked && partitioned(asked))
+            statement.partitioned = true;
+    }
+    const { parts, control, notices, problems } = readTransactions(text, parsed.statements, at);
+    shape.problems.push(...problems);
+    shape.notices.push(...notices);
+    for (const { from, to } of control)
+        shape.source = blank(shape.source, from, to);
+    shape.statements = parts.flatMap(({ statements }) => statements);
+    shape.transactions = Math.max(1, parts.length);
+    const timed = /statement_timeout/i.test(text) ? timedGroups(shape.statements) : undefined;
+    if (timed)
+        shape.timed = timed;
+    chooseMode(shape, { parts, control, at, stands });
+    if (shape.statements.length === 0)
+        shape.notices.push({
+            message: `${file} holds no statement: it is recorded, and nothing is run`,
+            at: { file, line: 1, column: 1 },
+        });
+    return withSize(shape);
+}
+function withSize(shape) {
+    if (shape.mode === 'together' && Buffer.byteLength(shape.source) > LARGEST_TOGETHER) {
+        shape.mode = 'explicit';
+        shape.why = 'it is larger than 8 MiB';
+    }
+    return shape;
+}
+/** The data lines after COPY FROM STDIN are no SQL, so the parser stops right behind it. */
+function copyFromStdin(source, parsed, parse) {
+    if (!parsed.wrong)
+        return undefined;
+    const before = source.lastIndexOf(';', parsed.wrong.index);
+    if (before === -1)
+        return undefined;
+    const statements = parse(source.slice(0, before + 1)).statements;
+    const last = statements?.[statements.length - 1];
+    return last?.kind === 'CopyStmt' && isStandardStream(last.node) ? last.from : undefined;
+}
+function isStandardStream(copy) {
+    return copy.filename === undefined && copy.is_program !== true;
+}
+function refuseCopy(shape, at) {
+    shape.problems.push({
+        message: 'COPY FROM STDIN needs a client that sends the data',
+        at,
+        next: 'Write the rows as INSERT (pg_dump --inserts does).',
+    });
+}
+function checkCopy(shape, statement, at) {
+    if (!isStandardStream(statement.node))
+        return;
+    if (statement.node.is_from === true)
+        refuseCopy(shape, at);
+    else
+        shape.problems.push({
+            message: 'COPY TO STDOUT would print rows into the log',
+            at,
+            next: 'Remove the statement.',
+        });
+}
+function chooseMode(shape, cut) {
+    const statements = shape.statements ?? [];
+    const why = whyInParts(cut);
+    if (why !== undefined) {
+        shape.mode = 'outside';
+        shape.why = why;
+        shape.segments = cutIntoSegments(shape, cut);
+        shape.standing = shape.segments.filter(({ end }) => end <= (cut.stands ?? 0)).length;
+        const { wrong, lost } = carryOver(shape.segments);
+        for (const { index, message, next } of wrong)
+            shape.problems.push({ message, at: cut.at(index), next });
+        shape.sessionBound = lost.map(({ index, message, next, made, used }) => ({
+            problem: { message, at: cut.at(index), next },
+            made,
+            used,
+        }));
+        for (const segment of shape.timed ? shape.segments : [])
+            segment.timed = [...segment.sessionSetup, ...segment.statements].some((each) => ownTimeout(each) !== undefined);
+        tellParts(shape, cut);
+        return;
+    }
+    if (cut.control.length > 0 && shape.problems.length === 0)
+        shape.notices.push({
+            message: 'its own BEGIN and COMMIT are left out: the file is one transaction anyway',
+            at: cut.at(cut.control[0].from),
+        });
+    const explicit = statements.flatMap((statement) => whyExplicit(statement) ?? []);
+    if (explicit.length > 0) {
+        shape.mode = 'explicit';
+        shape.why = explicit[0];
+    }
+    if (statements.some((statement) => statement.kind === 'AlterEnumStmt' &&
+        statement.node.newVal !== undefined &&
+        statement.node.oldVal === undefined))
+        shape.endsBatch = 'a value added to an enum can be used only after the commit';
+}
+/** Why a file is not one transaction among others; undefined where it is. */
+function whyInParts({ parts, stands }) {
+    const lone = parts.flatMap(({ statements }) => statements.flatMap((each) => whyNonTransactional(each) ?? []));
+    if (lone.length > 0)
+        return `${lone[0]} cannot run in a transaction`;
+    if (parts.length > 1)
+        return 'its own COMMITs commit it in parts';
+    const isolation = parts.find((part) => part.isolation !== undefined)?.isolation;
+    if (isolation !== undefined)
+        return `it asks for isolation level ${isolation}`;
+    return stands === undefined ? undefined : 'it was begun in parts';
+}
+/** What cannot run in a transaction alone, the rest of each part together; never across what stands already. */
+function cutIntoSegments({ source }, { parts, stands = 0 }) {
+    return parts.flatMap(({ statements, end, isolation }) => {
+        const segments = [];
+        for (const statement of statements) {
+            const last = segments[segments.length - 1];
+            const alone = whyNonTransactional(statement) !== undefined;
+            const apart = alone || !last || last.alone || (last.end <= stands && statement.from >= stands);
+            if (apart)
+                segments.push({
+                    alone,
+                    explicit: false,
+                    timed: false,
+                    statements: [statement],
+                    sessionSetup: [],
+                    end: statement.to,
+                    ...(isolation === undefined || alone ? {} : { isolation }),
+                });
+            else {
+                last.statements.push(statement);
+                last.end = statement.to;
+            }
+        }
+        for (const segment of segments) {
+            const text = source.slice(segment.statements[0].from, segment.end);
+            segment.explicit =
+                segment.statements.some((each) => whyExplicit(each) !== undefined) ||
+                    (!segment.alone && Buffer.byteLength(text) > LARGEST_TOGETHER);
+        }
+        segments[segments.length - 1].end = end;
+        return segments;
+    });
+}
+/** Says that the run is not all or nothing, and where the file is cut. */
+function tellParts(shape, { parts, control, at }) {
+    const lone = (shape.statements ?? []).find((statement) => whyNonTransactional(statement) !== undefined);
+    if (lone && shape.segments.length > 1)
+        shape.notices.push({
+            message: `${whyNonTransactional(lone)} cannot run in a transaction: what stands before and after it in the file is committed on its own`,
+            at: at(lone.from),
+            next: 'A file of its own for this statement keeps the rest of the file all or nothing.',
+        });
+    if (parts.length > 1) {
+        const commits = parts.slice(0, -1).map(({ end }) => control.find(({ to }) => to === end)?.from ?? end);
+        const lines = commits.map((index) => at(index).line);
+        shape.notices.push({
+            message: `its own ${lines.length === 1 ? 'COMMIT in line' : 'COMMITs in lines'} ${(0,shorten_list/* shortenList */.Y)(lines.map(String), 10)} ${lines.length === 1 ? 'commits' : 'commit'} it in ${parts.length} parts, as in psql: this deploy is not all or nothing`,
+            at: at(commits[0]),
+            next: 'A failure behind a COMMIT keeps what stands before it, and the next run goes on there.',
+        });
+    }
+}
+/** What a DO block cannot hold, so that the statement stands in the message itself. */
+function whyExplicit({ kind, node }) {
+    if (kind === 'TransactionStmt')
+        return 'it uses SAVEPOINT';
+    return kind === 'SelectStmt' && hasInto(node) ? 'it uses SELECT INTO' : undefined;
+}
+/** In a UNION the INTO stands in its first SELECT. */
+function hasInto({ intoClause, larg }) {
+    return intoClause !== undefined || (larg !== undefined && hasInto(larg));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql/parser.js
+
+
+/** A shorter text that cannot be parsed is a fault of the parser. */
+const LARGEST_FAULT = 1024 * 1024;
+/**
+ * PostgreSQL's real parser, as WebAssembly. Loaded only when something is pending: it takes 30 ms to start and more
+ * to leave, because V8 would compile all of it again in the background and wait for that at exit; the flag forbids it.
+ */
+async function loadParser() {
+    const { setFlagsFromString } = await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 8877, 23));
+    setFlagsFromString('--wasm-tiering-budget=2000000000');
+    const library = await __nccwpck_require__.e(/* import() */ 107).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1107, 23));
+    await library.loadModule();
+    return (source) => {
+        // The library takes no empty text, and none that holds a NUL.
+        if (source.trim() === '')
+            return { statements: [] };
+        const { exitCode } = process;
+        try {
+            const tree = library.parseSync(source);
+            return { statements: placed(source, tree.stmts ?? []) };
+        }
+        catch (error) {
+            // Where its memory ends, the library sets the exit code of the whole process.
+            process.exitCode = exitCode;
+            const details = error.sqlDetails;
+            // Out of memory, it says so, ends itself or gives nothing; texts of another size can be parsed all the same.
+            if (!details || details.message === 'out of memory') {
+                if (source.length < LARGEST_FAULT)
+                    throw error;
+                return { tooLarge: true };
+            }
+            return {
+                wrong: { message: details.message, index: indexOfCodePoint(source, details.cursorPosition + 1) },
+            };
+        }
+    };
+}
+function placed(source, raw) {
+    const toIndex = byteToIndex(source);
+    return raw.map(({ stmt = {}, stmt_location = 0, stmt_len = 0 }) => {
+        const [kind = '', node = {}] = Object.entries(stmt)[0] ?? [];
+        const start = toIndex(stmt_location);
+        // No length means: to the end of the text.
+        const to = stmt_len === 0 ? source.length : toIndex(stmt_location + stmt_len);
+        return { kind, node, from: skipBlanks(source, start), to };
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/classify-files.js
+
+
+
+
+
+
+
+
+
+/** Finds out how each of these files must be run. */
+async function classifyAll(due, { partials = [], catalog }) {
+    const parse = await loadParser();
+    const planned = due.map((file) => {
+        const partial = partials.find(({ version }) => version === file.version);
+        const stands = partial && standsUpTo(file.source, partial);
+        const begun = (0,defined_only/* definedOnly */.U)({ stands });
+        return { ...file, begun, shape: classify(file.file, file.source, parse, begun) };
+    });
+    const statements = planned.flatMap(({ shape }) => shape.statements ?? []);
+    const names = relationsToAsk(statements).map(({ name }) => name);
+    const moved = statements.filter((statement) => nonTransactional(statement) === 'move-database');
+    // Asked of hardly any deploy, so it is a message of its own.
+    const found = names.length + moved.length > 0 ? await catalog?.(names) : undefined;
+    const partitioned = isPartitioned(found?.partitioned ?? [], statements);
+    return planned.map(({ begun, ...file }) => {
+        const own = file.shape.statements ?? [];
+        if (own.some((statement) => partitioned(askedRelation(statement) ?? NOTHING)))
+            file.shape = classify(file.file, file.source, parse, { ...begun, partitioned });
+        for (const statement of own)
+            if (moved.includes(statement) && statement.node.dbname === found?.database)
+                file.shape.problems.push({
+                    message: 'PostgreSQL moves no database to another tablespace from within',
+                    at: positionIn(file.file, file.source, statement.from),
+                    next: 'Remove the statement, and run it from another database.',
+                });
+        return file;
+    });
+}
+const NOTHING = { schema: undefined, name: '' };
+async function askCatalog(database, names, sending) {
+    const message = `select json_build_object('database', current_database(), 'partitioned', array(
+    select json_build_object('schema', nspname, 'name', relname) from pg_class c join pg_namespace n on n.oid = relnamespace
+    where relkind in ('p', 'I') and relname = any (${textArray(names)})))::text as catalog`;
+    const answer = jsonField(await database.send(message, sending), 'catalog');
+    if (!answer)
+        throw new Error('the look at the catalog gave no row');
+    return answer;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql/statement-kind.js
+
+/** Words that say what a statement does, and can be no name or value where they stand. */
+const VERBS = new Set(`ALTER ANALYZE CALL CLUSTER COMMENT COMMIT COPY CREATE DELETE DO DROP EXECUTE GRANT INSERT LOCK MERGE NOTIFY PREPARE
+  REFRESH REINDEX RESET REVOKE ROLLBACK SECURITY SELECT SET TRUNCATE UPDATE VACUUM VALUES WITH BEGIN`.split(/\s+/));
+/** Behind CREATE, ALTER and DROP: what kind of object it is, with the words that may stand before. */
+const OBJECTS = new Set(`ACCESS AGGREGATE CAST COLLATION CONVERSION DATABASE DEFAULT DOMAIN EVENT EXTENSION FOREIGN FUNCTION GLOBAL INDEX
+  LANGUAGE LOCAL MATERIALIZED OPERATOR POLICY PRIVILEGES PROCEDURE PUBLICATION RECURSIVE ROLE ROUTINE RULE SCHEMA
+  SEQUENCE SERVER STATISTICS SUBSCRIPTION SYSTEM TABLE TABLESPACE TEMP TEMPORARY TRIGGER TYPE UNIQUE UNLOGGED USER VIEW
+  WRAPPER`.split(/\s+/));
+/**
+ * The kind of a statement in its own first words, such as CREATE UNIQUE INDEX; undefined where they are none that is
+ * known. Holds nothing else of its text, so that it may be told where the text may not.
+ */
+function statementKind(text) {
+    const words = [];
+    for (let index = skipBlanks(text, 0); index < text.length;) {
+        const next = afterToken(text, index);
+        const word = text.slice(index, next).toUpperCase();
+        if (words.length === 0) {
+            if (!VERBS.has(word))
+                return undefined;
+            words.push(word);
+            if (!/^(CREATE|ALTER|DROP)$/.test(word))
+                break;
+        }
+        else if (OBJECTS.has(word))
+            words.push(word);
+        // CREATE OR REPLACE is the same kind.
+        else if (!(words.length === 1 && (word === 'OR' || word === 'REPLACE')))
+            break;
+        index = skipBlanks(text, next);
+    }
+    return words.join(' ') || undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/edited-files.js
+
+
+
+
+
+
+
+
+
+
+/** Statements are compared for this many edited files; for the others it is said only that they were edited. */
+const COMPARED = 20;
+/**
+ * Names, for each applied file that has changed since, the first statement that differs from what was recorded. What
+ * was recorded may hold the secret that was taken out of the file: its text never leaves the database, only hashes do.
+ */
+async function editedProblems(database, edited, rule, sending) {
+    if (edited.length === 0 || rule === 'allow')
+        return [];
+    const versions = textArray(edited.slice(0, COMPARED).map((file) => file.version));
+    const message = `select coalesce(json_object_agg(version, array(
+    select ${textHashSql('s')} from unnest(statements) with ordinality u(s, n) order by n)), '{}')::text as recorded
+    from ${HISTORY_TABLE} where version = any (${versions})`;
+    const results = await retryRead(sending.signal, () => database.send(message, sending));
+    const recorded = jsonField(results, 'recorded') ?? {};
+    return edited.map((file) => {
+        const hashes = recorded[file.version];
+        const { at, words } = hashes
+            ? firstDifference(file, hashes)
+            : { at: positionIn(file.file, file.source, 0), words: '' };
+        return {
+            message: `${(0,external_node_path_.basename)(file.file)} was edited after it was applied${words}`,
+            at,
+            next: 'The edit does not reach this database: put the file back, and make the change in a new migration.',
+        };
+    });
+}
+/** Where the file first says something else than what was recorded; white space and semicolons do not count. */
+function firstDifference(file, recorded) {
+    let index = 0;
+    const statements = splitAsCli(file.source);
+    for (const [number, statement] of statements.entries()) {
+        const from = file.source.indexOf(statement, index);
+        if (recorded[number] !== textHash(statement)) {
+            const kind = statementKind(statement);
+            const which = `its statement ${number + 1}${kind === undefined ? '' : ` (${kind})`}`;
+            const how = recorded[number] === undefined ? 'was not recorded' : 'is not the one that was recorded';
+            return {
+                // Comments before a statement belong to it, as the CLI has it.
+                at: positionIn(file.file, file.source, skipBlanks(file.source, from)),
+                words: `: ${which} ${how}`,
+            };
+        }
+        index = from + statement.length;
+    }
+    return {
+        at: positionIn(file.file, file.source, index),
+        words: `: ${recorded.length} ${recorded.length === 1 ? 'statement was' : 'statements were'} recorded, and it has ${statements.length}`,
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/same-version.js
+
+
+
+
+/** Whether a file says something else than what was recorded; false where nothing tells. */
+function isEdited(file, row) {
+    // The text decides, not the bytes: a checkout with other line endings is no edit.
+    if (row.textHash !== null)
+        return !hasText(file, row.textHash);
+    return row.checksum !== null && row.checksum !== file.checksum;
+}
+/** The text as a whole, or as it is recorded statement by statement. */
+function hasText({ source }, hash) {
+    return hash === textHash(source) || hash === textHash(splitAsCli(source).join('\n'));
+}
+/**
+ * Why a file whose version is recorded was never run: under that version another one was, as when two branches took
+ * the same time stamp. Undefined where it was run, also where it has only been renamed since.
+ */
+function neverRun(file, row) {
+    if (!row.name || row.name === file.name)
+        return undefined;
+    const known = row.textHash !== null || row.checksum !== null;
+    if (known && !isEdited(file, row))
+        return undefined;
+    return {
+        message: `${(0,external_node_path_.basename)(file.file)} was never run: version ${file.version} is recorded as ${titleOf(row)}`,
+        at: { file: file.file, line: 1, column: 1 },
+        next: `Give ${(0,external_node_path_.basename)(file.file)} a later version, so that it runs. Where it is ${titleOf(row)} under another name, and the database is as it says: supabase migration repair --status applied ${file.version}.`,
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/missing-files.js
+
+
+
+
+
+
+
+
+
+
+/** So many versions without a file are looked for in the files that are there. */
+const LOOKED_FOR = 50;
+/**
+ * What there is to say of recorded versions that have no file: where the text of one stands in another file, that it
+ * was renumbered or squashed, and how the history is told. Texts never leave the database, only hashes do.
+ */
+async function missingProblem(database, missing, { files, recorded }, sending) {
+    const alike = await likenesses(database, missing, files, sending);
+    const rest = missing.filter((row) => !alike.some((each) => each.row === row));
+    const told = alike.map(({ row, file, how }) => `${(0,external_node_path_.basename)(file.file)} holds ${how === 'renumbered' ? 'the text' : 'the statements'} of ${titleOf(row)}`);
+    const applied = new Set(alike.map(({ file }) => file.version).filter((version) => !recorded.has(version)));
+    const repair = [
+        `supabase migration repair --status reverted ${alike.map(({ row }) => row.version).join(' ')}`,
+        ...(applied.size > 0 ? [`supabase migration repair --status applied ${[...applied].join(' ')}`] : []),
+    ].join(' && ');
+    const next = [
+        ...(alike.length > 0
+            ? [`${(0,shorten_list/* shortenList */.Y)(told, 5)}: where it was renumbered or squashed, tell the history so: ${repair}.`]
+            : []),
+        ...(rest.length > 0
+            ? [
+                `Get the files${alike.length > 0 ? ` of ${(0,shorten_list/* shortenList */.Y)(rest.map(titleOf))}` : ''}: merge the branch that holds them, or run \`supabase migration fetch\`. Do not delete the rows: what they did is in the database. missing-migrations: warn goes on without them.`,
+            ]
+            : []),
+    ];
+    return {
+        message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${(0,shorten_list/* shortenList */.Y)(missing.map(titleOf), 10)}`,
+        next: next.join(' '),
+    };
+}
+async function likenesses(database, missing, files, sending) {
+    const found = [];
+    const rest = [];
+    for (const row of missing.slice(0, LOOKED_FOR)) {
+        const { textHash: hash } = row;
+        const file = hash === null ? undefined : files.find((each) => hasText(each, hash));
+        if (file)
+            found.push({ row, file, how: 'renumbered' });
+        else if (hash !== null)
+            rest.push(row);
+    }
+    if (rest.length === 0)
+        return found;
+    const message = `select coalesce(json_object_agg(version, array(
+    select ${textHashSql('s')} from unnest(statements) u(s))), '{}')::text as recorded
+    from ${HISTORY_TABLE} where version = any (${textArray(rest.map(({ version }) => version))})`;
+    const results = await retryRead(sending.signal, () => database.send(message, sending));
+    const recorded = jsonField(results, 'recorded') ?? {};
+    for (const file of files) {
+        const hashes = new Set(splitAsCli(file.source).map(textHash));
+        for (const row of rest) {
+            const own = recorded[row.version] ?? [];
+            const holds = own.length > 0 && own.every((hash) => hashes.has(hash));
+            if (holds && !found.some((each) => each.row === row))
+                found.push({ row, file, how: 'squashed' });
+        }
+    }
+    return found;
+}
+
+// EXTERNAL MODULE: ./compiled/src/lib/empty-connection.js
+var empty_connection = __nccwpck_require__(8727);
+;// CONCATENATED MODULE: ./compiled/src/database/history/table-formats.js
+
+
+
+/** Another version of the action is at home in this database: nothing may be undone by this one, the code neither. */
+class OtherFormat extends Failure {
+}
+/** One problem for each of our tables that another version made, and that this one cannot read. Pure. */
+function formatProblems(formats, known = DATABASE_FORMATS) {
+    return OUR_TABLES.flatMap((table) => {
+        if (!(table in formats))
+            return [];
+        const begin = `To go on without what it remembers (rollbacks of earlier runs, mostly): drop table ${table}; the next run makes it anew. The migration history is not touched by that.`;
+        return formatProblem(`The table ${table}`, formats[table], known, begin) ?? [];
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/pending-files.js
+
+
+
+
+
+
+
+/** Compares files and history. `contract`: the files for after health are due too, so nothing is deferred. */
+function choosePending(files, look, rules, identity, contract) {
+    const present = new Set(files.map((file) => file.version));
+    const result = {
+        pending: [],
+        deferred: [],
+        baseline: [],
+        edited: [],
+        missing: look.recorded.filter((row) => !present.has(row.version)),
+        warnings: [],
+        refusals: [],
+    };
+    const recorded = new Map(look.recorded.map((row) => [row.version, row]));
+    const counted = countedAsApplied(rules, recorded);
+    for (const file of files) {
+        const row = recorded.get(file.version);
+        if (row) {
+            const other = neverRun(file, row);
+            if (other)
+                result.refusals.push(other);
+            else if (file.unreadable)
+                result.warnings.push(file.unreadable);
+            else if (isEdited(file, row))
+                result.edited.push(file);
+        }
+        else if (counted(file.version))
+            countAsApplied(file, result);
+        else if (file.unreadable)
+            result.refusals.push(file.unreadable);
+        else if (result.deferred.length > 0 || (file.afterHealth && !contract))
+            result.deferred.push(file);
+        else
+            result.pending.push(file);
+    }
+    result.refusals.push(...sameVersions([...result.pending, ...result.deferred]));
+    result.refusals.push(...wrongMarkers([...result.pending, ...result.deferred]));
+    result.refusals.push(...formatProblems(look.formats));
+    checkEnvironment(look, identity, result);
+    checkServer(look, identity, result);
+    checkOrder(look, rules, result);
+    checkBaseline(files, rules, result);
+    if (rules.irreversibleMigrations === 'refuse')
+        result.refusals.push(...irreversible([...result.pending, ...result.deferred]));
+    checkRights(look, result);
+    return result;
+}
+/** Nobody runs it any more, so what is wrong with it stops nothing; but a version is recorded once. */
+function countAsApplied(file, { baseline, warnings }) {
+    if (file.unreadable)
+        warnings.push(file.unreadable);
+    else if (baseline.some(({ version }) => version === file.version))
+        warnings.push(...sameVersions([...baseline, file]));
+    else
+        baseline.push(file);
+}
+/** One problem for each file that has the version of one before it. */
+function sameVersions(files) {
+    const byVersion = new Map();
+    return files.flatMap((file) => {
+        const other = byVersion.get(file.version);
+        byVersion.set(file.version, file);
+        if (other === undefined)
+            return [];
+        return [
+            {
+                message: `${(0,external_node_path_.basename)(other.file)} and ${(0,external_node_path_.basename)(file.file)} have the same version ${file.version}`,
+                at: { file: file.file, line: 1, column: 1 },
+                next: 'Give one of them a later version; where one is applied already, rename the other.',
+            },
+        ];
+    });
+}
+/**
+ * Whether a version counts as applied by `baseline`. Only until the baseline itself is recorded: a file that comes
+ * later with an older version was never run, also where the input still stands in the workflow.
+ */
+function countedAsApplied({ baseline }, recorded) {
+    if (baseline === undefined || recorded.has(baseline))
+        return () => false;
+    return (version) => byBytes(version, baseline) <= 0;
+}
+function checkEnvironment(look, { environment, adoptEnvironment }, result) {
+    if (look.environment === null || environment === undefined || look.environment === environment)
+        return;
+    if (adoptEnvironment)
+        result.warnings.push({
+            message: `this database was deployed to as "${look.environment}" and is now taken over as "${environment}"`,
+        });
+    else
+        result.refusals.push({
+            message: `this database belongs to the environment "${look.environment}", not "${environment}"`,
+            next: 'Check the connection secrets of this environment. Where the name has really changed, say adopt-environment: true once.',
+        });
+}
+/** A secret that is not set must not switch the server off silently. */
+function checkServer({ withServer }, { environment, repository, serverMissing }, result) {
+    if (!serverMissing || withServer === null || environment === undefined)
+        return;
+    if (withServer.environment !== environment || withServer.repository !== (repository ?? null))
+        return;
+    result.refusals.push((0,empty_connection/* emptyConnection */.c)('ssh-host', `The last deploy of "${environment}" to this database deployed to a server too. Set the secret, or say skip: vps.`));
+}
+function checkOrder(look, rules, result) {
+    const newest = look.recorded[look.recorded.length - 1]?.version;
+    if (newest === undefined || rules.includeAll)
+        return;
+    for (const file of [...result.pending, ...result.deferred]) {
+        if (byBytes(file.version, newest) > 0)
+            continue;
+        const below = rules.baseline !== undefined && byBytes(file.version, rules.baseline) <= 0;
+        result.refusals.push({
+            message: `${(0,external_node_path_.basename)(file.file)} is older than ${newest}, which is applied already${below ? `; the baseline ${rules.baseline} is recorded, so nothing more counts into it` : ''}`,
+            at: { file: file.file, line: 1, column: 1 },
+            next: `Rename it to a newer version, or say include-all: true where it does not depend on the order.${below ? ` Where its changes are in the database already: supabase migration repair --status applied ${file.version}.` : ''}`,
+        });
+    }
+}
+function checkBaseline(files, rules, result) {
+    const { baseline } = rules;
+    if (baseline === undefined)
+        return;
+    if (!files.some((file) => file.version === baseline))
+        result.refusals.push({
+            message: `baseline: no migration file has the version ${baseline}`,
+            next: 'Give the version of the newest file whose changes are in the database already.',
+        });
+    else if (result.baseline.length > 0)
+        result.warnings.push({
+            message: `${result.baseline.length} files up to ${baseline} are recorded as applied without being run (baseline)`,
+        });
+}
+/** A comment that was meant to hold a file back must not be passed over. */
+function wrongMarkers(files) {
+    return files.flatMap((file) => file.wrongMarkers ?? []);
+}
+/** One problem for each file that has no down file. */
+function irreversible(files) {
+    return files
+        .filter((file) => !file.down)
+        .map(({ file }) => ({
+        message: `${(0,external_node_path_.basename)(file)} has no down file`,
+        at: { file, line: 1, column: 1 },
+        next: `Add ${file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
+    }));
+}
+function checkRights(look, result) {
+    const problem = rightsProblem(look);
+    if (result.pending.length + result.deferred.length + result.baseline.length === 0) {
+        // Nothing is to be written; but what cannot be seen was not compared either.
+        if (problem && look.missingRights.some((right) => right.includes('row level security')))
+            result.warnings.push(problem);
+        return;
+    }
+    if (look.readOnly)
+        result.refusals.push({
+            message: 'this database is a read replica',
+            code: '25006',
+            next: 'Use the URL of the primary database.',
+        });
+    if (problem)
+        result.refusals.push(problem);
+}
+function rightsProblem({ missingRights, role, owner }) {
+    if (missingRights.length === 0)
+        return undefined;
+    return {
+        message: `the role may not write the migration history: it lacks ${(0,shorten_list/* shortenList */.Y)(missingRights)}`,
+        code: '42501',
+        next: owner === null || owner === role
+            ? 'Use the role that owns the migrations (postgres on Supabase), or grant these rights.'
+            : `Deploy as the role that owns the history, ${owner}; or let ${role} act for it: grant ${identifier(owner)} to ${identifier(role)};`,
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/created-tables.js
+
+/** Where names without a schema lead to by default. */
+const created_tables_PUBLIC = 'public';
+/** The schema of temporary tables, which hides every other one. */
+const TEMPORARY = 'pg_temp';
+function createdTables() {
+    /** By schema, then by name; whether it is certain that it was not there before. */
+    const made = new Map();
+    let path = created_tables_PUBLIC;
+    const look = ([schema, name]) => made.get(schema)?.get(name);
+    const forget = ([schema, name]) => void made.get(schema)?.delete(name);
+    const note = ([schema, name], sure) => {
+        made.set(schema, (made.get(schema) ?? new Map()).set(name, sure));
+    };
+    const keyOf = (schema, name) => {
+        if (schema !== undefined)
+            return [String(schema), String(name)];
+        const own = [TEMPORARY, String(name)];
+        return look(own) === undefined ? [path, String(name)] : own;
+    };
+    const keyOfRelation = (relation) => {
+        const { schemaname, relname } = (relation ?? {});
+        return keyOf(schemaname, relname);
+    };
+    const keysOfDrop = (drop) => droppedNames(drop).map((parts) => keyOf(parts[parts.length - 2], parts[parts.length - 1]));
+    const move = (from, to) => {
+        const sure = look(from);
+        forget(from);
+        if (sure === undefined)
+            forget(to);
+        else
+            note(to, sure);
+    };
+    return {
+        isNew(relation, sure) {
+            const found = look(keyOfRelation(relation));
+            return sure ? found === true : found !== undefined;
+        },
+        areNew: (drop) => keysOfDrop(drop).every((key) => look(key) === true),
+        follow({ kind, node }) {
+            path = searchPathAfter({ kind, node }, path);
+            if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE')
+                keysOfDrop(node).forEach(forget);
+            if (kind === 'RenameStmt' && node.renameType === 'OBJECT_TABLE') {
+                const { schemaname } = node.relation;
+                const from = keyOfRelation(node.relation);
+                move(from, [String(schemaname ?? from[0]), String(node.newname)]);
+            }
+            if (kind === 'AlterObjectSchemaStmt' && node.objectType === 'OBJECT_TABLE') {
+                const { relname } = node.relation;
+                move(keyOfRelation(node.relation), [String(node.newschema), String(relname)]);
+            }
+            const relation = isTable(kind) ? madeRelation(kind, node) : undefined;
+            if (!relation)
+                return;
+            const sure = node.if_not_exists !== true;
+            const schema = isTemporary(relation) ? TEMPORARY : String(relation.schemaname ?? path);
+            const key = [schema, String(relation.relname)];
+            // What is known of it stays: a second IF NOT EXISTS does not make it doubtful.
+            if (sure || look(key) === undefined)
+                note(key, sure);
+        },
+        endFile() {
+            path = created_tables_PUBLIC;
+            made.delete(TEMPORARY);
+        },
+    };
+}
+function isTable(kind) {
+    return kind === 'CreateStmt' || kind === 'CreateTableAsStmt' || kind === 'SelectStmt';
+}
+/** The schema that names without one belong to behind a statement; a text of its own where the path is not plain. */
+function searchPathAfter({ kind, node }, before) {
+    if (kind === 'VariableSetStmt') {
+        if (node.kind === 'VAR_RESET_ALL')
+            return created_tables_PUBLIC;
+        if (node.name !== 'search_path')
+            return before;
+        return firstSchema((node.args ?? []).map((name) => constantText(name) ?? ''));
+    }
+    if (kind !== 'SelectStmt')
+        return before;
+    const set = setConfigs(node).find((call) => call?.name === 'search_path');
+    return set
+        ? firstSchema((set.value ?? '').split(',').map((name) => name.trim().replaceAll('"', '')))
+        : before;
+}
+/** Where things are made: the first schema of a path, "$user" left out, which hardly anybody has. */
+function firstSchema(names) {
+    return names.find((name) => name !== '$user') ?? created_tables_PUBLIC;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/lint-rules.js
+
+const EXCLUSIVE = 'ACCESS EXCLUSIVE';
+/** What is left to do where the old code still uses it; of no help in a file that waits for health already. */
+const LATER = 'Stop using it in the code first, and drop it in a file marked "-- deploy: after-health".';
+const WHICH = 'Say with WHERE which rows are meant, in batches where there are many.';
+const rule = (name, lock, destructive, instead) => ({
+    rule: name,
+    lock,
+    destructive,
+    instead,
+});
+/** The rules that a statement breaks, with those that are written inside it; `tables`: what the same files made before. */
+function rulesFor({ kind, node }, tables) {
+    return [
+        ...rulesOf({ kind, node }, tables),
+        ...inner({ kind, node }).flatMap((each) => rulesFor(each, tables)),
+    ];
+}
+/** The statements that a statement runs with it: its WITH, and what is explained, prepared or made a table of. */
+function inner({ kind, node }) {
+    const { ctes } = (node.withClause ?? {});
+    const queries = (ctes ?? []).map(({ CommonTableExpr }) => CommonTableExpr?.ctequery);
+    if (kind === 'ExplainStmt' || kind === 'PrepareStmt' || kind === 'CreateTableAsStmt')
+        queries.push(node.query);
+    return queries.flatMap((query) => Object.entries(query ?? {}).map(([name, value]) => ({ kind: name, node: value })));
+}
+/** A WHERE that keeps nothing out, as safeupdate is told by: `where true`, `where 1 = 1`. */
+function isConstant(where) {
+    const { A_Const: constant, A_Expr: expression } = (where ?? {});
+    if (constant)
+        return true;
+    return expression !== undefined && isConstant(expression.lexpr) && isConstant(expression.rexpr);
+}
+function rulesOf({ kind, node }, tables) {
+    // What may have been there before can lose data; that the application waits for it is not likely enough to be told.
+    const isNew = (relation) => tables.isNew(relation, false);
+    switch (kind) {
+        case 'DropStmt':
+            return dropRules(node, tables);
+        case 'DropOwnedStmt':
+            return [rule('drop-owned', EXCLUSIVE, true, 'Drop by name what has to go.')];
+        case 'MergeStmt': {
+            const clauses = node.mergeWhenClauses ?? [];
+            const deletes = clauses.some(({ MergeWhenClause }) => MergeWhenClause?.commandType === 'CMD_DELETE');
+            return deletes && !tables.isNew(node.relation, true)
+                ? [
+                    rule('merge-delete', 'ROW EXCLUSIVE', true, 'DELETE with a WHERE says plainly which rows have to go.'),
+                ]
+                : [];
+        }
+        case 'DropdbStmt':
+            return [rule('ban-drop-database', EXCLUSIVE, true, 'Drop databases by hand.')];
+        case 'TruncateStmt': {
+            const relations = node.relations ?? [];
+            if (relations.every(({ RangeVar }) => tables.isNew(RangeVar, true)))
+                return [];
+            const cascade = node.behavior === 'DROP_CASCADE';
+            return [
+                rule(cascade ? 'ban-truncate-cascade' : 'truncate', EXCLUSIVE, true, 'DELETE with a WHERE, where only some rows have to go.'),
+            ];
+        }
+        case 'DeleteStmt':
+        case 'UpdateStmt': {
+            const all = node.whereClause === undefined || isConstant(node.whereClause);
+            if (!all || tables.isNew(node.relation, true))
+                return [];
+            const word = kind === 'DeleteStmt' ? 'delete' : 'update';
+            return [rule(`${word}-without-where`, 'ROW EXCLUSIVE', true, WHICH)];
+        }
+        case 'IndexStmt':
+            if (node.concurrent === true || isNew(node.relation))
+                return [];
+            return [
+                rule('require-concurrent-index-creation', 'SHARE', false, 'CREATE INDEX CONCURRENTLY in a file of its own: writes go on meanwhile.'),
+            ];
+        case 'RenameStmt':
+            return isNew(node.relation) ? [] : renameRules(String(node.renameType));
+        case 'AlterTableStmt':
+            return alterRules(node).filter(({ destructive }) => !tables.isNew(node.relation, destructive));
+        case 'VacuumStmt':
+            return options(node.options).includes('full')
+                ? [rule('vacuum-full', EXCLUSIVE, false, 'Plain VACUUM: it locks nobody out.')]
+                : [];
+        case 'ClusterStmt':
+            return [
+                rule('cluster', EXCLUSIVE, false, 'It rewrites the table under a full lock: run it by hand at a quiet time.'),
+            ];
+        case 'ReindexStmt':
+            return options(node.params).includes('concurrently')
+                ? []
+                : [rule('reindex', EXCLUSIVE, false, 'REINDEX ... CONCURRENTLY.')];
+        default:
+            return [];
+    }
+}
+function options(list) {
+    return Array.isArray(list)
+        ? list.map((item) => item.DefElem?.defname ?? '')
+        : [];
+}
+function dropRules(node, tables) {
+    switch (node.removeType) {
+        case 'OBJECT_TABLE':
+            return tables.areNew(node) ? [] : [rule('ban-drop-table', EXCLUSIVE, true, LATER)];
+        case 'OBJECT_SCHEMA':
+            return [rule('drop-schema', EXCLUSIVE, true, LATER)];
+        case 'OBJECT_TYPE':
+        case 'OBJECT_DOMAIN':
+            return node.behavior === 'DROP_CASCADE'
+                ? [
+                    rule('drop-type-cascade', EXCLUSIVE, true, 'Without CASCADE it fails where a column still has the type.'),
+                ]
+                : [];
+        case 'OBJECT_EXTENSION':
+            return node.behavior === 'DROP_CASCADE'
+                ? [
+                    rule('drop-extension-cascade', EXCLUSIVE, true, 'Without CASCADE it fails where something still depends on it.'),
+                ]
+                : [];
+        case 'OBJECT_INDEX':
+            return node.concurrent === true
+                ? []
+                : [
+                    rule('require-concurrent-index-deletion', EXCLUSIVE, false, 'DROP INDEX CONCURRENTLY in a file of its own.'),
+                ];
+        default:
+            return [];
+    }
+}
+function renameRules(type) {
+    if (type === 'OBJECT_COLUMN')
+        return [
+            rule('renaming-column', EXCLUSIVE, false, 'Add the new column, fill it, move the code over, drop the old one after health.'),
+        ];
+    if (type === 'OBJECT_TABLE')
+        return [
+            rule('renaming-table', EXCLUSIVE, false, 'Keep a view under the old name until no code uses it.'),
+        ];
+    return [];
+}
+function alterRules(node) {
+    // ALTER INDEX, ALTER VIEW and the like come as the same node, and lock no table.
+    if (node.objtype !== 'OBJECT_TABLE')
+        return [];
+    const commands = node.cmds ?? [];
+    return commands.flatMap(({ AlterTableCmd: command = {} }) => commandRules(command));
+}
+function commandRules({ subtype, def }) {
+    switch (subtype) {
+        case 'AT_DropColumn':
+            return [rule('ban-drop-column', EXCLUSIVE, true, LATER)];
+        case 'AT_AlterColumnType':
+            return [
+                rule('changing-column-type', EXCLUSIVE, false, 'Most changes rewrite the table: add a new column, fill it, switch, drop the old one after health.'),
+            ];
+        case 'AT_SetNotNull':
+            return [
+                rule('adding-not-nullable-field', EXCLUSIVE, false, 'Add CHECK (column IS NOT NULL) NOT VALID, VALIDATE it in a later file, then SET NOT NULL.'),
+            ];
+        case 'AT_AddConstraint':
+            return constraintRules(def?.Constraint ?? {});
+        case 'AT_AddColumn':
+            return columnRules((def?.ColumnDef?.constraints ?? []).map(({ Constraint: constraint = {} }) => constraint));
+        default:
+            return [];
+    }
+}
+function constraintRules({ contype, skip_validation, indexname }) {
+    if (contype === 'CONSTR_FOREIGN' && skip_validation !== true)
+        return [
+            rule('adding-foreign-key-constraint', 'SHARE ROW EXCLUSIVE', false, 'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.'),
+        ];
+    if (contype === 'CONSTR_CHECK' && skip_validation !== true)
+        return [
+            rule('constraint-missing-not-valid', EXCLUSIVE, false, 'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.'),
+        ];
+    if ((contype === 'CONSTR_UNIQUE' || contype === 'CONSTR_PRIMARY') && indexname === undefined)
+        return [
+            rule('disallowed-unique-constraint', EXCLUSIVE, false, 'CREATE UNIQUE INDEX CONCURRENTLY first, then ADD CONSTRAINT ... USING INDEX.'),
+        ];
+    return [];
+}
+function columnRules(constraints) {
+    const types = constraints.map(({ contype }) => contype);
+    const found = [];
+    const fallback = constraints.find(({ contype }) => contype === 'CONSTR_DEFAULT');
+    if (types.includes('CONSTR_NOTNULL') &&
+        !fallback &&
+        !types.includes('CONSTR_IDENTITY') &&
+        !types.includes('CONSTR_GENERATED'))
+        found.push(rule('adding-required-field', EXCLUSIVE, false, 'Without a DEFAULT it fails on a table with rows, and on the inserts of the old code.'));
+    if (fallback?.raw_expr && 'FuncCall' in fallback.raw_expr && !isStable(fallback.raw_expr.FuncCall))
+        found.push(rule('adding-field-with-default', EXCLUSIVE, false, 'A default that differs for each row rewrites the table: add the column, fill it in batches, then set the default.'));
+    if (types.includes('CONSTR_PRIMARY') || types.includes('CONSTR_UNIQUE'))
+        found.push(rule('disallowed-unique-constraint', EXCLUSIVE, false, 'Add the column, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... USING INDEX.'));
+    return found;
+}
+/** Calls that give one value for the whole statement: the table is not rewritten for them. */
+const STABLE = new Set([
+    'now',
+    'current_timestamp',
+    'statement_timestamp',
+    'transaction_timestamp',
+    'timezone',
+]);
+function isStable(call) {
+    return STABLE.has(strings(call?.funcname).at(-1) ?? '');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/lint.js
+
+
+
+/**
+ * Finds destructive and locking statements in files that are to be applied. What the same files create first holds no
+ * data and nobody waits for it, so it is left out. Statements inside functions and DO blocks are not looked into.
+ */
+function lintFiles(files) {
+    const tables = createdTables();
+    const findings = [];
+    let waits = false;
+    for (const file of files) {
+        waits ||= file.afterHealth;
+        for (const statement of file.shape.statements ?? []) {
+            for (const found of rulesFor(statement, tables)) {
+                findings.push({
+                    ...found,
+                    at: positionIn(file.file, file.source, statement.from),
+                    statement: oneLine(file.shape.source.slice(statement.from, statement.to)),
+                    waits,
+                });
+            }
+            tables.follow(statement);
+        }
+        tables.endFile();
+    }
+    return findings;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/plan.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** How long a look may take; it waits for nothing but the network. */
+const plan_LOOK_DEADLINE = 60_000;
+/** Looks at files and database and says what a migrate would do. All refusals at once. */
+async function planDatabase({ database, signal }, { workingDirectory, rules, identity, contract, warnings }) {
+    const sending = { deadline: plan_LOOK_DEADLINE, signal };
+    // The files are read while the connection is made and the server looks.
+    const [look, files] = await Promise.all([
+        retryRead(signal, () => readHistory(database, sending)).catch((error) => {
+            throw failureOf(error, 'looking at the migration history');
+        }),
+        readMigrationFiles(workingDirectory, rules.migrationsDir),
+    ]);
+    const chosen = choosePending(files.files, look, rules, identity, contract);
+    const catalog = (names) => retryRead(signal, () => askCatalog(database, names, sending)).catch((error) => {
+        throw failureOf(error, 'looking at what the pending files name');
+    });
+    const plan = await planFor(chosen, rules, { partials: look.partial, catalog });
+    plan.look = look;
+    plan.warnings.unshift(...files.warnings);
+    plan.refusals.unshift(...files.problems);
+    plan.warnings.push(...warnings);
+    const edited = await editedProblems(database, chosen.edited, rules.editedMigrations, sending).catch((error) => {
+        throw failureOf(error, 'comparing applied files');
+    });
+    (rules.editedMigrations === 'refuse' ? plan.refusals : plan.warnings).push(...edited);
+    if (chosen.missing.length > 0) {
+        const recorded = new Set(look.recorded.map(({ version }) => version));
+        const missing = await missingProblem(database, chosen.missing, { files: files.files, recorded }, sending).catch((error) => {
+            throw failureOf(error, 'looking for the files of applied versions');
+        });
+        (rules.missingMigrations === 'refuse' ? plan.refusals : plan.warnings).push(missing);
+    }
+    // What is refused already would only be told twice.
+    const all = [...plan.pending, ...plan.deferred].filter(({ shape }) => shape.problems.length === 0);
+    if (all.length > 0)
+        plan.refusals.push(...(await preflight(database, all, sending).catch((error) => {
+            throw failureOf(error, 'letting the server parse the pending files');
+        })));
+    refuseTransport(plan, database);
+    refuseEditedParts(plan, look);
+    return plan;
+}
+/**
+ * The plan that the files alone allow, where no database may be asked (a pull request from a fork). A project
+ * without migrations has none to read.
+ */
+async function planFiles(workingDirectory, rules) {
+    const absent = !(0,external_node_fs_.existsSync)((0,external_node_path_.join)(workingDirectory, rules.migrationsDir));
+    const files = absent
+        ? { files: [], warnings: [], problems: [] }
+        : await readMigrationFiles(workingDirectory, rules.migrationsDir);
+    const chosen = {
+        pending: files.files.filter(({ unreadable }) => unreadable === undefined),
+        deferred: [],
+        baseline: [],
+        edited: [],
+        missing: [],
+        // Which of them are applied already, and stop nothing, is not known here.
+        warnings: [...sameVersions(files.files), ...files.files.flatMap(({ unreadable }) => unreadable ?? [])],
+        refusals: [
+            ...wrongMarkers(files.files),
+            ...(rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : []),
+        ],
+    };
+    const plan = await planFor(chosen, rules);
+    plan.warnings.unshift(...files.warnings);
+    plan.refusals.unshift(...files.problems);
+    // No server was asked, so the parser's word stands.
+    plan.refusals.push(...plan.pending.flatMap((file) => file.shape.doubt ?? []));
+    return plan;
+}
+async function planFor(chosen, rules, asked = {}) {
+    const due = [...chosen.pending, ...chosen.deferred];
+    const planned = due.length > 0 ? await classifyAll(due, asked) : [];
+    const pending = planned.slice(0, chosen.pending.length);
+    const findings = lintFiles(planned);
+    const told = findings.filter((finding) => !finding.destructive || rules.destructiveChanges === 'warn');
+    const refused = findings.filter((finding) => finding.destructive && rules.destructiveChanges === 'refuse');
+    return {
+        pending,
+        deferred: planned.slice(chosen.pending.length),
+        baseline: chosen.baseline,
+        batches: makeBatches(pending, rules.transaction),
+        warnings: [
+            ...chosen.warnings,
+            ...planned.flatMap((file) => file.shape.notices),
+            ...told.map((finding) => riskProblem(finding, false)),
+        ],
+        refusals: [
+            ...chosen.refusals,
+            ...planned.flatMap((file) => file.shape.problems),
+            ...refused.map((finding) => riskProblem(finding, true)),
+        ],
+        reversible: planned.every((file) => file.down !== undefined),
+        destructive: findings.some((finding) => finding.destructive),
+    };
+}
+function riskProblem(finding, refused) {
+    const { rule, at, statement, lock, destructive, instead, waits } = finding;
+    const what = destructive ? 'deletes data' : `locks its table (${lock}) while it runs`;
+    // The marker is no advice to a file that waits already.
+    const advice = [
+        ...(waits && instead === LATER ? [] : [instead]),
+        ...(refused ? ['Where the data is to go: destructive-changes: warn, or allow.'] : []),
+    ];
+    return {
+        message: `${statement}: ${what} (${rule})`,
+        at,
+        ...(advice.length === 0 ? {} : { next: advice.join(' ') }),
+    };
+}
+/** A file that was applied in part goes on behind that part, so the part must still be what was run. */
+function refuseEditedParts(plan, look) {
+    for (const partial of look.partial) {
+        const file = [...plan.pending, ...plan.deferred].find((each) => each.version === partial.version);
+        if (!file)
+            continue;
+        const edited = standsUpTo(file.source, partial) === undefined;
+        if (!edited && file.shape.statements === undefined)
+            plan.refusals.push({
+                message: `${file.file} was applied in part, and where that part ends cannot be told, because the file cannot be parsed`,
+                at: { file: file.file, line: 1, column: 1 },
+                next: 'Put what follows the part that stands into a file of its own.',
+            });
+        if (!edited)
+            continue;
+        plan.refusals.push({
+            message: `${file.file} was applied in part (${partial.done} of its parts stand), and that part has been edited since`,
+            at: { file: file.file, line: 1, column: 1 },
+            next: `Put the applied statements back as they were, and change only what comes after them. Or undo by hand what they did, so that the file begins anew: delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`,
+        });
+    }
+}
+/** What the way to the server cannot hold is refused before the first file. */
+function refuseTransport({ pending, deferred, refusals, warnings }, { transport }) {
+    for (const file of [...pending, ...deferred]) {
+        const { shape } = file;
+        if (transport === 'management-api' && !eachInOneMessage(shape))
+            refusals.push({
+                message: `${file.file}: ${shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
+                at: { file: file.file, line: 1, column: 1 },
+                next: 'Give database-url (the session pooler URL) for this deploy.',
+            });
+        if (transport === 'management-api' && shape.timed)
+            warnings.push({
+                message: `${file.file} sets statement_timeout itself, and the Management API gives each request 60 s all the same`,
+                at: { file: file.file, line: 1, column: 1 },
+                next: 'Give database-url (the session pooler URL) where it takes longer.',
+            });
+        if (transport === 'transaction-pooler')
+            refusals.push(...lostSettings(file), ...discarded(file));
+        // Where each message may get another session; or because the session that stood is gone.
+        const apart = transport === 'transaction-pooler' || transport === 'management-api';
+        for (const { problem, made, used } of shape.sessionBound)
+            if (apart)
+                refusals.push({
+                    ...problem,
+                    next: `Give the session pooler or direct URL in database-url (port 5432). Or: ${problem.next}`,
+                });
+            else if (made < shape.standing && used >= shape.standing)
+                refusals.push({
+                    ...problem,
+                    next: 'It was made by a part that is applied, and went with its session: make it again behind that part.',
+                });
+    }
+}
+/** Each part of the file is one message that needs no session. */
+function eachInOneMessage({ mode, segments }) {
+    return (mode === 'together' || (mode === 'outside' && segments.every((part) => !part.alone && !part.explicit)));
+}
+/** It would reach a session that others have. */
+function discarded({ file, source, shape }) {
+    return (shape.statements ?? [])
+        .filter((statement) => nonTransactional(statement) === 'discard-all')
+        .map(({ from }) => ({
+        message: 'DISCARD ALL behind a transaction pooler would reach a session of others',
+        at: positionIn(file, source, from),
+        next: 'Remove it: no session of this action keeps anything from one file to the next. Or give the session pooler or direct URL in database-url (port 5432).',
+    }));
+}
+/** A statement outside a transaction runs in whichever session the pooler has: nothing can be set for it. */
+function lostSettings(file) {
+    return file.shape.segments.flatMap(({ alone, sessionSetup: again, statements: [statement] }) => {
+        const set = again[again.length - 1];
+        if (!alone || !set || !statement)
+            return [];
+        const line = positionIn(file.file, file.source, set.from).line;
+        return [
+            {
+                message: `${whyNonTransactional(statement)} cannot run in a transaction, and behind a transaction pooler what line ${line} sets does not hold for it`,
+                at: positionIn(file.file, file.source, statement.from),
+                next: 'Give the session pooler or direct URL in database-url (port 5432). Or put the statement into a file of its own, with names that are qualified (schema.table).',
+            },
+        ];
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/drift.js
+
+
+
+
+
+
+
+
+/** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
+function driftQuery() {
+    return `set local statement_timeout = '30s'; set local lock_timeout = '1s'; do ${dollarQuote(`
+declare recorded text;
+begin
+  if to_regclass('${RUNS_TABLE}') is not null and ${READS_TABLES} then
+    execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
+      from ${RUNS_TABLE} r where objects is not null order by ${UNRECORDED} desc, finished_at desc nulls last limit 1' into recorded;
+  end if;
+  perform set_config('muva.recorded', coalesce(recorded, ''), true);
+end`)}; ${SET_DETERMINISTIC}
+select jsonb_build_object('fingerprint', f.fingerprint, 'recorded', r.recorded - 'objects',
+  'before', case when f.fingerprint <> r.recorded ->> 'fingerprint' then r.recorded -> 'objects' end,
+  'now', case when f.fingerprint <> r.recorded ->> 'fingerprint' then f.objects end) as drift
+from (${FINGERPRINT_ROW}) f, (select nullif(current_setting('muva.recorded', true), '')::jsonb as recorded) r;`;
+}
+function readDrift(results) {
+    const row = jsonField(results, 'drift');
+    if (!row)
+        throw new Error('the drift query gave no row');
+    const difference = compareObjects(readObjects(row.before), readObjects(row.now));
+    return {
+        recorded: row.recorded !== null,
+        ...(row.recorded === null
+            ? {}
+            : { since: { runId: row.recorded.run_id, ...(row.recorded.sha ? { sha: row.recorded.sha } : {}) } }),
+        difference,
+        killed: row.recorded !== null && row.recorded.fingerprint === null,
+        upgraded: difference.altered.some(({ kind }) => kind === 'server'),
+    };
+}
+/**
+ * Looks what others changed since the last deploy recorded the schema. Undefined where it could not be found
+ * out in time, because somebody holds a table that must be looked at.
+ */
+async function readDriftNow({ database, signal }) {
+    try {
+        const sending = { deadline: 45_000, signal };
+        return readDrift(await retryRead(signal, () => database.send(driftQuery(), sending)));
+    }
+    catch (error) {
+        const late = error instanceof SqlError && (error.code === '57014' || error.code === '55P03');
+        if (late && !signal.aborted)
+            return undefined;
+        throw failureOf(error, 'looking what other hands changed');
+    }
+}
+/** What the drift means under the input `drift`. */
+function judgeDrift(drift, policy) {
+    const calm = (detail) => ({ detail, refusals: [], warnings: [] });
+    if (policy === 'off')
+        return calm('not looked at');
+    if (!drift) {
+        const problem = {
+            message: 'it could not be found out in time whether other hands changed the schema: a table is locked',
+            next: 'Run again; or say drift: off.',
+        };
+        const late = { detail: 'not found out in time', refusals: [], warnings: [] };
+        return policy === 'fail' ? { ...late, refusals: [problem] } : { ...late, warnings: [problem] };
+    }
+    if (!drift.recorded || !drift.since)
+        return calm('no deploy has recorded the schema yet');
+    const { runId, sha } = drift.since;
+    const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;
+    if (drift.killed)
+        return calm(`not comparable: ${since} ended before it recorded the schema`);
+    if (drift.upgraded)
+        return calm(`not comparable: another major version of PostgreSQL runs since ${since}`);
+    const { added, removed, altered } = drift.difference;
+    if (added.length + removed.length + altered.length === 0)
+        return calm(`unchanged since ${since}`);
+    const problem = {
+        message: `the schema changed since ${since} by other hands: ${describeDifference(drift.difference)}`,
+        next: policy === 'fail'
+            ? 'Write the change as a migration, or undo it; to go on as it is, say drift: warn.'
+            : 'Write the change as a migration, so that other databases get it too.',
+    };
+    const detail = describeDifference(drift.difference, 3);
+    return policy === 'fail'
+        ? { detail, refusals: [problem], warnings: [] }
+        : { detail, refusals: [], warnings: [problem] };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/deploy-check-step.js
+
+/**
+ * Looks at something as a step, which has failed where the judgement refuses. Its warnings are told; the refusals are
+ * handed back and not thrown, so that other looks go on and all are told at once.
+ */
+async function deployCheckStep(tools, record, name, work) {
+    const check = async () => {
+        const result = await work();
+        if (result.refusals.length > 0)
+            throw new Failure(result.refusals);
+        return result;
+    };
+    try {
+        const { warnings } = await record.step(name, check, ({ detail }) => detail);
+        for (const problem of warnings)
+            tools.log({ kind: 'warning', problem });
+        return [];
+    }
+    catch (error) {
+        if (error instanceof Cancelled)
+            throw error;
+        return problemsOf(error);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/plan-order.js
+/** The settings as the plan of the database takes them. `contract`: health has passed, or mode `migrate` was told so. */
+function planOrder(settings, contract = false) {
+    const { environment, adoptEnvironment, run, mode, vps, skip, workingDirectory, database: rules } = settings;
+    const whole = mode === 'deploy' || mode === 'plan';
+    return {
+        workingDirectory,
+        rules,
+        identity: {
+            environment,
+            adoptEnvironment,
+            repository: run.repository,
+            serverMissing: whole && vps === undefined && !skip.includes('vps'),
+        },
+        contract,
+        warnings: rules.afterHealth && mode !== 'migrate' && !contract
+            ? [
+                {
+                    message: `after-health: true has no effect in mode ${mode}`,
+                    next: 'A deploy applies the files marked "-- deploy: after-health" by itself, once health has passed. Remove the input.',
+                },
+            ]
+            : [],
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/migrate.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** The step in which the hosts are asked once more. */
+const CONFIRM = 'every host is still prepared';
+/**
+ * How often a history may change under us before we give up, and the milliseconds between two looks: another tool that
+ * applies file after file changes it again each time, until it has ended.
+ */
+const PLANS = 9;
+const BETWEEN_PLANS = { first: 100, longest: 5_000 };
+/** Milliseconds for what is still written after a failure or a cancel; the runner gives a cancelled step 7.5 s. */
+const AT_STOP = 3_000;
+/** Applies the pending migrations: each exactly once, and with `transaction: all` together or not at all. */
+async function migrate(asked, options = {}) {
+    const { hosts } = options;
+    const signal = hosts ? AbortSignal.any([asked.signal, hosts.broken]) : asked.signal;
+    const work = { ...asked, signal };
+    const { settings, log } = work;
+    const detail = options.plan ? migrateHeadline(options.plan) : undefined;
+    return runPhase('migrate', log, detail, async (record) => {
+        const order = planOrder(settings, options.contract);
+        let plan = options.plan ?? (await planDatabase(work, order));
+        // A plan that was handed in has been told already.
+        if (!options.plan)
+            tellPlan(work, plan);
+        record.facts.applied = [];
+        const run = await deployedRun(settings);
+        const standing = { unrecorded: false, notLookedAt: false };
+        const drifted = await lookBeforeWriting(work, record, plan);
+        try {
+            for (let plans = 1;; plans++) {
+                note(record, plan);
+                const refusals = [...plan.refusals, ...drifted];
+                if (refusals.length > 0) {
+                    record.summarise('Nothing was applied.');
+                    throw new Failure(refusals);
+                }
+                const confirm = async () => {
+                    if (hosts)
+                        await record.step(CONFIRM, () => hosts.confirm());
+                };
+                const applying = { ...work, settings: { ...settings, run } };
+                if (await applyPlanned(applying, plan, record, standing, confirm))
+                    return;
+                if (plans === PLANS)
+                    throw new Failure({
+                        message: 'the migration history keeps changing: another tool is migrating this database',
+                        next: 'Wait for it, then run again.',
+                    });
+                log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
+                await pause(backoff(plans, BETWEEN_PLANS.first, BETWEEN_PLANS.longest), signal);
+                plan = await planDatabase(work, order);
+            }
+        }
+        catch (error) {
+            if (error instanceof Cancelled && !asked.signal.aborted)
+                throw new Failure(HOST_LOST);
+            throw error;
+        }
+        finally {
+            if (standing.unrecorded)
+                await recordAtStop(work);
+        }
+    });
+}
+const HOST_LOST = {
+    message: 'a server that was prepared no longer waits: what was under way in the database was stopped',
+    next: 'Look above what became of the server, then start the workflow again.',
+};
+/**
+ * What a deploy looks at in its plan: alone, a migrate looks itself before it writes, because what it writes makes the
+ * schema that it meets the one that later drift is measured against.
+ */
+async function lookBeforeWriting(work, record, { batches, baseline }) {
+    const { mode, database } = work.settings;
+    if (mode !== 'migrate' || database.drift === 'off')
+        return [];
+    if (batches.length + baseline.length === 0)
+        return [];
+    return deployCheckStep(work, record, 'drift', async () => judgeDrift(await readDriftNow(work), database.drift));
+}
+/** The run as it is recorded: by the commit that is deployed, which need not be the one that started the workflow. */
+async function deployedRun({ run, vps, workingDirectory }) {
+    return vps?.ref === undefined ? run : { ...run, sha: await exactCommit(vps.ref, workingDirectory) };
+}
+/** Other hands hold a table for long: that is worth a word, and no failure of the deploy. */
+function tellNotLookedAt(tools, standing) {
+    if (!standing.notLookedAt)
+        tools.log({
+            kind: 'warning',
+            problem: {
+                message: 'a table is locked by another session, so the state of the schema around this run is not recorded',
+                next: 'Until the next deploy drift may not be comparable, and a rollback of this run may not be proven. Look who holds a table for so long.',
+            },
+        });
+    standing.notLookedAt = true;
+}
+/**
+ * Between its first and its last message a run records no state; one that stops there does it now. It may fail: the
+ * next run, or the rollback, then takes what it meets for the end of this one.
+ */
+async function recordAtStop({ database, settings }) {
+    await database.send(recordStateAtStop(settings.run.id), { deadline: AT_STOP }).catch(() => undefined);
+}
+function tellPlan(tools, plan) {
+    tools.log({ kind: 'line', text: migrateHeadline(plan) });
+    for (const warning of plan.warnings)
+        tools.log({ kind: 'warning', problem: warning });
+}
+function migrateHeadline(plan) {
+    const batches = plan.batches.length;
+    const waiting = plan.deferred.length > 0 ? `, ${plan.deferred.length} waiting for health` : '';
+    return `${plan.pending.length} pending${batches > 0 ? ` in ${batches} ${batches === 1 ? 'batch' : 'batches'}` : ''}${waiting}`;
+}
+/** Says at once what is known: a failure later must not lose it. */
+function note(record, plan) {
+    const { facts } = record;
+    const applied = facts.applied ?? [];
+    facts.pending = [...applied, ...plan.pending.map((file) => file.version)];
+    facts.deferred = plan.deferred.map((file) => file.version);
+    facts.skipped = [];
+    facts.reversible = plan.reversible;
+    facts.destructive = plan.destructive;
+}
+/** True when all of the plan is applied; false when the history changed and a new plan is needed. */
+async function applyPlanned(work, plan, record, standing, confirm) {
+    const { settings, log } = work;
+    const recorded = (plan.look?.recorded ?? []).map((row) => row.version);
+    const queue = plan.batches.length === 0 && isWorthRecording(settings, plan)
+        ? [{ mode: 'together', files: [] }]
+        : [...plan.batches];
+    let first = true;
+    while (queue.length > 0) {
+        const batch = queue.shift();
+        const place = { first, last: queue.length === 0, next: queue[0]?.mode };
+        const context = {
+            ...batchContext(settings, batch, plan, recorded, record, place),
+            onNotLookedAt: () => tellNotLookedAt(work, standing),
+        };
+        if (first)
+            await confirm();
+        const outcome = await runBatch(work, batch, context, plan);
+        standing.unrecorded = isUnrecorded(standing, batch, outcome, context.after !== undefined);
+        if (outcome.kind === 'changed')
+            return false;
+        if (outcome.kind === 'split') {
+            log({
+                kind: 'notice',
+                problem: {
+                    message: `the batch is split before ${titleOf(batch.files[outcome.before])}: ${outcome.why}`,
+                },
+            });
+            queue.unshift({ ...batch, files: batch.files.slice(0, outcome.before) }, { ...batch, files: batch.files.slice(outcome.before), why: outcome.why });
+            continue;
+        }
+        if (outcome.kind !== 'done')
+            stop(outcome, batch, queue, record);
+        else {
+            recorded.push(...context.baseline.map((file) => file.version), ...batch.files.map((file) => file.version));
+            first = false;
+            tellApplied(batch.files, outcome, record);
+        }
+    }
+    const applied = record.facts.applied ?? [];
+    record.summarise(applied.length === 0
+        ? `Nothing pending${plan.deferred.length > 0 ? `; ${plan.deferred.length} waiting for health` : ''}.`
+        : `${applied.length} applied.`);
+    return true;
+}
+function isUnrecorded(standing, batch, outcome, recorded) {
+    if (outcome.kind === 'done')
+        return !recorded;
+    // A database that cannot be asked is not asked again for this; and what stands of half a file belongs to whoever
+    // completes it.
+    if (outcome.kind === 'unknown' || ('stands' in outcome && outcome.stands !== undefined))
+        return false;
+    return standing.unrecorded || batch.mode === 'outside';
+}
+/**
+ * A deploy with nothing to apply still leaves its row: what it found is what later drift is measured against, and a
+ * rollback to the previous deploy must know that this one changed no schema.
+ */
+function isWorthRecording(settings, { baseline, look }) {
+    if (baseline.length > 0)
+        return true;
+    return settings.mode === 'deploy' && look?.missingRights.length === 0 && !look.readOnly;
+}
+function batchContext(settings, batch, plan, recorded, record, place) {
+    const rules = settings.database;
+    // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
+    const verified = place.last && rules.transaction === 'all';
+    const verification = verified ? verificationMessage(rules) : '';
+    // A file that is applied in parts may stay half applied: it has a beginning of its own, and what was before an end.
+    const begins = place.first || batch.mode === 'outside';
+    const ends = place.last || place.next === 'outside';
+    return {
+        run: settings.run,
+        environment: settings.environment,
+        server: settings.mode === 'deploy' && settings.vps !== undefined,
+        rules,
+        recorded: [...recorded],
+        baseline: place.first ? plan.baseline : [],
+        notices: noticeBook(),
+        position: (record.facts.applied?.length ?? 0) + 1,
+        ...(begins ? { before: recordStateBefore(settings.run.id) } : {}),
+        ...(ends ? { after: `${verification}\n${recordStateAfter(settings.run.id)}` } : {}),
+    };
+}
+async function runBatch(access, batch, planned, plan) {
+    const context = { ...planned, role: access.database.role };
+    try {
+        const outcome = await runMode(access, batch, context, plan);
+        // They will be run again, and it be said again.
+        if (outcome.kind === 'split' || outcome.kind === 'changed')
+            context.notices.forget();
+        return outcome;
+    }
+    catch (error) {
+        // Thrown while waiting for a lock or between two tries: nothing of the batch was under way.
+        if (error instanceof Cancelled)
+            return { kind: 'cancelled' };
+        if (error instanceof Failure && error.outcome === 'failed')
+            return { kind: 'failed', problem: error.problems[0], at: undefined, times: [] };
+        throw error;
+    }
+    finally {
+        context.notices.tell(access.log);
+    }
+}
+function runMode(apply, batch, context, plan) {
+    if (batch.mode !== 'outside')
+        return applyBatch(apply, batch, context);
+    const partial = plan.look?.partial.find((row) => row.version === batch.files[0].version);
+    return applyNonTransactional(apply, batch, context, partial);
+}
+function tellApplied(files, outcome, record) {
+    if (files.length > 0)
+        record.changed();
+    files.forEach((file, index) => {
+        const time = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
+        record.add({ name: titleOf(file), outcome: 'passed', ...time });
+        record.facts.applied?.push(file.version);
+    });
+}
+/** Ends the phase at a batch that was not applied; says what stands and which files were not reached. */
+function stop(outcome, batch, queue, record) {
+    const later = queue.flatMap((next) => next.files);
+    const rest = [...batch.files, ...later];
+    // Of a batch whose answer was lost it is not known that it was skipped.
+    const skipped = outcome.kind === 'unknown' ? later : rest;
+    record.facts.skipped = skipped.map((file) => file.version);
+    const applied = record.facts.applied?.length ?? 0;
+    const stands = applied === 0 ? '0 applied' : `${applied} applied before it and kept`;
+    switch (outcome.kind) {
+        case 'failed':
+            tellFailed(outcome, rest, record);
+            record.summarise(outcome.stands === undefined
+                ? `The batch was rolled back: ${stands}.`
+                : `${titleOf(batch.files[0])} is applied in part: ${stands}. ${outcome.stands}`);
+            throw new Failure(outcome.problem);
+        case 'not-verified':
+            record.facts.verified = false;
+            record.skip(...rest.map(titleOf));
+            record.add({
+                name: 'verify before the commit',
+                outcome: 'failed',
+                startedAt: Date.now(),
+                milliseconds: 0,
+            });
+            record.summarise(outcome.stands === undefined
+                ? `The schema does not verify, so the batch was rolled back: ${stands}.`
+                : `The schema does not verify: ${stands}. ${outcome.stands}`);
+            throw new Failure(outcome.problems);
+        case 'cancelled':
+            record.skip(...rest.map(titleOf));
+            record.summarise(outcome.stands === undefined
+                ? `The batch was rolled back: ${stands}.`
+                : `${titleOf(batch.files[0])} is applied in part: ${stands}. ${outcome.stands}`);
+            throw new Cancelled();
+        case 'unknown':
+            for (const file of batch.files)
+                record.add({ name: titleOf(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
+            record.skip(...later.map(titleOf));
+            record.summarise(`It is not known whether the batch was applied; ${stands}.`);
+            throw new Failure(outcome.problem, 'unknown');
+    }
+}
+function tellFailed(outcome, files, record) {
+    files.forEach((file, index) => {
+        if (index !== outcome.at) {
+            record.skip(titleOf(file));
+            return;
+        }
+        const { startedAt, milliseconds } = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
+        const lasted = milliseconds || Date.now() - startedAt;
+        record.add({ name: titleOf(file), outcome: 'failed', startedAt, milliseconds: lasted });
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/backup.js
 
 
@@ -8969,15 +15692,18 @@ async function mustRunOnHost(host, text, words, options) {
 
 
 
+
 /**
- * Makes a backup before the first write; `servers`: where it may lie. Any failure here stops the deploy with nothing
+ * Makes a backup before the first write; `servers`: where it may lie, `hosts`: without which it is not made. Any failure here stops the deploy with nothing
  * changed.
  */
-async function backup(work, servers) {
+async function backup(work, servers, hosts) {
     const { settings, log, signal } = work;
     const rules = settings.database;
     const { connection } = rules;
     return runPhase('backup', log, rules.backup, async (record) => {
+        if (hosts)
+            await record.step(CONFIRM, () => hosts.confirm());
         if (connection.kind === 'management-api') {
             const name = restorePointName(settings.run);
             log({ kind: 'progress', text: `making the restore point ${name}` });
@@ -9057,7 +15783,79 @@ async function keepOnRunner(name, content) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/lib/merge-facts.js
+/** The facts of all phases as one: later phases win, lists of migrations grow. */
+function mergeFacts(phases) {
+    const merged = {};
+    for (const { facts } of phases) {
+        const applied = union(merged.applied, facts.applied);
+        const reverted = union(merged.reverted, facts.reverted);
+        const hosts = mergeHosts(merged.hosts ?? [], facts.hosts ?? []);
+        Object.assign(merged, facts);
+        if (applied)
+            merged.applied = applied;
+        if (reverted)
+            merged.reverted = reverted;
+        if (hosts.length > 0)
+            merged.hosts = hosts;
+    }
+    return merged.hosts ? withLive(merged, merged.hosts) : merged;
+}
+/** The outputs name what the first host serves of which that is known. */
+function withLive({ deployedSha: _sha, release: _release, ...facts }, hosts) {
+    const live = hosts.find((host) => host['deployed-sha'] !== undefined);
+    return {
+        ...facts,
+        ...(live?.['deployed-sha'] === undefined ? {} : { deployedSha: live['deployed-sha'] }),
+        ...(live?.release === undefined ? {} : { release: live.release }),
+    };
+}
+function union(before, more) {
+    if (!before)
+        return more;
+    return [...new Set([...before, ...(more ?? [])])];
+}
+/** What is known of each host: a later fact adds to what an earlier phase found, or takes its place. */
+function mergeHosts(before, more) {
+    const known = new Map(before.map((fact) => [fact.host, fact]));
+    for (const fact of more) {
+        const earlier = known.get(fact.host);
+        // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
+        const stays = fact.outcome === 'unchanged' && earlier !== undefined && earlier.outcome !== 'unchanged';
+        known.set(fact.host, isBackAfterAll(earlier, fact)
+            ? { ...withoutDetail(earlier), ...fact, outcome: 'rolled-back' }
+            : stays
+                ? earlier
+                : { ...knownStill(earlier, fact), ...fact });
+    }
+    return [...known.values()].sort((a, b) => a.host - b.host);
+}
+/** A put-back that failed was made good meanwhile: nothing was left to undo, and what serves is known. */
+function isBackAfterAll(earlier, fact) {
+    return (earlier?.outcome === 'rollback-failed' &&
+        fact.outcome === 'unchanged' &&
+        fact['deployed-sha'] !== undefined);
+}
+function withoutDetail({ detail: _, ...fact }) {
+    return fact;
+}
+/** Where it is not known what a host serves now, what it served before says nothing. */
+function knownStill(earlier, { outcome }) {
+    if (earlier === undefined)
+        return {};
+    if (outcome !== 'unknown' && outcome !== 'rollback-failed')
+        return earlier;
+    const { 'deployed-sha': _sha, release: _release, ...rest } = earlier;
+    return rest;
+}
+/** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
+function newlyFailing(before, now) {
+    const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
+    return now.filter((fact) => !fact.ok && !wasBad.has(`${fact.from} ${fact.name}`));
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/decide.js
+
 
 const UNCHANGED = { database: false, code: false };
 /** `before`: what an earlier attempt of the same run left standing, as the plan found it. */
@@ -9080,6 +15878,28 @@ function schemaAhead(facts) {
     const newCode = hosts.some(({ outcome }) => outcome === 'deployed' || outcome === 'unknown');
     const known = facts.schemaAhead ?? [];
     return hosts.length === 0 || newCode ? known : [...new Set([...known, ...standing(facts).reverse()])];
+}
+/**
+ * Milliseconds for which the code that served had not come with the schema: from this run's first commit until the last
+ * host served the new version, or the down files were committed. Undefined where the old code stays, or no server is
+ * known.
+ */
+function schemaLead(phases) {
+    const when = (name) => phases.find(({ phase, changedAt }) => phase === name && changedAt !== undefined)?.changedAt;
+    const facts = mergeFacts(phases);
+    if ((facts.applied ?? []).length === 0)
+        return phases.some(({ phase }) => phase === 'migrate') ? 0 : undefined;
+    const from = when('migrate');
+    if (from === undefined)
+        return undefined;
+    const undone = standing(facts).length === 0;
+    const served = (facts.hosts ?? []).some(({ outcome }) => outcome === 'deployed');
+    const until = undone
+        ? when('rollback')
+        : served && schemaAhead(facts).length === 0
+            ? when('redeploy')
+            : undefined;
+    return until === undefined ? undefined : Math.max(0, Math.round(until - from));
 }
 /**
  * Whether a deploy that did not succeed is undone. Only a failure that this run can have caused counts: an edge
@@ -9142,11 +15962,27 @@ function nextActionOf(phases, runId) {
     // Commands by hand stand last, behind the reasons why nothing else could do it.
     if (back)
         return actions.at(-1) ?? `Start the rollback again: mode: rollback with run-id: ${runId}.`;
-    const broken = firstFailure(phases)?.facts.hosts?.some((host) => host.outcome === 'rollback-failed');
+    const broken = mergeFacts(phases).hosts?.some((host) => host.outcome === 'rollback-failed');
     return broken ? actions.at(-1) : actions[0];
 }
-/** What the whole run is called in the output `outcome`. */
-function outcomeOf(phases, mode, cancelled) {
+/** The one decision from which outcome, hosts, commits, kept versions and the headline are told. */
+function endOf(phases, mode, cancelled) {
+    const facts = mergeFacts(phases);
+    const ahead = schemaAhead(facts);
+    return {
+        outcome: outcomeOf(phases, facts.hosts ?? [], mode, cancelled),
+        facts: {
+            ...facts,
+            rolledBack: facts.rolledBack === true || (facts.hosts ?? []).some(isBack),
+            ...(ahead.length === 0 ? {} : { schemaAhead: ahead }),
+            ...(0,defined_only/* definedOnly */.U)({ schemaLeadMs: schemaLead(phases) }),
+        },
+    };
+}
+const isBack = ({ outcome }) => outcome === 'rolled-back';
+/** What the whole run is called in the output `outcome`. `hosts`: what became of each in all phases together. */
+function outcomeOf(phases, hosts, mode, cancelled) {
+    const broken = hosts.some(({ outcome }) => outcome === 'rollback-failed');
     const rollback = phases.find((phase) => phase.phase === 'rollback' && phase.outcome !== 'skipped');
     const failed = firstFailure(phases);
     if (rollback) {
@@ -9164,6 +16000,8 @@ function outcomeOf(phases, mode, cancelled) {
         // Where a rollback is what was asked for, it is a success; the output rolled-back says whether it had to do anything.
         if (mode === 'rollback')
             return 'success';
+        if (broken)
+            return 'rollback-failed';
         if (rollback.facts.rolledBack !== false)
             return 'rolled-back';
     }
@@ -9175,12 +16013,11 @@ function outcomeOf(phases, mode, cancelled) {
             : 'success';
     if (failed.outcome === 'unknown')
         return 'unknown';
-    const hosts = failed.facts.hosts ?? [];
-    if (hosts.some((host) => host.outcome === 'rollback-failed'))
+    if (broken)
         return 'rollback-failed';
     // The servers put the old version back by themselves; what stays of the schema is told by schema-ahead.
     const { code } = changesOf(phases);
-    return hosts.some((host) => host.outcome === 'rolled-back') && !code ? 'rolled-back' : 'failure';
+    return hosts.some(isBack) && !code ? 'rolled-back' : 'failure';
 }
 
 // EXTERNAL MODULE: ./compiled/src/lib/loopback.js
@@ -9201,9 +16038,9 @@ function* startTags(html) {
             return;
         const next = html[at + 1] ?? '';
         if (html.startsWith('<!--', at))
-            at = after(html, '-->', at + 4);
+            at = html_after(html, '-->', at + 4);
         else if (next === '!' || next === '?' || next === '/')
-            at = after(html, '>', at + 2);
+            at = html_after(html, '>', at + 2);
         else if (isLetter(next)) {
             const { tag, end } = readTag(html, at + 1);
             at = end;
@@ -9215,7 +16052,7 @@ function* startTags(html) {
             at += 1;
     }
 }
-function after(html, mark, from) {
+function html_after(html, mark, from) {
     const found = html.indexOf(mark, from);
     return found < 0 ? html.length : found + mark.length;
 }
@@ -9261,12 +16098,12 @@ function readAttribute(html, start) {
     if (quote === '"' || quote === "'") {
         const close = html.indexOf(quote, next + 1);
         const end = close < 0 ? html.length : close;
-        return { name, value: decode(html.slice(next + 1, end)), end: Math.min(html.length, end + 1) };
+        return { name, value: html_decode(html.slice(next + 1, end)), end: Math.min(html.length, end + 1) };
     }
     let end = next;
     while (end < html.length && !SPACE.has(html[end]) && html[end] !== '>')
         end += 1;
-    return { name, value: decode(html.slice(next, end)), end };
+    return { name, value: html_decode(html.slice(next, end)), end };
 }
 /** The place of the end tag `</name` that closes raw text, or the end of the page. */
 function endOfRawText(html, name, from) {
@@ -9285,7 +16122,7 @@ function endOfRawText(html, name, from) {
 }
 const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 /** The character references that turn up in URLs; anything else stays as it is. */
-function decode(text) {
+function html_decode(text) {
     if (!text.includes('&'))
         return text;
     return text.replace(/&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(amp|lt|gt|quot|apos));/g, (whole, ...found) => {
@@ -9315,6 +16152,8 @@ const COMMIT_FIELDS = new Set('commit|commitsha|commithash|sha|gitsha|gitcommit|
 const COMMIT_HEADERS = ['x-commit', 'x-commit-sha', 'x-git-sha', 'x-deploy-sha'];
 const REVISION_FIELD = 'revision';
 const REVISION_HEADER = 'x-revision';
+/** Told of a page that answers in the place of a health endpoint. */
+const PAGE_INSTEAD = 'with an HTML page, where a health answer is expected';
 /**
  * Judges an answer that is no redirect: by its status, by the status word of a JSON body, by HTML where a health answer
  * belongs, and by its version. What a page or text says is no evidence. Nothing of the answer is repeated in the detail
@@ -9328,7 +16167,7 @@ function judgeAnswer(answer, expected) {
     const html = isHtml(headers['content-type'], text);
     // A page is what `/` is for; it says nothing about health in the place of an endpoint.
     if (html && isEndpoint(expected))
-        return bad('body', `answers ${status} with an HTML page, where a health answer is expected`);
+        return bad('body', `answers ${status} ${PAGE_INSTEAD}`);
     const complaint = html ? undefined : jsonComplaint(answer, text);
     if (complaint !== undefined)
         return bad('body', `answers ${status}${complaint}`);
@@ -10266,7 +17105,7 @@ function checksOf(target, health, assets) {
     }));
     if (page !== undefined)
         checks.push({ name: 'assets', ask: assetsCheck({ target, path: page, finder, shown, assets }) });
-    return checks;
+    return checks.filter(({ name }) => !health.except?.includes(name));
 }
 /** The page whose scripts and styles are asked for: `/`, else the first path that is no endpoint. */
 function assetsPage(health) {
@@ -10335,14 +17174,14 @@ function judgeHealth(facts, before, options) {
     }
     const fresh = newlyFailing(before, failing);
     const blamed = fresh.length > 0 ? fresh : failing;
-    const verdict = blame(facts, blamed);
+    const verdict = verdict_blame(facts, blamed);
     const rest = failing.filter((fact) => !blamed.includes(fact));
     const told = [...causeFirst(blamed, verdict), ...rest];
     const problems = told.map((fact) => problemOfFact(fact, !fresh.includes(fact)));
     problems[0] = { ...problems[0], next: nextActionOfVerdict(verdict, told[0], options) };
     return { verdict, healthy: false, problems, warnings };
 }
-function blame(facts, blamed) {
+function verdict_blame(facts, blamed) {
     // An application that reports its database's trouble is not at fault itself.
     if (blamed.some(isDatabase))
         return 'database';
@@ -11071,10 +17910,10 @@ function isHopeless(error, code) {
     if (code === '401' || code === '403')
         return true;
     const fromServer = code !== undefined && /^[0-9FHPX][0-9A-Z]{4}$/.test(code);
-    return fromServer && !PASSING.has(code) && errorMeaning(error) === 'stop';
+    return fromServer && !health_checks_PASSING.has(code) && errorMeaning(error) === 'stop';
 }
 /** SQLSTATEs of a server that is starting, stopping or full. */
-const PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
+const health_checks_PASSING = new Set(['53300', '57P01', '57P02', '57P03']);
 /** Whether PostgREST answers for the project. The key goes into headers and nowhere else. */
 function askRest(rest, ask) {
     const key = rest.key.reveal();
@@ -11246,5747 +18085,6 @@ function timingParts(timings) {
     return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/history/error-codes.js
-/** SQLSTATEs that our own messages raise; class MV is used by nobody else. */
-const CODES = {
-    /** Ends a sub-transaction, so that what it did is undone; caught where it is raised. */
-    undone: 'MV000',
-    /** The version is recorded already. */
-    recorded: 'MV001',
-    /** The history is not the one that was planned from. */
-    changed: 'MV002',
-    /** Another run holds the lock. */
-    locked: 'MV003',
-    /** A file changed the migration history itself. */
-    tampered: 'MV004',
-    /** Another version of the action made our tables, and this one cannot read them. */
-    format: 'MV005',
-    /** The transaction that this message belongs to is gone. */
-    lostTransaction: 'MV006',
-    /** The schema is not as required; the message is a JSON list of problems. */
-    notVerified: 'MV101',
-    /** A version that is to be undone is in the history no more; the message names it. */
-    gone: 'MV104',
-    /** A down file would delete data that is not its own; the message is a JSON list of losses. */
-    dataLoss: 'MV105',
-    /** The down files do not give back the schema; the message is a JSON list of objects. */
-    notAsBefore: 'MV106',
-    /** Raised by a message's first statement: the server has parsed all that stands behind it, and ran nothing. */
-    parsed: 'MV900',
-};
-
-;// CONCATENATED MODULE: ./compiled/src/lib/shorten-list.js
-/** Names in a message: all of them where they are few, else the first ones and how many more there are. */
-function shortenList(names, most = 5) {
-    const more = names.length > most ? ` and ${names.length - most} more` : '';
-    return `${names.slice(0, most).join(', ')}${more}`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/lib/record-format.js
-/** Of the files in the state folder on a server. */
-const SERVER_FORMATS = { oldest: 1, newest: 1 };
-/** Of our four tables in a database. */
-const DATABASE_FORMATS = { oldest: 1, newest: 1 };
-/** Whether what was written in a format can be read. Pure. `written` comes from outside and may be anything. */
-function judgeFormat(written, { oldest, newest }) {
-    if (typeof written !== 'number' || !Number.isSafeInteger(written) || written < 1)
-        return 'unmarked';
-    if (written > newest)
-        return 'newer';
-    return written < oldest ? 'older' : 'read';
-}
-/** What is told where it cannot be read; undefined where it can. `begin`: how to go on without what was written. */
-function formatProblem(what, written, known, begin) {
-    switch (judgeFormat(written, known)) {
-        case 'read':
-            return undefined;
-        case 'newer':
-            return {
-                message: `${what} was written by a newer version of this action: in format ${written}, and this one reads up to ${known.newest}. Nothing was changed.`,
-                next: 'Use that version here too: it stands behind "uses:" in the workflow of the last deploy.',
-            };
-        case 'older':
-            return {
-                message: `${what} was written by a version of this action that is too old: in format ${written}, and this one reads from ${known.oldest} on. Nothing was changed.`,
-                next: `Deploy once with a version between the two; the change log says which. ${begin}`,
-            };
-        case 'unmarked':
-            return {
-                message: `${what} does not say in which format it was written: no released version of this action wrote it like this. Nothing was changed.`,
-                next: begin,
-            };
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/history/deploy-tables.js
-
-
-
-/** Supabase's own schema for its history; ours stands beside it, so that a dump of the history takes both. */
-const HISTORY_SCHEMA = 'supabase_migrations';
-const HISTORY_TABLE = `${HISTORY_SCHEMA}.schema_migrations`;
-/** One row per workflow run that changed the database. */
-const RUNS_TABLE = `${HISTORY_SCHEMA}.deploy_runs`;
-/** One row per migration that this action applied. */
-const MIGRATIONS_TABLE = `${HISTORY_SCHEMA}.deploy_migrations`;
-/**
- * At most one row: who is at work outside a transaction. A row, because a transaction pooler cannot hold a session's
- * lock; where the session is known, its end frees the lease at once.
- */
-const LEASE_TABLE = `${HISTORY_SCHEMA}.deploy_lease`;
-/**
- * What of a file stands whose statements cannot all run in one transaction, and which of them was about to be sent
- * outside of one: as PartialMigration.
- */
-const PARTIAL_TABLE = `${HISTORY_SCHEMA}.deploy_partial`;
-/** True while somebody who is alive holds the lease: not expired, and its session, where known, still there. */
-const LEASE_HELD = `until > clock_timestamp() and (pid is null or exists (
-    select from pg_catalog.pg_stat_activity a where a.pid = l.pid and a.backend_start = l.backend_start))`;
-/** In the order in which they are told of. */
-const OUR_TABLES = [RUNS_TABLE, MIGRATIONS_TABLE, LEASE_TABLE, PARTIAL_TABLE];
-/** The column by which each table says its format: its default for the table, empty or not, its value for the row. */
-const FORMAT_COLUMN = `format int not null default ${DATABASE_FORMATS.newest}`;
-/** A row for each of our tables that is there: its name and its format; null where it says none. */
-const FORMATS = `(select t.name, (
-    select pg_catalog.substring(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '^[0-9]{1,9}$')::int
-    from pg_catalog.pg_attribute a join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-    where a.attrelid = pg_catalog.to_regclass(t.name) and a.attname = 'format' and not a.attisdropped) as format
-  from pg_catalog.unnest(array[${OUR_TABLES.map(literal).join(', ')}]) t(name)
-  where pg_catalog.to_regclass(t.name) is not null)`;
-/** SQL: the formats of our tables as a JSON object, by the name of each that is there. */
-const TABLE_FORMATS = `(select coalesce(pg_catalog.jsonb_object_agg(f.name, f.format), '{}') from ${FORMATS} f)`;
-const IS_READABLE = `coalesce(f.format between ${DATABASE_FORMATS.oldest} and ${DATABASE_FORMATS.newest}, false)`;
-/** SQL: true where this version can read all of our tables that are there. No column of them may be named before. */
-const READS_TABLES = `(not exists (select from ${FORMATS} f where not ${IS_READABLE}))`;
-/** PL/pgSQL: raises where another version has made our tables anew since they were looked at. */
-const REFUSE_OTHER_FORMATS = `if not ${READS_TABLES} then
-    raise exception using errcode = '${CODES.format}', message = (
-      select 'the table ' || f.name || ' is in the format ' || coalesce(f.format::text, 'of no version') || ', which this version of the action cannot read'
-      from ${FORMATS} f where not ${IS_READABLE} limit 1),
-      hint = 'Use the version of the action that deployed last.';
-  end if;`;
-/** The advisory lock that all runs of this action take in a database; the number is "muva" in ASCII. */
-const LOCK_KEY = 1836414561;
-/**
- * PL/pgSQL statements that make Supabase's history table and our own tables where they are missing, and complete an
- * older history table. To be run inside the lock: CREATE ... IF NOT EXISTS is itself open to races. Where everything
- * is there already nothing is written, so that a role which may not create anything gets by.
- */
-const BOOTSTRAP = `
-  if to_regnamespace('${HISTORY_SCHEMA}') is null then
-    create schema ${HISTORY_SCHEMA};
-  end if;
-  if to_regclass('${HISTORY_TABLE}') is null then
-    create table ${HISTORY_TABLE} (version text not null primary key, statements text[], name text);
-  end if;
-  if (select count(*) from pg_catalog.pg_attribute where attrelid = '${HISTORY_TABLE}'::regclass
-      and attname in ('statements', 'name') and not attisdropped) < 2 then
-    alter table ${HISTORY_TABLE} add column if not exists statements text[], add column if not exists name text;
-  end if;
-  if to_regclass('${RUNS_TABLE}') is null then
-    create table ${RUNS_TABLE} (
-      ${FORMAT_COLUMN}, run_id text primary key, run_attempt int, environment text, sha text, repository text, actor text,
-      previous_version text, fingerprint_before text, fingerprint_after text, objects jsonb, changes jsonb,
-      outcome text, server boolean,
-      started_at timestamptz not null default now(), finished_at timestamptz);
-    alter table ${RUNS_TABLE} enable row level security;
-  end if;
-  if to_regclass('${MIGRATIONS_TABLE}') is null then
-    create table ${MIGRATIONS_TABLE} (
-      ${FORMAT_COLUMN}, version text primary key, run_id text not null, position int not null, name text, checksum text,
-      down text, applied_at timestamptz not null default clock_timestamp());
-    alter table ${MIGRATIONS_TABLE} enable row level security;
-  end if;
-  if to_regclass('${LEASE_TABLE}') is null then
-    create table ${LEASE_TABLE} (${FORMAT_COLUMN}, single boolean primary key default true check (single), holder text not null,
-      until timestamptz not null, pid int, backend_start timestamptz);
-    alter table ${LEASE_TABLE} enable row level security;
-  end if;
-  if to_regclass('${PARTIAL_TABLE}') is null then
-    create table ${PARTIAL_TABLE} (${FORMAT_COLUMN}, version text primary key, run_id text not null, done int not null,
-      bytes int not null, prefix text not null, sent jsonb, updated_at timestamptz not null default now());
-    alter table ${PARTIAL_TABLE} enable row level security;
-  end if;`;
-/**
- * PL/pgSQL that begins every message which writes: takes the lock of this action, makes what is missing, lets nobody
- * in while another run is at work outside a transaction, and keeps other tools from the history until the end.
- * `holder`: our own name in the lease, where we have one.
- */
-function takeDatabase(holder = '') {
-    const busy = `raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';`;
-    return `
-  if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then ${busy} end if;
-  ${REFUSE_OTHER_FORMATS}
-  ${BOOTSTRAP}
-  if exists (select from ${LEASE_TABLE} l where ${LEASE_HELD} and holder <> ${literal(holder)}) then ${busy} end if;
-  lock table ${HISTORY_TABLE} in share row exclusive mode;`;
-}
-/**
- * The run's row, written with the first change that the run makes; a re-run of the same run keeps the first state.
- * `server`: the run also deploys to a server.
- */
-function runRow(run, environment, previousVersion, server) {
-    const values = [
-        literal(run.id),
-        String(run.attempt),
-        literal(environment),
-        literal(run.sha),
-        literal(run.repository),
-        literal(run.actor),
-        literal(previousVersion),
-        String(server),
-    ];
-    return `insert into ${RUNS_TABLE} as r (run_id, run_attempt, environment, sha, repository, actor, previous_version, server)
-    values (${values.join(', ')})
-    on conflict (run_id) do update set run_attempt = excluded.run_attempt,
-      environment = coalesce(excluded.environment, r.environment), sha = excluded.sha,
-      server = r.server or excluded.server;`;
-}
-/** Our row about an applied migration, for the same transaction. */
-function migrationRow(run, migration) {
-    const { version, name, checksum, down, position } = migration;
-    return `insert into ${MIGRATIONS_TABLE} (version, run_id, position, name, checksum, down)
-    values (${literal(version)}, ${literal(run.id)}, ${position}, ${literal(name)}, ${literal(checksum)}, ${literal(down)})
-    on conflict (version) do update set run_id = excluded.run_id, position = excluded.position, name = excluded.name,
-      checksum = excluded.checksum, down = excluded.down, applied_at = clock_timestamp();`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/history/partial-migration.js
-
-/** The text of a file up to what stands of it, as it is recorded: editing it later would be a lie. */
-function prefixOf(text) {
-    return { bytes: Buffer.byteLength(text), prefix: (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex') };
-}
-/**
- * The UTF-16 index behind what stands of a file; undefined where the file no longer begins with the text that was
- * applied.
- */
-function standsUpTo(source, { bytes, prefix }) {
-    const text = Buffer.from(source).subarray(0, bytes).toString();
-    return prefixOf(text).prefix === prefix ? text.length : undefined;
-}
-/** SQL: a row of that table as PartialMigration. */
-const PARTIAL_JSON = "jsonb_build_object('version', version, 'done', done, 'bytes', bytes, 'prefix', prefix, 'sent', sent)";
-
-;// CONCATENATED MODULE: ./compiled/src/database/history/text-hash.js
-
-/** White space and semicolons, by which versions of the CLI split differently; the same set in SQL and here. */
-const IGNORED = /[ \t\r\n\f\v;]+/g;
-const IGNORED_SQL = "E' \\t\\r\\n\\f\\013;'";
-/** The hash under which a file's text is compared with what any tool has recorded for it. */
-function textHash(source) {
-    return (0,external_node_crypto_.createHash)('md5').update(source.replaceAll(IGNORED, '')).digest('hex');
-}
-/** The same hash in SQL, of an expression that gives text. */
-function textHashSql(text) {
-    return `pg_catalog.md5(pg_catalog.translate(${text}, ${IGNORED_SQL}, ''))`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/history/history-message.js
-
-
-
-
-
-/** Milliseconds; the role's own could be shorter than a long history takes. */
-const LOOK_TIMEOUT = 30_000;
-const TRY_LOCK = `if not pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY}) then
-      raise exception using errcode = '${CODES.locked}', message = 'another deploy is at work in this database';
-    end if;`;
-/** Hashing every recorded text is most of the work of a look. */
-const TEXT_HASH = `case when jsonb_array_length(coalesce(nullif(to_jsonb(h)->'statements', 'null'), '[]')) > 0 then
-         ${textHashSql("(select string_agg(s, '' order by n) from jsonb_array_elements_text(to_jsonb(h)->'statements') with ordinality x(s, n))")} end`;
-/**
- * One message that looks and writes nothing; its last statement gives a HistoryAnswer as `look`. The tables may be
- * missing, so it is built at run time; its answer is handed out through a setting, because that is the only way that
- * works over every transport.
- */
-function historyMessage({ locked, plan, rollback }) {
-    const read = rollback ? readTable : readTableIfAllowed;
-    return `set local statement_timeout = '${LOOK_TIMEOUT}ms'; do $muva$
-declare
-  look jsonb;
-  part jsonb;
-begin
-  ${locked ? TRY_LOCK : ''}
-  look := pg_catalog.jsonb_build_object(
-    'serverVersion', pg_catalog.current_setting('server_version_num')::int,
-    'backendPid', pg_catalog.pg_backend_pid(),
-    'readOnly', pg_catalog.pg_is_in_recovery(),
-    'formats', ${TABLE_FORMATS}, 'role', current_user,
-    'owner', (select pg_get_userbyid(relowner) from pg_class
-      where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
-  ${plan ? `look := look || pg_catalog.jsonb_build_object('missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));` : ''}
-  ${read(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name', ${plan ? TEXT_HASH : 'null'})), '[]')
-     from ${HISTORY_TABLE} h`)}
-  if ${READS_TABLES} then
-  ${read(MIGRATIONS_TABLE, 'ours', `select coalesce(jsonb_object_agg(version, jsonb_build_array(checksum, run_id, down is not null${rollback ? ', name' : ''})), '{}') from ${MIGRATIONS_TABLE}`)}
-  ${read(RUNS_TABLE, 'newest', `select (select jsonb_build_object('environment', environment, 'server', server, 'repository', repository)
-       from ${RUNS_TABLE} where environment is not null order by started_at desc, run_id desc limit 1)`)}
-  ${rollback
-        ? read(RUNS_TABLE, 'runs', `select coalesce(jsonb_agg(jsonb_build_object('runId', run_id, 'sha', sha, 'outcome', outcome)
-       order by coalesce(finished_at, started_at) desc), '[]') from ${RUNS_TABLE}`)
-        : ''}
-  ${read(PARTIAL_TABLE, 'partial', `select coalesce(jsonb_agg(${PARTIAL_JSON}${rollback ? " || jsonb_build_object('runId', run_id)" : ''}), '[]') from ${PARTIAL_TABLE}`)}
-  end if;
-  perform pg_catalog.set_config('muva.look', look::text, true);
-end
-$muva$;
-select pg_catalog.current_setting('muva.look') as look`;
-}
-/** The versions alone, inside another message: a statement that leaves them in `muva.history` as a JSON array. */
-const VERSIONS_STATEMENT = `do ${dollarQuote(`
-declare versions text;
-begin
-  if to_regclass('${HISTORY_TABLE}') is not null then
-    execute 'select jsonb_agg(version order by version collate "C")::text from ${HISTORY_TABLE}' into versions;
-  end if;
-  perform set_config('muva.history', coalesce(versions, '[]'), true);
-exception when insufficient_privilege then perform set_config('muva.history', '', true);
-end`)};`;
-/** Reads a table that may not exist into one field of the look. */
-function readTable(table, field, select, also = '') {
-    return `if pg_catalog.to_regclass('${table}') is not null${also} then
-    execute $q$${select}$q$ into part;
-    look := look || pg_catalog.jsonb_build_object('${field}', part);
-  end if;`;
-}
-/** The same, where a role that may not read it is told nothing. */
-function readTableIfAllowed(table, field, select) {
-    return readTable(table, field, select, ` and pg_catalog.has_table_privilege('${table}', 'select')`);
-}
-const asArray = (tables) => `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
-const hasColumn = (column) => `exists (select from pg_attribute where attrelid = to_regclass('${HISTORY_TABLE}') and attname = '${column}' and not attisdropped)`;
-/**
- * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
- * a column is to be added to the history of an older CLI, it takes its owner too.
- */
-const MISSING_RIGHTS = `
-  select 'create schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is null
-    and not has_database_privilege(current_database(), 'create')
-  union all select 'usage on schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
-    and not has_schema_privilege('${HISTORY_SCHEMA}', 'usage')
-  union all select 'create in schema ${HISTORY_SCHEMA}' where to_regnamespace('${HISTORY_SCHEMA}') is not null
-    and exists (select from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t where to_regclass(t) is null)
-    and not has_schema_privilege('${HISTORY_SCHEMA}', 'create')
-  union all select r || ' on ' || t from unnest(${asArray([HISTORY_TABLE, ...OUR_TABLES])}) t,
-    unnest(array['select', 'insert', 'update', 'delete']) r
-    where to_regclass(t) is not null and not has_table_privilege(t, r)
-  union all select 'the rows of ' || t || ', which row level security hides' from unnest(${asArray(OUR_TABLES)}) t
-    where to_regclass(t) is not null and row_security_active(to_regclass(t)::oid)
-  union all select 'ownership of ${HISTORY_TABLE}, to which a column is to be added'
-    where to_regclass('${HISTORY_TABLE}') is not null and not (${hasColumn('statements')} and ${hasColumn('name')})
-      and not pg_has_role((select relowner from pg_class where oid = to_regclass('${HISTORY_TABLE}')), 'usage')`;
-
-;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint-sql.js
-/**
- * One catalogue query that describes every object of a schema that people make: what the comparison of two
- * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
- */
-/**
- * Schemas that PostgreSQL or the Supabase platform keeps and changes by itself. Their objects are left out, with
- * two exceptions that projects do write there: policies, and triggers that call a function of the project.
- */
-const PLATFORM_SCHEMAS = [
-    'information_schema',
-    'auth',
-    'storage',
-    'realtime',
-    '_realtime',
-    '_analytics',
-    '_supavisor',
-    'vault',
-    'extensions',
-    'graphql',
-    'graphql_public',
-    'pgbouncer',
-    'pgsodium',
-    'pgsodium_masks',
-    'pgmq',
-    'net',
-    'cron',
-    'supabase_functions',
-    'supabase_migrations',
-];
-/**
- * Settings under which the server writes definitions the same way for every role and session: the search path
- * decides which names are qualified, the others how constants in defaults and expressions are written.
- */
-const DETERMINISTIC_SETTINGS = {
-    search_path: 'pg_catalog',
-    quote_all_identifiers: 'off',
-    timezone: 'UTC',
-    datestyle: 'ISO, YMD',
-    intervalstyle: 'postgres',
-    extra_float_digits: '1',
-    bytea_output: 'hex',
-    standard_conforming_strings: 'on',
-};
-const platform = PLATFORM_SCHEMAS.map((schema) => `'${schema}'`).join(', ');
-/** Privileges as sorted words; `acl` may be null, then the default of the kind of object is meant. */
-const privileges = (acl, kind, owner) => `
-  (select coalesce(string_agg(
-      case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end
-        || '=' || a.privilege_type || case when a.is_grantable then '*' else '' end,
-      ',' order by case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end collate "C",
-        a.privilege_type collate "C", a.is_grantable), '')
-   from aclexplode(coalesce(${acl}, acldefault(${kind}, ${owner}))) a)`;
-const sorted = (array) => `(select coalesce(string_agg(o, ',' order by o collate "C"), '') from unnest(${array}) o)`;
-const notOfExtension = (catalogue, oid) => `not exists (select from pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
-const relationKind = (kind) => `case ${kind} when 'r' then 'table' when 'p' then 'table'
-  when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
-  when 'c' then 'type' else 'relation' end`;
-/** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
-const OBJECT_QUERIES = [
-    `select 'schema', nspname, '', pg_get_userbyid(nspowner)::text from schemas`,
-    `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
-    `select ${relationKind('c.relkind')}, c.nspname, c.relname,
-     concat_ws('|', pg_get_userbyid(c.relowner), c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-       case when c.relkind in ('r', 'p', 'm') then c.relreplident end, ${sorted('c.reloptions')},
-       case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
-       case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
-       pg_get_expr(c.relpartbound, c.oid), (select amname from pg_am where pg_am.oid = c.relam),
-       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid),
-       (select concat_ws('|', q.seqtypid::regtype, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
-          from pg_sequence q where q.seqrelid = c.oid),
-       (select string_agg(d.refobjid::regclass::text || '.' || a.attname, ',' order by d.refobjsubid)
-          from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-         where c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refobjsubid > 0
-           and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')),
-       (select v.srvname || ${sorted('f.ftoptions')} from pg_foreign_table f join pg_foreign_server v on v.oid = f.ftserver
-         where f.ftrelid = c.oid))
-   from relations c`,
-    `select 'grants on ' || ${relationKind('c.relkind')}, c.nspname, c.relname,
-     ${privileges('c.relacl', `case c.relkind when 'S' then 's' else 'r' end::"char"`, 'c.relowner')}
-   from relations c where c.relkind <> 'c'`,
-    `select 'column', c.nspname, c.relname || '.' || a.attname,
-     concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
-       pg_get_expr(d.adbin, d.adrelid), nullif(a.attcollation, t.typcollation)::regcollation,
-       case when a.attacl is not null then ${privileges('a.attacl', `'c'`, 'c.relowner')} end, ${sorted('a.attoptions')})
-   from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-     join pg_type t on t.oid = a.atttypid
-     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-   where c.relkind in ('r', 'p', 'f', 'c')`,
-    // Constraints that only repeat NOT NULL (a row of their own since PostgreSQL 18) are told by their column.
-    `select 'constraint', c.nspname, k.conname || ' on ' || c.relname,
-     concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
-   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')`,
-    `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
-   from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
-    `select 'index', c.nspname, x.relname,
-     concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered, i.indisreplident)
-   from relations c join pg_index i on i.indrelid = c.oid join pg_class x on x.oid = i.indexrelid
-   where not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))`,
-    `select 'policy', n.nspname, p.polname || ' on ' || c.relname,
-     concat_ws('|', p.polcmd, p.polpermissive, (select string_agg(case r when 0 then 'public' else pg_get_userbyid(r)::text end, ','
-         order by case r when 0 then 'public' else pg_get_userbyid(r)::text end collate "C") from unnest(p.polroles) r),
-       'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
-   from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
-   where ${notOfExtension('pg_policy', 'p.oid')}`,
-    `select 'trigger', n.nspname, t.tgname || ' on ' || c.relname, concat_ws('|', pg_get_triggerdef(t.oid), t.tgenabled)
-   from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
-     join pg_proc f on f.oid = t.tgfoid
-   where not t.tgisinternal and ${notOfExtension('pg_class', 'c.oid')}
-     and (c.relnamespace in (select oid from schemas) or f.pronamespace in (select oid from schemas))`,
-    `select 'rule', c.nspname, r.rulename || ' on ' || c.relname, concat_ws('|', pg_get_ruledef(r.oid), r.ev_enabled)
-   from relations c join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`,
-    `select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.nspname, p.signature,
-     concat_ws('|', pg_get_userbyid(p.proowner), case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
-       (select concat_ws(',', g.aggkind, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval,
-          p.prorettype::regtype) from pg_aggregate g where g.aggfnoid = p.oid))
-   from functions p`,
-    `select 'grants on function', p.nspname, p.signature, ${privileges('p.proacl', `'f'`, 'p.proowner')} from functions p`,
-    `select 'type', s.nspname, t.typname,
-     concat_ws('|', pg_get_userbyid(t.typowner), t.typtype,
-       (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
-       case when t.typtype = 'd' then concat_ws(',', format_type(t.typbasetype, t.typtypmod), t.typnotnull, t.typdefault,
-         t.typcollation::regcollation) end,
-       (select concat_ws(',', r.rngsubtype::regtype, r.rngsubdiff, r.rngcanonical) from pg_range r where r.rngtypid = t.oid))
-   from pg_type t join schemas s on s.oid = t.typnamespace
-   where t.typtype in ('e', 'd', 'r', 'b') and t.typcategory <> 'A' and ${notOfExtension('pg_type', 't.oid')}`,
-    `select 'grants on type', s.nspname, t.typname, ${privileges('t.typacl', `'T'`, 't.typowner')}
-   from pg_type t join schemas s on s.oid = t.typnamespace where t.typacl is not null
-     and ${notOfExtension('pg_type', 't.oid')}`,
-    `select 'statistics', s.nspname, x.stxname, pg_get_statisticsobjdef(x.oid)
-   from pg_statistic_ext x join schemas s on s.oid = x.stxnamespace`,
-    `select 'operator', s.nspname, o.oid::regoperator::text, o.oprcode::text
-   from pg_operator o join schemas s on s.oid = o.oprnamespace where ${notOfExtension('pg_operator', 'o.oid')}`,
-    `select 'collation', s.nspname, c.collname, '' from pg_collation c join schemas s on s.oid = c.collnamespace
-   where ${notOfExtension('pg_collation', 'c.oid')}`,
-    `select 'text search configuration', s.nspname, c.cfgname, '' from pg_ts_config c
-     join schemas s on s.oid = c.cfgnamespace where ${notOfExtension('pg_ts_config', 'c.oid')}`,
-    `select 'text search dictionary', s.nspname, d.dictname, d.dictinitoption from pg_ts_dict d
-     join schemas s on s.oid = d.dictnamespace where ${notOfExtension('pg_ts_dict', 'd.oid')}`,
-    `select 'operator class', s.nspname, o.opcname, '' from pg_opclass o join schemas s on s.oid = o.opcnamespace
-   where ${notOfExtension('pg_opclass', 'o.oid')}`,
-    `select 'cast', '', format_type(c.castsource, null) || ' as ' || format_type(c.casttarget, null),
-     concat_ws('|', c.castfunc::regprocedure, c.castcontext)
-   from pg_cast c where c.oid >= 16384 and ${notOfExtension('pg_cast', 'c.oid')}`,
-    `select 'extension', n.nspname, e.extname, '' from pg_extension e join pg_namespace n on n.oid = e.extnamespace`,
-    `select 'foreign server', '', v.srvname, concat_ws('|', w.fdwname, v.srvtype, v.srvversion, ${sorted('v.srvoptions')})
-   from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw where ${notOfExtension('pg_foreign_server', 'v.oid')}`,
-    `select 'event trigger', '', e.evtname, concat_ws('|', e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags::text)
-   from pg_event_trigger e join pg_proc f on f.oid = e.evtfoid where f.pronamespace in (select oid from schemas)`,
-    `select 'publication', '', p.pubname, concat_ws('|', pg_get_userbyid(p.pubowner), (to_jsonb(p) - 'oid' - 'pubowner')::text)
-   from pg_publication p`,
-    `select 'publication table', '', t.pubname || ': ' || t.schemaname || '.' || t.tablename,
-     concat_ws('|', to_jsonb(t) ->> 'rowfilter',
-       (select string_agg(a.attname, ',' order by a.attname collate "C") from pg_attribute a where a.attrelid = r.prrelid
-          and a.attnum = any (string_to_array(translate(to_jsonb(r) ->> 'prattrs', '[],', ''), ' ')::int2[])))
-   from pg_publication_tables t join pg_publication p on p.pubname = t.pubname
-     join pg_class c on c.relname = t.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
-     left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
-   where not p.puballtables`,
-    `select 'default privileges', coalesce(n.nspname, ''), pg_get_userbyid(d.defaclrole) || ': ' || d.defaclobjtype::text,
-     ${privileges('d.defaclacl', 'd.defaclobjtype', 'd.defaclrole')}
-   from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
-   where d.defaclnamespace = 0 or d.defaclnamespace in (select oid from schemas)`,
-    `select 'comment', coalesce(i.schema, ''), i.type || ' ' || i.identity, d.description
-   from (select * from pg_description where objoid >= 16384 or classoid = 'pg_namespace'::regclass) d,
-     pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-   where case when i.type = 'schema' then i.name in (select nspname from schemas)
-       else i.schema is null or i.schema in (select nspname from schemas) end
-     and i.type not in ('extension', 'event trigger')
-     and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`,
-    // Another major version writes definitions differently: told as such, not as a thousand changed objects.
-    `select 'server', '', 'major version', (current_setting('server_version_num')::int / 10000)::text`,
-];
-/**
- * Every object as a row: kind, schema, name, hash. Works from PostgreSQL 13 and for any role, and must run under
- * DETERMINISTIC_SETTINGS. The order of columns is left out on purpose: a down file cannot give it back.
- */
-const OBJECTS_QUERY = `
-with schemas as materialized (
-  select n.oid, n.nspname::text, n.nspowner, n.nspacl from pg_namespace n
-  where n.nspname !~ '^pg_' and n.nspname not in (${platform}) and ${notOfExtension('pg_namespace', 'n.oid')}
-), relations as materialized (
-  select c.*, s.nspname from pg_class c join schemas s on s.oid = c.relnamespace
-  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and ${notOfExtension('pg_class', 'c.oid')}
-), functions as materialized (
-  select p.*, s.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as signature
-  from pg_proc p join schemas s on s.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
-), described(kind, schema, name, definition) as (
-${OBJECT_QUERIES.join('\nunion all\n')}
-)
-select kind::text, schema::text, name::text,
-  left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
-from described`;
-
-;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-facts-sql.js
-
-
-
-const unnested = (names) => `unnest(${textArray(names.map(({ schema }) => schema))}, ${textArray(names.map(({ name }) => name))})
-  with ordinality as w(schema, name, position)`;
-/**
- * The tables in question with what the catalogue knows of them: those required and all of `public`, without the
- * tables that extensions brought.
- */
-function tablesSql(rules) {
-    return `
-wanted_tables as materialized (select * from ${unnested(rules.requiredTables)}),
-tables as materialized (
-  select c.oid, n.nspname::text as schema, c.relname::text as name, c.relkind, c.relrowsecurity as rls,
-    c.relforcerowsecurity as forced, c.reltuples, c.relpages, w.position, coalesce(p.policies, 0) as policies,
-    format('%I.%I', n.nspname, c.relname) as qualified
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    left join wanted_tables w on w.schema = n.nspname and w.name = c.relname
-    left join (select polrelid, count(*)::int as policies from pg_policy group by polrelid) p on p.polrelid = c.oid
-  where c.relkind in ('r', 'p', 'f', 'v', 'm') and (n.nspname = 'public' or w.position is not null)
-    and not exists (select from pg_depend e where e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'))`;
-}
-/** Rows (fact, outcome, detail, problem, next), in the order in which they are told; outcome passed, failed or warned. */
-function factsSql(scope) {
-    const { rules } = scope;
-    const parts = [
-        tableFacts,
-        functionFacts(rules),
-        ...(rules.rls === 'off' ? [] : [rules.rls === 'all' ? rlsOfAll : rlsOfRequired]),
-        ...(rules.rls === 'required' && scope.thorough ? [idlePolicies] : []),
-        ...(scope.thorough ? [notValid, invalidIndexes(scope.invalidIndexFails), sequences] : []),
-    ];
-    return `with ${tablesSql(rules)}
-select * from (\n${parts.map((part, index) => `select ${index} as part, f.* from (${part}) f`).join('\nunion all\n')}) f
-order by part, position`;
-}
-const tableFacts = `
-  select w.position, 'table ' || format('%I.%I', w.schema, w.name) as fact,
-    case when t.relkind in ('r', 'p', 'f') then 'passed' else 'failed' end as outcome, null::text as detail,
-    case when t.oid is null then 'table ' || format('%I.%I', w.schema, w.name) || ' does not exist'
-      when t.relkind in ('v', 'm') then format('%I.%I', w.schema, w.name) || ' is a view, not a table' end as problem,
-    'Add the migration that creates it, or correct required-tables.' as next
-  from wanted_tables w left join tables t on t.schema = w.schema and t.name = w.name`;
-/** The types of the arguments of each function as JSON, as to_regtype reads them; empty where any will do. */
-const argumentTypes = (rules) => textArray(rules.requiredFunctions.map((wanted) => wanted.arguments ? JSON.stringify(wanted.arguments.map(typeText)) : ''));
-/** Quoted, so that none of it is a word of SQL, over which to_regtype would stumble. */
-const typeText = ({ schema, name, array }) => `${schema === undefined ? identifier(name) : identifier(schema, name)}${array ? '[]' : ''}`;
-const functionFacts = (rules) => `
-  select w.position, 'function ' || w.shown as fact,
-    case when count(p.oid) > 0 then 'passed' else 'failed' end as outcome,
-    case when count(p.oid) > 1 then count(p.oid) || ' with this name' end as detail,
-    case when count(p.oid) = 0 then 'function ' || w.shown || ' does not exist' || coalesce('; there is ' || (
-      select string_agg(o.oid::regprocedure::text, ', ' order by o.oid) from pg_proc o join pg_namespace m on m.oid = o.pronamespace
-      where m.nspname = w.schema and o.proname = w.name), '') end as problem,
-    'Add the migration that creates it, or correct required-functions.' as next
-  from (
-    select f.position, f.schema, f.name, case when f.arguments <> '' then a.types end as types,
-      format('%I.%I', f.schema, f.name) || case when f.arguments <> '' then '(' || a.shown || ')' else '' end as shown
-    from unnest(${textArray(rules.requiredFunctions.map(({ schema }) => schema))},
-        ${textArray(rules.requiredFunctions.map(({ name }) => name))}, ${argumentTypes(rules)})
-        with ordinality as f(schema, name, arguments, position),
-      lateral (select coalesce(string_agg(coalesce(to_regtype(t)::oid::text, '?'), ' ' order by i), '') as types,
-          coalesce(string_agg(coalesce(to_regtype(t)::text, t), ', ' order by i), '') as shown
-        from jsonb_array_elements_text(nullif(f.arguments, '')::jsonb) with ordinality as x(t, i)) a) w
-    left join pg_namespace n on n.nspname = w.schema
-    left join pg_proc p on p.pronamespace = n.oid and p.proname = w.name
-      and (w.types is null or p.proargtypes::text = w.types)
-  group by w.position, w.schema, w.name, w.shown`;
-/** Tables of the platform, such as auth.users, may be required; who reads their rows is not the project's to say. */
-const ofTheProject = `t.schema not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
-const rlsProblem = `case when not t.rls then 'row level security is off on ' || t.qualified
-      when t.policies = 0 then t.qualified || ' has row level security on but no policy: nobody it applies to can read it' end`;
-const rlsNext = `'Add to a migration: alter table ... enable row level security, and create policy ...; or set rls: off.'`;
-const rlsOfRequired = `
-  select t.position, 'row level security of ' || t.qualified as fact,
-    case when t.rls and t.policies > 0 then 'passed' else 'failed' end as outcome,
-    concat_ws(', ', case when t.rls then 'on' else 'off' end, case when t.forced then 'forced' end,
-      t.policies || case t.policies when 1 then ' policy' else ' policies' end) as detail,
-    ${rlsProblem} as problem, ${rlsNext} as next
-  from tables t where t.position is not null and t.relkind in ('r', 'p') and ${ofTheProject}`;
-const rlsOfAll = `
-  select 1 as position, 'row level security of every table in public' as fact,
-    case when count(*) filter (where ${rlsProblem} is not null) = 0 then 'passed' else 'failed' end as outcome,
-    count(*) || ' tables, ' || count(*) filter (where t.forced) || ' of them forced' as detail,
-    string_agg(${rlsProblem}, E'\\n' order by t.qualified) as problem, ${rlsNext} as next
-  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p') and ${ofTheProject}`;
-/**
- * Policies on a table whose row level security is off protect nothing, and look as if they did. Of the tables in
- * question this is a failure of their own; of others, which may have been so for years, it is told.
- */
-const idlePolicies = `
-  select 1 as position, 'no policy without row level security' as fact,
-    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
-    string_agg('the policies of ' || t.qualified || ' have no effect: its row level security is off', E'\\n' order by t.qualified) as problem,
-    'Add to a migration: alter table ... enable row level security; or drop the policies.' as next
-  from tables t where t.policies > 0 and not t.rls and t.position is null`;
-const userSchemas = `n.nspname !~ '^pg_' and n.nspname not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
-/** An index on a partitioned table is invalid until its parts are attached, and one being built until it is done. */
-const invalidIndexes = (fails) => `
-  select 1 as position, 'no invalid index' as fact,
-    case when count(*) = 0 then 'passed' else '${fails ? 'failed' : 'warned'}' end as outcome, null::text as detail,
-    string_agg('index ' || format('%I.%I', n.nspname, x.relname) || ' is invalid: no query uses it', E'\\n' order by x.relname) as problem,
-    'Drop it with drop index concurrently, then create it again.' as next
-  from pg_index i join pg_class x on x.oid = i.indexrelid join pg_namespace n on n.oid = x.relnamespace
-  where not i.indisvalid and x.relkind = 'i' and ${userSchemas}
-    and not exists (select from pg_stat_progress_create_index b where b.index_relid = i.indexrelid)`;
-/** Never a failure: adding it NOT VALID, to be validated by a later file, is what is advised for a large table. */
-const notValid = `
-  select 1 as position, 'no constraint left NOT VALID' as fact,
-    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
-    string_agg('constraint ' || quote_ident(k.conname) || ' on ' || format('%I.%I', n.nspname, c.relname)
-      || ' is NOT VALID: existing rows were never checked', E'\\n' order by c.relname, k.conname) as problem,
-    'Validate it in a migration of its own: alter table ... validate constraint ...; in a file marked -- deploy: after-health it does not block the application.' as next
-  from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
-  where not k.convalidated and ${userSchemas}`;
-/**
- * A sequence that has used four fifths of what it, or the column it fills, can hold. Reading one takes a lock that
- * is kept until the transaction ends, so those of a bigint, which never come near it, are left alone.
- */
-const sequences = `
-  select 1 as position, 'no sequence near its end' as fact,
-    case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
-    string_agg(format('sequence %s has used %s %% of its numbers', s.qualified, round(100 * s.used)), E'\\n' order by s.qualified) as problem,
-    'Change the column (and the sequence) to bigint before it is full.' as next
-  from (
-    select format('%I.%I', n.nspname, c.relname) as qualified,
-      case when has_sequence_privilege(c.oid, 'SELECT, USAGE') then pg_sequence_last_value(c.oid)::numeric end
-        / limits.most as used
-    from pg_sequence q join pg_class c on c.oid = q.seqrelid join pg_namespace n on n.oid = c.relnamespace
-      left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass
-        and d.refobjsubid > 0 and d.deptype in ('a', 'i')
-      left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-      cross join lateral (select least(q.seqmax, case a.atttypid when 'int2'::regtype then 32767
-        when 'int4'::regtype then 2147483647 else q.seqmax end) as most) limits
-    where limits.most <= 2147483647 and q.seqincrement > 0 and not q.seqcycle and ${userSchemas}) s
-  where s.used >= 0.8`;
-/**
- * A DO block that asks every table with row level security, as role anon, whether it gives a row; all inside a
- * sub-transaction that is rolled back. Leaves {"schema.table": answer} in `muva.probe`: rows, none, denied, or the
- * SQLSTATE of another refusal; under "" why the probe could not be made or ended early.
- */
-function probeSql(rules) {
-    const scope = rules.rls === 'all' ? `(schema = 'public' or position is not null)` : 'position is not null';
-    return `
-declare answers text[] := '{}'; answer text; ended text; filled boolean; item record;
-begin
-  if not exists (select from pg_roles where rolname = 'anon') then
-    perform set_config('muva.probe', '{"": "no role anon"}', true);
-    return;
-  end if;
-  begin
-    set local role anon;
-    set local transaction_read_only = on;
-    for item in with ${tablesSql(rules)} select * from tables t
-      where rls and relkind in ('r', 'p') and ${scope} and ${ofTheProject} order by relpages, qualified
-    loop
-      begin
-        execute format('select exists (select from %s)', item.qualified) into filled;
-        -- Undone at once: its locks go with it, so that a thousand tables do not fill the server's lock table.
-        raise exception using errcode = '${CODES.undone}';
-      exception when sqlstate '${CODES.undone}' then
-        answer := case when not filled then 'none' when exists (
-          select from pg_policy p, unnest(p.polroles) r where p.polrelid = item.oid and p.polpermissive and p.polcmd in ('r', '*')
-            and (r = 0 or pg_has_role('anon', r, 'USAGE'))) then 'rows by policy' else 'rows' end;
-        when insufficient_privilege then answer := 'denied';
-        when query_canceled then raise;
-        when others then answer := sqlstate;
-      end;
-      -- An array grows in place; a jsonb would be copied for each table.
-      answers := answers || array[item.qualified, answer];
-    end loop;
-    raise exception using errcode = '${CODES.undone}';
-  exception when sqlstate '${CODES.undone}' then null;
-    when query_canceled then ended := 'time';
-    when others then ended := sqlstate;
-  end;
-  perform set_config('muva.probe', (jsonb_object(answers)
-    || case when ended is null then '{}' else jsonb_build_object('', ended) end)::text, true);
-end`;
-}
-/** A DO block that counts rows, smallest tables first, until the statement timeout; leaves {"schema.table": rows} in `muva.counts`. */
-function countsSql(rules) {
-    return `
-declare counts text[] := '{}'; rows bigint; item record;
-begin
-  begin
-    -- Better no number than one that row level security made smaller.
-    perform set_config('row_security', 'off', true);
-    for item in with ${tablesSql(rules)} select * from tables where relkind in ('r', 'p') order by relpages, qualified loop
-      begin
-        execute format('select count(*) from %s', item.qualified) into rows;
-        raise exception using errcode = '${CODES.undone}';
-      exception when sqlstate '${CODES.undone}' then
-        counts := counts || array[item.qualified, rows::text];
-        when query_canceled then raise;
-        when others then null;
-      end;
-    end loop;
-  exception when query_canceled then null;
-  end;
-  perform set_config('muva.counts', (select coalesce(jsonb_object_agg(key, value::bigint), '{}') from jsonb_each_text(jsonb_object(counts)))::text, true);
-end`;
-}
-/**
- * The tables with rows and size. A table that somebody holds exclusively is not measured but estimated, because
- * asking for its size would wait for that lock.
- */
-function tableListSql(rules) {
-    const scope = rules.requiredTables.length > 0 && rules.rls !== 'all' ? 'where position is not null' : '';
-    return `with ${tablesSql(rules)}, locked as materialized (
-  select distinct relation from pg_locks where mode = 'AccessExclusiveLock' and relation is not null)
-select t.schema, t.name, t.rls, t.forced, t.policies, t.qualified,
-  case when t.relkind = 'p' then (select sum(nullif(c.reltuples, -1)) from pg_partition_tree(t.oid) i join pg_class c on c.oid = i.relid where i.isleaf)
-    when t.oid not in (select relation from locked) and pg_relation_size(t.oid) = 0 and t.relkind = 'r' then 0
-    when t.reltuples > 0 then t.reltuples
-    else nullif(pg_stat_get_live_tuples(t.oid), 0) end::bigint as estimate,
-  case when t.relkind = 'p' then (select coalesce(sum(pg_total_relation_size(i.relid)), 0) from pg_partition_tree(t.oid) i
-        where i.isleaf and i.relid::oid not in (select relation from locked))
-    when t.oid in (select relation from locked) then t.relpages::bigint * 8192
-    else coalesce(pg_total_relation_size(t.oid), 0) end::bigint as bytes
-from (select * from tables where relkind in ('r', 'p', 'f')) t ${scope}
-order by t.schema collate "C", t.name collate "C"`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-facts.js
-
-
-
-
-
-
-
-
-/** Milliseconds that asking the tables as role anon, and counting their rows, may take. */
-const PROBE_TIMEOUT = 5_000;
-const COUNT_TIMEOUT = 30_000;
-const FACTS_TIMEOUT = 30_000;
-/**
- * SQL for the end of a migration's message: raises CODES.notVerified when the schema does not verify,
- * so that such a schema is never committed. What is only told is left to `schemaFactsQuery`.
- */
-function verificationMessage(rules) {
-    // An index is never built concurrently in a transaction: an invalid one is not of this transaction's making.
-    const scope = { rules, thorough: false, invalidIndexFails: false };
-    return `do ${dollarQuote(`
-declare failed text;
-begin
-  select jsonb_agg(jsonb_build_object('message', line, 'next', next))::text into failed
-    from (${factsSql(scope)}) f, unnest(string_to_array(problem, E'\\n')) line where outcome = 'failed';
-  if failed is not null then
-    raise exception using errcode = '${CODES.notVerified}', message = failed;
-  end if;
-end`)};`;
-}
-/** The message of that error as problems, one per thing that is wrong. */
-function verificationProblems(message) {
-    return JSON.parse(message);
-}
-/**
- * Everything verify wants to know in one message that writes nothing. `strict`: nothing was deployed just now, so an
- * invalid index fails; in a deploy it is told, because it was there before.
- */
-function schemaFactsQuery(rules, strict = true) {
-    const scope = { rules, thorough: true, invalidIndexFails: strict };
-    const exact = rules.rowCounts === 'exact';
-    const probed = rules.rls !== 'off';
-    const timed = (milliseconds, body) => `set local statement_timeout = ${milliseconds}; do ${dollarQuote(body)};`;
-    const message = [
-        'set transaction isolation level read committed, read only;',
-        `set local lock_timeout = '1s';`,
-        ...(probed ? [timed(PROBE_TIMEOUT, probeSql(rules))] : []),
-        ...(exact ? [timed(COUNT_TIMEOUT, countsSql(rules))] : []),
-        `set local statement_timeout = ${FACTS_TIMEOUT};`,
-        VERSIONS_STATEMENT,
-        `select (select coalesce(jsonb_agg(f), '[]') from (${factsSql(scope)}) f) as facts,
-      (select coalesce(jsonb_agg(t), '[]') from (${tableListSql(rules)}) t) as tables,
-      current_setting('muva.probe', true) as probe, current_setting('muva.counts', true) as counts,
-      current_setting('muva.history', true) as history;`,
-    ].join('\n');
-    const work = (probed ? PROBE_TIMEOUT : 0) + (exact ? COUNT_TIMEOUT : 0) + 2 * FACTS_TIMEOUT;
-    return { message, deadline: work + 10_000 };
-}
-function readSchemaRows(results) {
-    const facts = jsonField(results, 'facts');
-    if (!facts)
-        throw new Error('the verify query gave no row');
-    const probe = jsonField(results, 'probe');
-    const counts = jsonField(results, 'counts');
-    const history = jsonField(results, 'history');
-    return {
-        facts,
-        tables: jsonField(results, 'tables') ?? [],
-        ...(0,defined_only/* definedOnly */.U)({ probe, counts, history }),
-    };
-}
-/** Turns what the database answered into one verdict per fact, and the list of tables. */
-function judgeSchema(rows, rules) {
-    const tables = rows.tables.map((row) => tableFact(row, rows.counts, rules.rowCounts));
-    const found = new Map(rows.tables.map((row, index) => [row.qualified, tables[index]]));
-    const facts = rows.facts.map((row) => judgeFact(row, found));
-    if (rows.probe)
-        facts.push(judgeProbe(rows.probe));
-    if (rules.rowCounts === 'exact') {
-        const missing = tables.filter((table) => !table.exact).length;
-        facts.push({
-            name: 'exact row counts',
-            passed: true,
-            detail: `${tables.length - missing} of ${tables.length} tables counted`,
-            problems: [],
-            warnings: missing === 0
-                ? []
-                : [
-                    {
-                        message: `${missing} of ${tables.length} tables could not be counted, for time or a lock: their rows are estimates`,
-                    },
-                ],
-        });
-    }
-    return { facts, tables };
-}
-function tableFact(row, counts, mode) {
-    const counted = counts?.[row.qualified];
-    return {
-        schema: row.schema,
-        name: row.name,
-        rows: mode === 'off' ? null : (counted ?? row.estimate),
-        exact: counted !== undefined,
-        bytes: row.bytes,
-        rls: row.rls,
-        forced: row.forced,
-        policies: row.policies,
-    };
-}
-function judgeFact(row, tables) {
-    const table = row.fact.startsWith('table ') ? tables.get(row.fact.slice('table '.length)) : undefined;
-    const detail = [row.detail, table && describeTable(table)].filter(Boolean).join(', ');
-    const problems = (row.problem ?? '')
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((message) => ({ message, next: row.next }));
-    return {
-        name: row.fact,
-        passed: row.outcome !== 'failed',
-        ...(detail === '' ? {} : { detail }),
-        problems: row.outcome === 'failed' ? problems : [],
-        warnings: row.outcome === 'warned' ? problems : [],
-    };
-}
-function describeTable({ rows, exact, bytes }) {
-    const size = formatBytes(bytes);
-    if (rows === null)
-        return size;
-    return `${exact || rows === 0 ? '' : 'about '}${rows} ${rows === 1 ? 'row' : 'rows'}, ${size}`;
-}
-/** What role anon was answered: rows that no policy allows mean that row level security does not bind it. */
-function judgeProbe(probe) {
-    const name = 'row level security binds role anon';
-    const ended = probe[''];
-    const answers = Object.entries(probe).filter(([table]) => table !== '');
-    const problems = answers
-        .filter(([, answer]) => answer === 'rows')
-        .map(([table]) => ({
-        message: `role anon reads rows of ${table} although no policy lets it: row level security does not bind it`,
-        next: 'Look whether anon owns the table, is a superuser or has BYPASSRLS.',
-    }));
-    const count = (...kinds) => answers.filter(([, answer]) => kinds.includes(answer)).length;
-    const failed = answers.filter(([, answer]) => /^[0-9A-Z]{5}$/.test(answer));
-    const broken = failed.filter(([, code]) => !schema_facts_PASSING.test(code));
-    problems.push(...broken.map(([table, code]) => ({
-        message: `role anon cannot ask ${table}: every query of it fails with ${code}${WORDS[code] ?? ''}`,
-        code,
-        next: 'Ask it as that role: begin; set local role anon; select from ... limit 1; rollback; and correct its policies, or the functions that they call.',
-    })));
-    const told = [
-        answers.length > 0 ? `${count('none', 'denied')} of ${answers.length} tables give it nothing` : '',
-        count('rows by policy') > 0 ? `${count('rows by policy')} give rows by a policy` : '',
-        failed.length > 0
-            ? `${failed.length} could not be asked (${[...new Set(failed.map(([, code]) => code))].join(', ')})`
-            : '',
-        ended === undefined ? '' : (ENDED[ended] ?? `not asked: ${ended}`),
-    ].filter((text) => text !== '');
-    const busy = failed.filter(([, code]) => schema_facts_PASSING.test(code));
-    const warnings = [
-        ...(ended === 'time'
-            ? [{ message: `role anon was not asked for every table within ${PROBE_TIMEOUT / 1_000} s` }]
-            : []),
-        ...(busy.length > 0
-            ? [
-                {
-                    message: `role anon could not be asked for ${shortenList(busy.map(([table, code]) => `${table} (${code})`))}`,
-                },
-            ]
-            : []),
-    ];
-    return { name, passed: problems.length === 0, detail: told.join(', '), problems, warnings };
-}
-/** Errors that say nothing of the table: a lock, a shortage, a server that goes down, a policy that writes (not here). */
-const schema_facts_PASSING = /^(55P03|25006|40...|53...|57...)$/;
-/** What the commonest codes mean. */
-const WORDS = {
-    '42P17': ', because its policies ask the table itself (infinite recursion)',
-    '42883': ', because a policy calls a function that does not exist',
-};
-const ENDED = {
-    time: 'ended early for time',
-    'no role anon': 'not asked: there is no role anon',
-    '42501': 'not asked: this login may not become anon',
-};
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/lock-modes.js
-/** Table locks as pg_locks names them, weakest first. */
-const LOCK_MODES = [
-    'AccessShareLock',
-    'RowShareLock',
-    'RowExclusiveLock',
-    'ShareUpdateExclusiveLock',
-    'ShareLock',
-    'ShareRowExclusiveLock',
-    'ExclusiveLock',
-    'AccessExclusiveLock',
-];
-/** For each mode, in the order above, which of them it cannot be had beside. */
-const CONFLICTS = {
-    AccessShareLock: '00000001',
-    RowShareLock: '00000011',
-    RowExclusiveLock: '00001111',
-    ShareUpdateExclusiveLock: '00011111',
-    ShareLock: '00110111',
-    ShareRowExclusiveLock: '00111111',
-    ExclusiveLock: '01111111',
-    AccessExclusiveLock: '11111111',
-};
-/** Whether somebody who holds one lock on a table keeps out who wants the other. */
-function conflicts(held, wanted) {
-    return CONFLICTS[wanted][LOCK_MODES.indexOf(held)] === '1';
-}
-/**
- * The table lock that a statement waits behind. Writers also wait for each other's rows, so theirs counts as one that
- * keeps other writers out.
- */
-function lockOf({ kind, node }) {
-    switch (kind) {
-        case 'SelectStmt':
-            if (node.lockingClause !== undefined)
-                return 'ExclusiveLock';
-            // Without a table it calls a function, which may do anything.
-            return node.fromClause === undefined ? 'AccessExclusiveLock' : 'AccessShareLock';
-        case 'InsertStmt':
-        case 'UpdateStmt':
-        case 'DeleteStmt':
-        case 'MergeStmt':
-            return 'ExclusiveLock';
-        case 'IndexStmt':
-            return node.concurrent === true ? 'ShareUpdateExclusiveLock' : 'ShareLock';
-        case 'CreateTrigStmt':
-            return 'ShareRowExclusiveLock';
-        case 'VacuumStmt':
-        case 'CreateStatsStmt':
-            return 'ShareUpdateExclusiveLock';
-        default:
-            return 'AccessExclusiveLock';
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/sql/sql-lexer.js
-const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
-const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
-/** A quote behind a line end goes on with the string before it, under the same rules; only comments may stand between. */
-const CONTINUED = /(?:[ \t\f\v]|--[^\r\n]*(?=[\r\n]))*[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*(?=[\r\n]))*'/y;
-/**
- * The index after the token that starts at `index`, by SQL's lexical rules: a quoted text, a comment, a word, or one
- * character. What is not closed goes to the end.
- */
-function afterToken(source, index) {
-    const character = source[index];
-    if (character === "'" || character === '"')
-        return afterQuote(source, index, character, false);
-    const two = source.slice(index, index + 2);
-    if (two === '--' || two === '/*')
-        return afterComment(source, index);
-    if (character === '$') {
-        const tag = match(DOLLAR_TAG, source, index);
-        if (tag === undefined)
-            return index + 1;
-        const end = source.indexOf(tag, index + tag.length);
-        return end === -1 ? source.length : end + tag.length;
-    }
-    const word = match(WORD, source, index);
-    if (word === undefined)
-        return index + 1;
-    const after = index + word.length;
-    // E'...' is the only quote in which a backslash hides the next character.
-    return /^e$/i.test(word) && source[after] === "'" ? afterQuote(source, after, "'", true) : after;
-}
-function match(pattern, source, index) {
-    pattern.lastIndex = index;
-    return pattern.exec(source)?.[0];
-}
-function afterQuote(source, from, quote, escapes) {
-    let index = from + 1;
-    while (index < source.length) {
-        if (escapes && source[index] === '\\')
-            index += 2;
-        else if (source[index] === quote) {
-            if (source[index + 1] === quote)
-                index += 2;
-            else {
-                const more = escapes ? match(CONTINUED, source, index + 1) : undefined;
-                if (more === undefined)
-                    return index + 1;
-                index += 1 + more.length;
-            }
-        }
-        else
-            index++;
-    }
-    return source.length;
-}
-const LINE_COMMENT = /--[^\r\n]*/y;
-function afterComment(source, from) {
-    const line = match(LINE_COMMENT, source, from);
-    if (line !== undefined)
-        return from + line.length;
-    let depth = 0;
-    let index = from;
-    while (index < source.length) {
-        const two = source.slice(index, index + 2);
-        if (two === '/*')
-            depth++;
-        else if (two === '*/')
-            depth--;
-        else {
-            index++;
-            continue;
-        }
-        index += 2;
-        if (depth === 0)
-            return index;
-    }
-    return source.length;
-}
-/** White space and comments left off the start: the index where the first word begins. */
-function skipBlanks(source, from) {
-    let index = from;
-    for (;;) {
-        const two = source.slice(index, index + 2);
-        if (/^\s/.test(two))
-            index++;
-        else if (two === '--' || two === '/*')
-            index = afterComment(source, index);
-        else
-            return index;
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/blockers.js
-
-
-
-
-
-/** What every transaction of ours waits for before its first file. */
-const WAITED_FOR_HISTORY = { text: HISTORY_TABLE, mode: 'ShareRowExclusiveLock' };
-/** The statement of a file that an error points to; without a place it came before the first or behind the last. */
-function waitedIn(file, at) {
-    if (!file || !at)
-        return WAITED_FOR_HISTORY;
-    const { source, statements } = file.shape;
-    const statement = statements?.findLast(({ from }) => {
-        const { line, column } = positionIn(file.file, file.source, from);
-        return line < at.line || (line === at.line && column <= at.column);
-    });
-    return statement
-        ? { text: source.slice(statement.from, statement.to), mode: lockOf(statement) }
-        : { text: source, mode: 'AccessExclusiveLock' };
-}
-/** In the order of their transactions, longest first. */
-const HELD = `select coalesce(json_agg(b), '[]')::text as held from (
-  select a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type) as who, a.state,
-    round(extract(epoch from clock_timestamp() - a.xact_start)) as seconds,
-    c.relname as table, c.oid::regclass::text as qualified, l.mode
-  from pg_locks l join pg_stat_activity a using (pid) join pg_class c on c.oid = l.relation
-  where l.granted and l.locktype = 'relation' and l.pid <> pg_backend_pid() and c.relkind in ('r', 'p', 'm', 'v')
-    and c.relnamespace <> 'pg_catalog'::regnamespace
-    and l.database = (select oid from pg_database where datname = current_database())
-  order by a.xact_start limit 10000) b`;
-/** Who may have kept us waiting, for the message after a lock time-out; empty where nobody is seen any more. */
-async function nameBlockers(database, waited) {
-    try {
-        const results = await database.send(HELD, { deadline: 10_000 });
-        return describeBlockers(jsonField(results, 'held') ?? [], waited);
-    }
-    catch {
-        // Only words for a message: the lock time-out itself is told either way.
-        return '';
-    }
-}
-/**
- * Of all that is held: what conflicts on a table that is named. Where nothing does, a table was meant that is not
- * named, such as one that a view reads: whoever keeps everybody from a table.
- */
-function describeBlockers(held, { text, mode }) {
-    const names = identifiersIn(text);
-    const named = held.filter((lock) => names.has(lock.table) && conflicts(lock.mode, mode));
-    const found = named.length > 0 ? named : held.filter((lock) => lock.mode === 'AccessExclusiveLock');
-    const pids = [...new Set(found.map(({ pid }) => pid))].slice(0, 3);
-    return pids
-        .map((pid) => {
-        const locks = found.filter((lock) => lock.pid === pid);
-        const { who, state, seconds } = locks[0];
-        const tables = [...new Set(locks.map(({ qualified }) => qualified))].sort().join(', ');
-        return `${who} (pid ${pid}, ${state ?? 'at work'} for ${seconds ?? 0} s, holds ${tables})`;
-    })
-        .join('; ');
-}
-/** Every name that stands in SQL, also in its texts, which may be the bodies of functions; comments left out. */
-function identifiersIn(text) {
-    const names = new Set();
-    for (let index = 0; index < text.length;) {
-        const next = afterToken(text, index);
-        const token = text.slice(index, next);
-        index = next;
-        if (token.startsWith('--') || token.startsWith('/*'))
-            continue;
-        if (token.startsWith('"'))
-            names.add(token.slice(1, -1).replaceAll('""', '"'));
-        else
-            for (const word of token.match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? [])
-                names.add(word.toLowerCase());
-    }
-    return names;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/batches.js
-
-/** Together all text of one batch stays far below the largest message that the protocol can carry. */
-const LARGEST_BATCH = 64 * 1024 * 1024;
-/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
-function makeBatches(files, transaction) {
-    const batches = [];
-    let size = 0;
-    let ended;
-    for (const file of files) {
-        const { mode, why, endsBatch } = file.shape;
-        const previous = batches[batches.length - 1];
-        const bytes = Buffer.byteLength(file.source);
-        const reason = !previous
-            ? undefined
-            : transaction === 'each'
-                ? 'one transaction per file was asked for'
-                : ended !== undefined
-                    ? ended
-                    : mode !== 'together'
-                        ? `${titleOf(file)}: ${why ?? mode}`
-                        : previous.mode !== 'together'
-                            ? `${titleOf(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
-                            : size + bytes > LARGEST_BATCH
-                                ? 'the files before it fill one message'
-                                : undefined;
-        if (previous && reason === undefined) {
-            previous.files.push(file);
-            size += bytes;
-        }
-        else {
-            batches.push({ mode, files: [file], ...(0,defined_only/* definedOnly */.U)({ why: reason }) });
-            size = bytes;
-        }
-        ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
-    }
-    return batches;
-}
-/** What a migration is called in steps and messages; a history may hold no name for it. */
-function titleOf({ version, name }) {
-    return name ? `${version}_${name}` : version;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint.js
-
-
-
-
-/** SQL that sets what the fingerprint needs, until the transaction ends. */
-const SET_DETERMINISTIC = Object.entries(DETERMINISTIC_SETTINGS)
-    .map(([name, value]) => `set local ${name} = ${literal(value)};`)
-    .join(' ');
-/** One message, one flight; its last statement gives one row: `objects` (StoredObject[]) and `fingerprint`. */
-function fingerprintQuery() {
-    return `${SET_DETERMINISTIC} ${FINGERPRINT_ROW};`;
-}
-/** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
-const FINGERPRINT_ROW = `
-select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as objects,
-  encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''), 'UTF8')), 'hex') as fingerprint
-from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${OBJECTS_QUERY}) o) o`;
-/** Reads the answer to `fingerprintQuery`. */
-function readFingerprint(results) {
-    const { fingerprint } = lastRow(results);
-    if (typeof fingerprint !== 'string')
-        throw new Error('the fingerprint query gave no row');
-    return { fingerprint, objects: readObjects(jsonField(results, 'objects')) };
-}
-/** Stored objects as they are worked with; none where nothing is stored. */
-function readObjects(stored) {
-    return (stored ?? []).map(([kind, schema, name, hash]) => ({ kind, schema, name, hash }));
-}
-/** The same text that the server computes over all objects; the order in which they come does not matter. */
-function fingerprintOf(objects) {
-    const lines = objects
-        .map(({ kind, schema, name, hash }) => Buffer.from(`${kind}|${schema}|${name}|${hash}`))
-        .sort(Buffer.compare)
-        .map(String);
-    return createHash('sha256').update(lines.join('\n')).digest('hex');
-}
-/** What was added, removed and altered between two moments, each by kind, schema and name. */
-function compareObjects(before, after) {
-    const old = new Map(before.map((object) => [keyOf(object), object]));
-    const difference = { added: [], removed: [], altered: [] };
-    for (const object of after) {
-        const was = old.get(keyOf(object));
-        if (!was)
-            difference.added.push(object);
-        else if (was.hash !== object.hash)
-            difference.altered.push(object);
-        old.delete(keyOf(object));
-    }
-    difference.removed.push(...old.values());
-    for (const list of Object.values(difference))
-        list.sort(byName);
-    return difference;
-}
-function keyOf(object) {
-    return `${object.kind}\n${object.schema}\n${object.name}`;
-}
-/** True where nothing differs. */
-function isSameSchema(difference) {
-    return difference.added.length + difference.removed.length + difference.altered.length === 0;
-}
-/** `table public.hotels`, `policy public."read on hotels"`, `publication supabase_realtime`. */
-function describeObject({ kind, schema, name }) {
-    if (name === '')
-        return `${kind} ${schema}`;
-    return schema === '' ? `${kind} ${name}` : `${kind} ${schema}.${name}`;
-}
-/**
- * The difference in words, at most `most` objects. What follows from a table that came or went (its columns,
- * constraints, grants) is not told again.
- */
-function describeDifference(difference, most = 10) {
-    const told = [];
-    for (const [word, list] of Object.entries(difference)) {
-        const whole = new Set(list.filter(({ kind }) => OWNERS.has(kind)).map(({ schema, name }) => `${schema}.${name}`));
-        for (const object of list)
-            if (!belongsTo(object, whole))
-                told.push(`${word} ${describeObject(object)}`);
-    }
-    const rest = told.length - most;
-    return told.slice(0, most).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
-}
-const OWNERS = new Set([
-    'table',
-    'view',
-    'materialized view',
-    'foreign table',
-    'function',
-    'procedure',
-    'type',
-]);
-function belongsTo({ kind, schema, name }, whole) {
-    if (kind.startsWith('grants on '))
-        return whole.has(`${schema}.${name}`);
-    if (kind === 'column') {
-        // Names may hold dots: every prefix could be the table.
-        for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1))
-            if (whole.has(`${schema}.${name.slice(0, dot)}`))
-                return true;
-        return false;
-    }
-    for (let on = name.indexOf(' on '); on >= 0; on = name.indexOf(' on ', on + 1))
-        if (whole.has(`${schema}.${name.slice(on + 4)}`))
-            return true;
-    return false;
-}
-function byName(a, b) {
-    const [left, right] = [keyOf(a), keyOf(b)];
-    return left < right ? -1 : left > right ? 1 : 0;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-record.js
-
-
-
-
-/**
- * What is remembered of the schema around a run, in its row of deploy_runs:
- * `fingerprint_before`, `fingerprint_after`; `objects`, every object after the newest run (older rows are emptied);
- * `changes`, what the run itself changed: [kind, schema, name, hash before or null, hash after or null].
- * Looking at a whole schema costs more than a small migration, so a run looks before its first message and with its
- * last one. In between its row holds `objects` before and no `fingerprint_after`: that is how a killed run is known.
- *
- * Looking needs a lock on every table, view and index, and others may hold one of them for long. It is not worth
- * a deploy: a start that is not known is stored as JSON null, and a run whose end is not known is left like a killed
- * one, so that the next run, or its rollback, takes what it meets for that end.
- */
-/** What a message tells where the schema could not be looked at. */
-const NOT_LOOKED_AT = 'muva: the schema was not looked at, because a table is locked';
-/** Milliseconds that a look waits for each lock: before the first change, and while the locks of our changes are held. */
-const WAIT_BEFORE = 1_000;
-const WAIT_AFTER = 100;
-/** PL/pgSQL that does `work` under the settings that a fingerprint needs, and puts the session's own back. */
-function deterministic(declarations, work) {
-    const names = [...Object.keys(DETERMINISTIC_SETTINGS), 'lock_timeout'].map(literal).join(', ');
-    const set = Object.entries(DETERMINISTIC_SETTINGS)
-        .map(([name, value]) => `perform set_config(${literal(name)}, ${literal(value)}, true);`)
-        .join(' ');
-    return `
-declare muva_saved jsonb; muva_item record; ${declarations}
-begin
-  select jsonb_object_agg(n, current_setting(n)) into muva_saved from unnest(array[${names}]) n;
-  ${set}
-  ${work}
-  for muva_item in select * from jsonb_each_text(muva_saved) loop
-    perform set_config(muva_item.key, muva_item.value, true);
-  end loop;
-end`;
-}
-/** True of a row whose run changed the schema and has not recorded the state after: it is at work, or was killed. */
-const UNRECORDED = '(r.objects is not null and r.fingerprint_after is null)';
-/** True of a row whose run left a file half applied: whoever completes the file takes over what it changed so far. */
-const HALF_APPLIED = `exists (select from ${PARTIAL_TABLE} p where p.run_id = r.run_id)`;
-/**
- * A statement for the first message of a run, after the run's row was written, and for the first one of a file that
- * is applied in parts: remembers the state before. The first state that a run met stays, however many times it
- * begins. A run that was killed before it recorded its end gets the state that is met now as its end.
- */
-function recordStateBefore(runId) {
-    return statement(WAIT_BEFORE, `
-  select f.objects, f.fingerprint into muva_objects, muva_fingerprint from (${FINGERPRINT_ROW}) f;
-  select r.objects into muva_inherited from ${RUNS_TABLE} r
-    where r.run_id <> ${literal(runId)} and ${UNRECORDED} and ${HALF_APPLIED};
-  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = null,
-    outcome = case r.outcome when 'begun' then 'applied' else r.outcome end,
-    changes = case when ${HALF_APPLIED} or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
-    from (select muva_objects as objects, muva_fingerprint as fingerprint) f
-    where r.run_id <> ${literal(runId)} and ${UNRECORDED};
-  update ${RUNS_TABLE} r set fingerprint_before = coalesce(r.fingerprint_before, muva_fingerprint),
-    objects = case when ${UNRECORDED} then r.objects else coalesce(muva_inherited, muva_objects) end,
-    fingerprint_after = null, outcome = 'begun'
-    where r.run_id = ${literal(runId)};`, `update ${RUNS_TABLE} r set objects = case when ${UNRECORDED} then r.objects else 'null' end,
-      fingerprint_after = null, outcome = 'begun' where r.run_id = ${literal(runId)};`, 'muva_objects jsonb; muva_fingerprint text; muva_inherited jsonb;');
-}
-/** A statement for the run's last message: remembers the state after, and what the run changed. */
-function recordStateAfter(runId) {
-    return statement(WAIT_AFTER, schema_record_after(runId), endUnknown(runId));
-}
-/**
- * A message of its own for a run that stops between its messages: as `recordStateAfter`. Does nothing where the state
- * is recorded, or another run is at work, which records it with its own.
- */
-function recordStateAtStop(runId) {
-    return statement(WAIT_BEFORE, `
-  if pg_try_advisory_xact_lock(${LOCK_KEY})
-      and exists (select from ${RUNS_TABLE} r where r.run_id = ${literal(runId)} and ${UNRECORDED}) then
-    ${schema_record_after(runId)}
-  end if;`, '');
-}
-/** PL/pgSQL for a message that undoes something: the state met now is the end of a run that was killed before its own. */
-function recordKilledRun() {
-    return deterministic('', `
-  if exists (select from ${RUNS_TABLE} r where ${UNRECORDED} and not ${HALF_APPLIED}) then
-    update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects,
-      changes = case when ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
-      from (${FINGERPRINT_ROW}) f where ${UNRECORDED} and not ${HALF_APPLIED};
-  end if;`);
-}
-/** A DO statement that looks at the schema in a sub-transaction; where a lock is not to be had in time, `otherwise`. */
-function statement(wait, work, otherwise, declarations = '') {
-    const looked = `
-  begin
-    perform set_config('lock_timeout', '${wait}ms', true);
-    ${work}
-  exception when lock_not_available then
-    ${otherwise}
-    raise info using message = ${literal(NOT_LOOKED_AT)};
-  end;`;
-    return `do ${dollarQuote(deterministic(declarations, looked))};`;
-}
-/** True of a row whose run could not look at the schema before it began. */
-const START_UNKNOWN = `r.objects = 'null'`;
-function endUnknown(runId) {
-    return `update ${RUNS_TABLE} r set finished_at = clock_timestamp(), outcome = 'applied' where r.run_id = ${literal(runId)};`;
-}
-function schema_record_after(runId) {
-    return `
-  update ${RUNS_TABLE} r set fingerprint_after = f.fingerprint, objects = f.objects, finished_at = clock_timestamp(),
-    outcome = 'applied', changes = case when r.objects is null or ${START_UNKNOWN} then r.changes else (${mergedChanges}) end
-  from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(runId)};
-  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(runId)} and objects is not null;`;
-}
-/** Stored objects as rows. */
-const objectRows = (objects) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as hash from jsonb_array_elements(${objects}) e)`;
-/** Stored changes as rows; `before` null: the run created it; `after` null: the run dropped it. */
-const changeRows = (changes) => `(select e ->> 0 as kind, e ->> 1 as schema, e ->> 2 as name, e ->> 3 as before, e ->> 4 as after
-    from jsonb_array_elements(${changes}) e)`;
-/** Earlier changes of the run with those of this message: the oldest "before" and the newest "after" of each object. */
-const mergedChanges = `
-  select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, before, after)), '[]') from (
-    select kind, schema, name,
-      case when c.kept then c.before else d.before end as before, case when d.fresh then d.after else c.after end as after
-    from (select *, true as kept from ${changeRows(`coalesce(r.changes, '[]')`)} x) c
-    full join (
-      select kind, schema, name, b.hash as before, a.hash as after, true as fresh
-      from ${objectRows('r.objects')} b full join ${objectRows('f.objects')} a using (kind, schema, name)
-      where b.hash is distinct from a.hash) d using (kind, schema, name)) m
-  where before is distinct from after`;
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/delivery.js
-
-
-
-
-
-
-/** For an answer that is due: longer than the server gives a statement. */
-const ANSWER_GRACE = 30_000;
-function newMarker() {
-    return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
-}
-/** Milliseconds between two words about the file that is under way: a file that is done sooner is told at the end alone. */
-const BETWEEN_WORDS = 1_000;
-/** Reads what the units tell while they run: times per file, and which one is under way, which is told on. */
-function markerReader(tools, marker, { batch, context, sent }) {
-    const readNote = noteReader(context);
-    const { files } = batch;
-    let running;
-    let told;
-    const timer = setInterval(() => {
-        if (running === undefined || running === told)
-            return;
-        told = running;
-        const place = files.length === 1 ? '' : ` (${running + 1} of ${files.length})`;
-        // Nothing is applied before the commit, so nothing is called done here.
-        tools.log({ kind: 'progress', text: `running ${titleOf(files[running])}${place}` });
-    }, BETWEEN_WORDS);
-    const begins = (file) => {
-        running = file;
-        sent.current = file;
-        sent.times[file] = { startedAt: Date.now(), milliseconds: 0 };
-    };
-    return {
-        onNotice(notice) {
-            readNote(notice);
-            const { message } = notice;
-            if (!message.startsWith(marker))
-                return;
-            const [event, index, milliseconds] = message.slice(marker.length + 1).split(' ');
-            const file = Number(index);
-            if (event === 'start')
-                begins(file);
-            if (event !== 'done')
-                return;
-            sent.times[file].milliseconds = Number(milliseconds);
-            if (file + 1 < files.length)
-                begins(file + 1);
-            else
-                running = undefined;
-        },
-        close: () => clearInterval(timer),
-    };
-}
-/** Reads what the SQL around the files tells: that it could not look at the schema. */
-function noteReader({ onNotLookedAt }) {
-    return ({ message }) => {
-        if (message === NOT_LOOKED_AT)
-            onNotLookedAt?.();
-    };
-}
-/** For a transport without notices: asks, at the end of the message, when each file was done. */
-function timesMessage(files) {
-    const versions = textArray(files.map((file) => file.version));
-    return `select json_build_object('start', extract(epoch from now()) * 1000, 'ends',
-    (select json_agg(extract(epoch from applied_at) * 1000 order by position) from ${MIGRATIONS_TABLE} where version = any (${versions})))::text as times`;
-}
-function timesOf(results) {
-    const times = jsonField(results, 'times');
-    if (!times)
-        return [];
-    const { start, ends } = times;
-    // Lengths by the server's clock, placed by ours: clocks of two machines are never compared.
-    const shift = Date.now() - (ends?.[ends.length - 1] ?? start);
-    return (ends ?? []).map((end, index) => {
-        const begin = ends?.[index - 1] ?? start;
-        return { startedAt: Math.round(begin + shift), milliseconds: Math.round(end - begin) };
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/file-error.js
-
-
-
-
-/** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
-function fileProblem(file, lines, error, message) {
-    const { source } = file.shape;
-    const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
-    if (!statement)
-        return file_error_worded(file, error, undefined);
-    const text = source.slice(statement.from, statement.to);
-    const offset = offsetIn(text, error) ?? offsetBy(text, error, message) ?? offsetOfLine(text, error, 1) ?? 0;
-    return file_error_worded(file, error, positionIn(file.file, file.source, statement.from + offset));
-}
-/** The same for a file whose statements stood in the message themselves. */
-function placedProblem(file, error, place) {
-    if (!place)
-        return file_error_worded(file, error, undefined);
-    const { statement, message = '', position, start = 0 } = place;
-    const text = file.shape.source.slice(statement.from, statement.to);
-    const inside = position === undefined
-        ? (offsetIn(text, error) ?? offsetOfLine(text, error, 0) ?? 0)
-        : indexOfCodePoint(message, position) - start;
-    const index = statement.from + Math.max(0, Math.min(inside, statement.to - statement.from));
-    return file_error_worded(file, error, positionIn(file.file, file.source, index));
-}
-function file_error_worded(file, error, at) {
-    const next = nextActionOfError(error);
-    return {
-        message: withoutRowData(error, file.source),
-        code: error.code,
-        ...(0,defined_only/* definedOnly */.U)({ at }),
-        ...(0,defined_only/* definedOnly */.U)({ next }),
-    };
-}
-/**
- * Where in a statement an error came from, by the query that the server was at: the statement itself, or a part of it,
- * such as a line of a DO block or the body of a function.
- */
-function offsetIn(text, { internalQuery, internalPosition = 1 }) {
-    if (!internalQuery)
-        return undefined;
-    const at = text.indexOf(internalQuery);
-    const once = at !== -1 && text.indexOf(internalQuery, at + 1) === -1;
-    const inside = indexOfCodePoint(internalQuery, internalPosition);
-    return once && isPositionWithin(internalQuery, internalPosition) ? at + inside : undefined;
-}
-/**
- * The compiler of a function looks for the function's body in the whole message, and where it stands there only once
- * it tells the position in that message, though the query that it names is the statement.
- */
-function offsetBy(text, { internalQuery, internalPosition }, message) {
-    if (internalQuery !== text || internalPosition === undefined)
-        return undefined;
-    const index = indexOfCodePoint(message, internalPosition);
-    for (let start = message.indexOf(text); start !== -1; start = message.indexOf(text, start + 1))
-        if (index >= start && index <= start + text.length)
-            return index - start;
-    return undefined;
-}
-/**
- * Where an error tells no position, the call stack tells the line of each PL/pgSQL body. `outer`: how many bodies of
- * our own stand around the statement.
- */
-function offsetOfLine(text, { where }, outer) {
-    const lines = bodyLines(where);
-    const line = lines[lines.length - 1 - outer];
-    const body = /^do\b/i.test(text) ? bodyOf(text) : undefined;
-    if (line === undefined || body === undefined)
-        return undefined;
-    let index = body;
-    for (let count = 1; count < line; count++) {
-        const newline = text.indexOf('\n', index);
-        if (newline === -1)
-            return undefined;
-        index = newline + 1;
-    }
-    // In the statement's first line its beginning says as much.
-    return text.lastIndexOf('\n', index - 1) === -1 ? undefined : skipBlanks(text, index);
-}
-/** Where the body of a DO block starts: behind its dollar quote. */
-function bodyOf(text) {
-    for (let index = 0; index < text.length; index = afterToken(text, index)) {
-        const [tag] = /^\$[^$\s]*\$/.exec(text.slice(index, index + 100)) ?? [];
-        if (tag !== undefined)
-            return index + tag.length;
-    }
-    return undefined;
-}
-function statementAt(lines, where) {
-    const line = outermostLine(where);
-    return lines.find((each) => each.line === line);
-}
-/** The line of our own body, the last one in the call stack. */
-function outermostLine(where) {
-    const lines = bodyLines(where);
-    return lines[lines.length - 1];
-}
-/** The lines of all anonymous bodies in the call stack, innermost first. */
-function bodyLines(where = '') {
-    return [...where.matchAll(/inline_code_block\D+(\d+)/g)].map(([, line]) => Number(line));
-}
-/** Which of several units an error came from, where no notice told: their lines are distinct then. */
-function statementOfError(units, error) {
-    const line = outermostLine(error.where);
-    const found = units.findIndex(({ lines }) => lines.some((each) => each.line === line));
-    return found === -1 ? undefined : found;
-}
-/** Syntax errors come without a call stack, but with the statement. */
-function statementWith(source, lines, query) {
-    return query === undefined
-        ? undefined
-        : lines.find(({ from, to }) => to - from === query.length && source.slice(from, to) === query);
-}
-/**
- * Data errors quote the value that did not fit, which may come from a row: it is shown only where the file itself
- * holds that value.
- */
-function withoutRowData(error, source) {
-    if (!error.code.startsWith('22'))
-        return error.message;
-    const quote = error.message.indexOf('"');
-    const end = error.message.lastIndexOf('"');
-    if (quote === -1 || end <= quote)
-        return error.message;
-    const value = error.message.slice(quote + 1, end);
-    return source.includes(value)
-        ? error.message
-        : `${error.message.slice(0, quote)}"…"${error.message.slice(end + 1)}`;
-}
-const file_error_NEXT = {
-    '55P04': 'A value added to an enum can be used only after the commit: use it in a file of its own, after this one.',
-    '2D000': 'A procedure that commits cannot run inside a migration: call it by hand after the deploy.',
-    '57014': 'Where it was the time-out: raise statement-timeout, which limits a whole file, or split the file.',
-    '53100': 'The disk of the database is full: make room, then run again.',
-    '25006': 'The database is read-only by default, and behind a transaction pooler that holds for what runs outside a transaction: give the session pooler or direct URL (port 5432).',
-    '42501': 'The role may not do this: grant the right, or use the role that owns the object.',
-    [CODES.tampered]: 'Remove what touches supabase_migrations: the history is kept by this action.',
-};
-function nextActionOfError(error) {
-    const own = file_error_NEXT[error.code];
-    if (own !== undefined)
-        return own;
-    if (error.code.startsWith('58'))
-        return 'This is a fault of the server (a missing library or file), not of the migration.';
-    if (/replication slot .* already exists/.test(error.message))
-        return 'The publisher has a slot of that name, which a try that was cut leaves there: select pg_drop_replication_slot(<its name>); on the publisher, then run again.';
-    if (error.code === '42P07' || error.code === '42710' || error.code === '42701')
-        return 'It exists already: was it made by hand, or by a file whose history row is missing? Compare, then use baseline or IF NOT EXISTS.';
-    return error.hint;
-}
-
-// EXTERNAL MODULE: ./compiled/src/lib/invisible.js
-var lib_invisible = __nccwpck_require__(2644);
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/deploy-marker.js
-
-
-const EXACT = /^--\s*deploy:\s*after-health\s*$/i;
-/** `-- deploy: something` at the top can only be meant for this action. */
-const ADDRESSED = /^-+\s*deploy\s{0,20}[:=]/i;
-/** Words that are meant as the marker, wherever they stand; with a colon whatever follows, without one nothing. */
-const ALIKE = /^(?:-+|\/\*)[\s*]*deploy\s{0,20}(?:[:=]\s{0,20}after[\s_-]{0,20}health|after[\s_-]{0,20}health[\s.*/]*$)/i;
-/** A file without this needs no reading to its end. */
-const MAYBE = /deploy\s{0,20}[:=]?\s{0,20}after[\s_-]{0,20}health/i;
-const RIGHT = 'a line of its own before the first statement: -- deploy: after-health';
-/** Reads the comments of a file; pg_dump's `\restrict` line and a BEGIN do not count as its first statement. */
-function readMarker(source) {
-    const marker = { afterHealth: false, wrong: [] };
-    const start = firstStatement(source);
-    const complain = (index, comment, next) => {
-        marker.wrong.push({ index, comment: textStart(comment.split(/[\r\n]/, 1)[0], 60), next });
-    };
-    for (const { index, comment } of comments(source, 0, start)) {
-        if (EXACT.test(comment))
-            marker.afterHealth = true;
-        else if (ADDRESSED.test(comment) || ALIKE.test(comment))
-            complain(index, comment, `Write it as ${RIGHT}. Or word the comment differently.`);
-    }
-    if (marker.afterHealth || !MAYBE.test(source.slice(start)))
-        return marker;
-    for (const { index, comment } of comments(source, start, source.length))
-        if (ALIKE.test(comment))
-            complain(index, comment, `It is behind the first statement, where it says nothing. Write it as ${RIGHT}. Or word the comment differently.`);
-    return marker;
-}
-/** The index of the first word that is to be run. */
-function firstStatement(source) {
-    for (let index = 0;;) {
-        index = skipBlanks(source, index);
-        if (source[index] === ';')
-            index++;
-        else if (source[index] === '\\')
-            index = endOfLine(source, index);
-        else if (/^(?:begin|start)\b/i.test(source.slice(index, index + 6)))
-            index = afterSemicolon(source, index);
-        else
-            return index;
-    }
-}
-function endOfLine(source, index) {
-    const end = source.indexOf('\n', index);
-    return end === -1 ? source.length : end;
-}
-function afterSemicolon(source, from) {
-    let index = from;
-    while (index < source.length && source[index] !== ';')
-        index = afterToken(source, index);
-    return index;
-}
-function* comments(source, from, to) {
-    for (let index = from; index < to;) {
-        if (source[index] === '\\')
-            index = endOfLine(source, index);
-        const next = index < to ? afterToken(source, index) : to;
-        const two = source.slice(index, index + 2);
-        if (two === '--' || two === '/*')
-            yield { index, comment: source.slice(index, next) };
-        index = next;
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/project-folder.js
-
-
-
-
-/**
- * Lists the folder, a path from the working directory. Rejects with the error of the file system where it cannot be
- * listed, and with a Failure where it is a link out of the project.
- */
-async function openFolder(workingDirectory, folder) {
-    const given = (0,external_node_path_.join)(workingDirectory, folder);
-    const entries = new Map();
-    for (const entry of await (0,promises_namespaceObject.readdir)(given, { withFileTypes: true }))
-        entries.set(entry.name, entry);
-    const tree = (await (0,promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
-    const real = await (0,promises_namespaceObject.realpath)(given);
-    if (!(real + external_node_path_.sep).startsWith(tree))
-        throw new Failure(outside(folder));
-    return {
-        names: [...entries.values()].filter((entry) => !entry.isDirectory()).map(({ name }) => name),
-        read(name) {
-            const entry = entries.get(name);
-            return entry && fetch((0,external_node_path_.join)(real, name), entry, tree);
-        },
-    };
-}
-/** What there is to say of a file or folder that is not in the project. */
-function outside(path) {
-    return {
-        message: `${path} is a link that leads out of the project`,
-        next: 'Put what it points to into the project itself.',
-    };
-}
-function fetch(path, entry, tree) {
-    try {
-        // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
-        if (entry.isFile())
-            return readUnlinked(path);
-        const target = (0,external_node_fs_.realpathSync)(path);
-        if (!target.startsWith(tree))
-            return 'outside';
-        return (0,external_node_fs_.statSync)(target).isFile() ? readUnlinked(target) : 'no file';
-    }
-    catch (error) {
-        return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
-    }
-}
-/** What was no link when it was looked at is not followed where it has become one. */
-function readUnlinked(path) {
-    const file = (0,external_node_fs_.openSync)(path, external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NOFOLLOW);
-    try {
-        return (0,external_node_fs_.readFileSync)(file);
-    }
-    finally {
-        (0,external_node_fs_.closeSync)(file);
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/migration-files.js
-
-
-
-
-
-
-
-
-
-const UP = /^(\d+)_(.*)\.sql$/su;
-const DOWN = /^(\d+)_(.*)\.down\.sql$/su;
-/** Reads every migration of the folder; all problems of all files at once. */
-async function readMigrationFiles(workingDirectory, migrationsDir) {
-    const folder = await openFolder(workingDirectory, migrationsDir).catch((error) => {
-        throw error instanceof Failure ? error : new Failure(unreadable(migrationsDir));
-    });
-    const names = folder.names.toSorted(byBytes);
-    const fetched = await fetchAll(folder, names.filter((name) => UP.test(name)));
-    const found = { files: [], ignored: [], problems: [], warnings: [] };
-    const downs = new Map();
-    for (const name of names) {
-        const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
-        if (!UP.test(name)) {
-            if (name.endsWith('.sql') || name.toLowerCase().includes('.sql'))
-                found.ignored.push(name);
-            continue;
-        }
-        const read = accept(fetched.get(name), file, name, found);
-        if (!read)
-            continue;
-        if (DOWN.test(name))
-            downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, source: read.source });
-        else
-            found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
-    }
-    for (const migration of found.files) {
-        const down = downs.get((0,external_node_path_.basename)(migration.file));
-        if (down)
-            migration.down = down;
-        downs.delete((0,external_node_path_.basename)(migration.file));
-    }
-    for (const orphan of downs.values())
-        found.warnings.push({
-            message: `${orphan.file} is a down file without the migration that it undoes`,
-            next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
-        });
-    addNameProblems(found);
-    return found;
-}
-function header(source, file) {
-    const { afterHealth, wrong } = readMarker(source);
-    if (wrong.length === 0)
-        return { afterHealth };
-    const wrongMarkers = wrong.map(({ index, comment, next }) => ({
-        message: `"${comment}" means nothing`,
-        at: positionIn(file, source, index),
-        next,
-    }));
-    return { afterHealth, wrongMarkers };
-}
-function unreadable(migrationsDir) {
-    return {
-        message: `migrations-dir: ${migrationsDir} is not a folder that can be read`,
-        next: 'Check migrations-dir and working-directory, and that the repository was checked out.',
-    };
-}
-/** Byte order of UTF-8, in which `10_` comes before `9_`; a difference as `sort` wants it. */
-function byBytes(a, b) {
-    const length = Math.min(a.length, b.length);
-    for (let index = 0; index < length; index++) {
-        const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
-        if (difference !== 0)
-            return difference;
-    }
-    return a.length - b.length;
-}
-/** Surrogates stand for the code points above all that one unit can hold. */
-const rank = (unit) => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x1_0000 : unit);
-function splitName(name) {
-    const match = UP.exec(name);
-    return { version: match[1], name: match[2] };
-}
-/**
- * Files read in one go. Read without waiting, 10,000 of them take a third of the time that promises take; between two
- * goes the connection to the database, which is made meanwhile, gets its turn.
- */
-const AT_ONCE = 100;
-async function fetchAll(folder, names) {
-    const fetched = new Map();
-    for (let from = 0; from < names.length; from += AT_ONCE) {
-        for (const name of names.slice(from, from + AT_ONCE))
-            fetched.set(name, folder.read(name));
-        await (0,external_node_timers_promises_namespaceObject.setImmediate)();
-    }
-    return fetched;
-}
-/** The text of one file, or what is wrong with it. */
-function accept(fetched, file, name, found) {
-    const invisible = (0,lib_invisible/* invisibleCharacter */.D)(name);
-    if (invisible)
-        found.problems.push({
-            message: `the name of ${JSON.stringify(file)} holds the invisible character ${invisible}`,
-            next: 'Rename the file without it.',
-        });
-    else if (fetched === 'outside')
-        found.problems.push(outside(file));
-    else if (fetched === 'no file')
-        found.ignored.push(name);
-    else if ('code' in fetched)
-        found.problems.push({
-            message: `${file} cannot be read: ${fetched.code}`,
-            next: 'Check the file and its permissions.',
-        });
-    else {
-        const source = migration_files_decode(fetched, file, found);
-        if (source !== undefined)
-            return { source, checksum: (0,external_node_crypto_.createHash)('sha256').update(fetched).digest('hex') };
-    }
-    return undefined;
-}
-/** The text of a file that is UTF-8 without NUL; anything else is a problem with its place. */
-function migration_files_decode(bytes, file, found) {
-    const complain = (message, offset) => {
-        const before = bytes.subarray(0, offset).toString('utf8');
-        const at = positionIn(file, before, before.length);
-        found.problems.push({
-            message: `${file} ${message} at byte ${offset}`,
-            at: { file, line: at.line, column: at.column },
-            next: 'Save the file as UTF-8.',
-        });
-        return undefined;
-    };
-    if (bytes.length >= 2 && (bytes.readUInt16LE(0) === 0xfeff || bytes.readUInt16BE(0) === 0xfeff))
-        return complain('is UTF-16, not UTF-8', 0);
-    const nul = bytes.indexOf(0);
-    if (nul !== -1)
-        return complain('holds a NUL byte', nul);
-    const text = bytes.toString('utf8');
-    const again = Buffer.from(text, 'utf8');
-    if (!again.equals(bytes)) {
-        let offset = 0;
-        while (again[offset] === bytes[offset])
-            offset++;
-        return complain('is not valid UTF-8', offset);
-    }
-    if (!text.startsWith('\ufeff'))
-        return text;
-    found.warnings.push({
-        message: `${file} starts with a byte order mark, which is left out`,
-        at: { file, line: 1, column: 1 },
-        next: 'Save the file as UTF-8 without BOM.',
-    });
-    return text.slice(1);
-}
-function addNameProblems(found) {
-    const byVersion = new Map();
-    for (const migration of found.files) {
-        const other = byVersion.get(migration.version);
-        if (other)
-            found.problems.push({
-                message: `${(0,external_node_path_.basename)(other.file)} and ${(0,external_node_path_.basename)(migration.file)} have the same version ${migration.version}`,
-                at: { file: migration.file, line: 1, column: 1 },
-                next: 'Give one of them a later version; where one is applied already, rename the other.',
-            });
-        byVersion.set(migration.version, migration);
-    }
-    const widths = new Set(found.files.map((migration) => migration.version.length));
-    if (widths.size > 1)
-        found.warnings.push({
-            message: `versions of ${[...widths].sort((a, b) => a - b).join(', ')} digits are mixed: they sort as text, so 10_ comes before 9_`,
-            next: 'Give all versions the same number of digits.',
-        });
-    if (found.ignored.length > 0)
-        found.warnings.push({
-            message: `not migrations, and skipped: ${shortenList(found.ignored, 20)}`,
-            next: 'A migration is named <digits>_<name>.sql.',
-        });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/history/migration-history.js
-
-
-
-
-
-/** The hash of a set of versions: tells whether the history is still the one that was planned from. */
-function historyHash(versions) {
-    return (0,external_node_crypto_.createHash)('md5')
-        .update([...versions].sort(byBytes).join(','))
-        .digest('hex');
-}
-/** The same hash in SQL, over the table as it is now. */
-const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
-/** Looks at the history and our own tables in one message. `locked`: under the lock of this action. */
-async function readHistory(database, options, locked = false) {
-    const { newest, missingRights = [], recorded, ours, partial = [], ...rest } = readAnswer(await database.send(historyMessage({ locked, plan: true }), options));
-    await database.confirmBackend?.(rest.backendPid, options.signal);
-    return {
-        ...rest,
-        missingRights,
-        environment: newest?.environment ?? null,
-        withServer: newest?.server ? { environment: newest.environment, repository: newest.repository } : null,
-        partial,
-        recorded: migrationsOf(recorded, ours),
-    };
-}
-/** Looks what the runs did, in one message. A table that the role may not read is an error, and no empty answer. */
-async function lookAtRuns(database, options) {
-    const { recorded, ours, runs = [], partial = [], newest, formats, } = readAnswer(await database.send(historyMessage({ rollback: true }), options));
-    return {
-        recorded: migrationsOf(recorded, ours),
-        runs,
-        partial: partial.map(({ version, runId = '', done }) => ({ version, runId, done })),
-        environment: newest?.environment ?? null,
-        formats,
-    };
-}
-function readAnswer(results) {
-    const answer = jsonField(results, 'look');
-    if (!answer)
-        throw new Error('the look at the history gave no row');
-    return answer;
-}
-function migrationsOf(recorded = [], ours = {}) {
-    return recorded
-        .map(([version, name, textHash]) => {
-        const [checksum = null, runId = null, hasDown = false, ownName = name] = ours[version] ?? [];
-        return { version, name: ownName, textHash, checksum, runId, hasDown };
-    })
-        .sort((a, b) => byBytes(a.version, b.version));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/split-statements.js
-/**
- * Splits a migration as the Supabase CLI (3.1) does when it fills `schema_migrations.statements`, quirk for quirk, so
- * that `supabase migration list`, `db push --dry-run` and `migration fetch` see rows they would have written themselves.
- * It is no parser and nothing is run from it: what runs is decided by PostgreSQL's own grammar.
- */
-function splitAsCli(source) {
-    const statements = [];
-    let start = 0;
-    let state = READY;
-    for (let end = 0; end < source.length;) {
-        end = nextOfInterest(state, { source, start, end });
-        if (end === source.length)
-            break;
-        const character = String.fromCodePoint(source.codePointAt(end));
-        end += character.length;
-        const after = next(state, character, { source, start, end });
-        state = after ?? READY;
-        if (after === undefined) {
-            keep(statements, source.slice(start, end));
-            start = end;
-        }
-    }
-    keep(statements, source.slice(start));
-    return statements;
-}
-function keep(statements, token) {
-    const statement = token.replace(/;+$/, '').trim();
-    if (statement !== '')
-        statements.push(statement);
-}
-/** Long literals are jumped over: inside them nothing matters but their end. */
-function nextOfInterest(state, token) {
-    const { source, start, end } = token;
-    let inner = state;
-    while (inner.in === 'parentheses' || inner.in === 'atomic')
-        inner = inner.inner;
-    if (inner.in === 'quote' && !inner.closing && !inner.escapes) {
-        const found = source.indexOf(inner.delimiter, end);
-        return found === -1 ? source.length : found;
-    }
-    if (inner.in === 'dollar') {
-        const { length } = inner.delimiter;
-        const found = source.indexOf(inner.delimiter, Math.max(start, end - length + 1));
-        return found === -1 ? source.length : found + length - 1;
-    }
-    return end;
-}
-const READY = { in: 'ready' };
-/** The state after one more character; undefined at the end of a statement. */
-function next(state, character, token) {
-    switch (state.in) {
-        case 'ready':
-            return fromReady(character, token);
-        case 'dash':
-            return character === '-' ? { in: 'line' } : fromReady(character, token);
-        case 'line':
-            return isLineEnd(character) ? READY : state;
-        case 'escape':
-            return READY;
-        case 'block':
-            return inBlock(state, character, token);
-        case 'quote':
-            return inQuote(state, character, token);
-        case 'behind':
-            return behindQuote(state, character, token);
-        case 'tag':
-            if (character === '$')
-                return { in: 'dollar', delimiter: token.source.slice(state.from, token.end) };
-            return isNamePart(character) ? state : fromReady(character, token);
-        case 'dollar':
-            return endsWith(token, state.delimiter) ? READY : state;
-        case 'parentheses': {
-            const inner = next(state.inner, character, token) ?? READY;
-            if (inner.in === 'ready' && character === ')')
-                return READY;
-            return inner === state.inner ? state : { ...state, inner };
-        }
-        case 'atomic':
-            return inAtomic(state, character, token);
-    }
-}
-function fromReady(character, token) {
-    const at = token.end - character.length;
-    switch (character) {
-        case '$':
-            return followsName(token, at) ? READY : { in: 'tag', from: at };
-        case "'":
-            return quoteState(character, isKeyword({ ...token, end: at }, 'E'));
-        case '"':
-            return quoteState(character, false);
-        case '-':
-            return { in: 'dash' };
-        case '/':
-            return { in: 'block', depth: 0, fresh: false };
-        case '\\':
-            return { in: 'escape' };
-        case ';':
-            return undefined;
-        case '(':
-            return { in: 'parentheses', inner: READY };
-        case 'c':
-        case 'C':
-            return isBeginAtomic(token)
-                ? { in: 'atomic', inner: READY, from: token.end, begun: false, ending: false }
-                : READY;
-        default:
-            return READY;
-    }
-}
-function quoteState(delimiter, escapes) {
-    return { in: 'quote', delimiter, escapes, closing: false, hidden: false };
-}
-function inQuote(state, character, token) {
-    if (state.closing) {
-        if (character === state.delimiter)
-            return { ...state, closing: false };
-        return state.escapes
-            ? behindQuote({ in: 'behind', newline: false, dashes: 0 }, character, token)
-            : fromReady(character, token);
-    }
-    if (state.hidden)
-        return { ...state, hidden: false };
-    if (state.escapes && character === '\\')
-        return { ...state, hidden: true };
-    return character === state.delimiter ? { ...state, closing: true } : state;
-}
-function behindQuote(state, character, token) {
-    const { newline, dashes } = state;
-    if (dashes === 2)
-        return isLineEnd(character) ? { in: 'behind', newline: true, dashes: 0 } : state;
-    if (character === '-')
-        return { ...state, dashes: dashes + 1 };
-    if (dashes === 0 && isBlank(character))
-        return { ...state, newline: newline || isLineEnd(character) };
-    if (dashes === 0 && newline && character === "'")
-        return quoteState(character, true);
-    return fromReady(character, token);
-}
-function inBlock(state, character, token) {
-    const step = state.fresh ? 0 : endsWith(token, '/*') ? 1 : endsWith(token, '*/') ? -1 : 0;
-    if (state.depth === 0 && step === 0)
-        return fromReady(character, token);
-    const depth = state.depth + step;
-    return depth === 0 ? READY : { in: 'block', depth, fresh: step !== 0 };
-}
-function inAtomic(state, character, token) {
-    if (state.ending && !isNamePart(character))
-        return fromReady(character, token);
-    const inner = next(state.inner, character, token);
-    if (inner === undefined)
-        return { in: 'atomic', inner: READY, from: token.end, begun: false, ending: false };
-    const after = { ...state, inner, ending: false };
-    if (inner.in !== 'ready' || state.begun || !isKeyword(token, 'END'))
-        return after;
-    const leading = token.source.slice(state.from, token.end - 'END'.length);
-    return onlyComments(leading) ? { ...after, ending: true } : { ...after, begun: true };
-}
-function isBeginAtomic(token) {
-    if (!isKeyword(token, 'ATOMIC'))
-        return false;
-    let end = token.end - 'ATOMIC'.length;
-    while (end > token.start && isBlank(token.source.charAt(end - 1)))
-        end--;
-    return isKeyword({ ...token, end }, 'BEGIN');
-}
-/** True where the text read so far ends with this word, as a word of its own. */
-function isKeyword(token, word) {
-    return endsWith(token, word) && !followsName(token, token.end - word.length);
-}
-function endsWith({ source, start, end }, text) {
-    const from = end - text.length;
-    return from >= start && source.slice(from, end).toUpperCase() === text.toUpperCase();
-}
-function followsName({ source, start }, index) {
-    return index > start && isNamePart(source.charAt(index - 1));
-}
-function isNamePart(character) {
-    return character.charCodeAt(0) >= 128 || /[A-Za-z0-9_$]/.test(character);
-}
-function isLineEnd(character) {
-    return character === '\n' || character === '\r';
-}
-function isBlank(character) {
-    return ' \t\n\r\f\v'.includes(character);
-}
-function onlyComments(text) {
-    for (let index = 0; index < text.length;) {
-        if (isBlank(text.charAt(index)))
-            index++;
-        else if (text.startsWith('--', index)) {
-            const end = text.slice(index).search(/[\n\r]/);
-            if (end === -1)
-                return true;
-            index += end + 1;
-        }
-        else if (text.startsWith('/*', index))
-            index = endOfBlock(text, index);
-        else
-            return false;
-    }
-    return true;
-}
-function endOfBlock(text, from) {
-    let index = from + 2;
-    for (let depth = 1; index < text.length;) {
-        const delimiter = text.slice(index, index + 2);
-        index += delimiter === '/*' || delimiter === '*/' ? 2 : 1;
-        if (delimiter === '/*')
-            depth++;
-        else if (delimiter === '*/' && --depth === 0)
-            break;
-    }
-    return index;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/migration-statement.js
-
-
-
-
-
-/**
- * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
- * own transaction_timeout would end a batch of many files, each of which is within its time.
- */
-function localSettings(timeouts, idleTimeout = IDLE_TIMEOUT) {
-    return `select ${settingCalls(timeouts, idleTimeout)};`;
-}
-/** The same as the expressions of a SELECT or PERFORM. */
-function settingCalls({ lockTimeout, statementTimeout }, idleTimeout = IDLE_TIMEOUT) {
-    return `pg_catalog.set_config('lock_timeout', '${lockTimeout}ms', true),
-  pg_catalog.set_config('statement_timeout', '${statementTimeout}ms', true),
-  pg_catalog.set_config('idle_in_transaction_session_timeout', '${idleTimeout}ms', true),
-  case when pg_catalog.current_setting('server_version_num')::int >= 140000
-    then pg_catalog.set_config('client_connection_check_interval', '500ms', true) end,
-  case when pg_catalog.current_setting('server_version_num')::int >= 170000
-    then pg_catalog.set_config('transaction_timeout', '0', true) end`;
-}
-/** Milliseconds after which the server ends a transaction whose client is gone. */
-const IDLE_TIMEOUT = 30_000;
-/** The lock, the guard against a history that has moved on, and the run's own row: the start of every transaction. */
-function openTransaction(context) {
-    const { run, environment, recorded, baseline, server = false } = context;
-    const newest = recorded[recorded.length - 1];
-    return `set transaction isolation level read committed, read write;
-${localSettings(context.rules, context.idleTimeout)}
-do ${dollarQuote(`begin
-  ${takeDatabase(context.holder)}
-  if not (${historyIs(recorded)}) then
-    raise exception using errcode = '${CODES.changed}', message = 'the migration history has changed since it was looked at';
-  end if;
-  ${runRow(run, environment, newest, server)}
-  ${baseline.map((file) => historyRow(file)).join('\n  ')}
-end`)};
-${context.before ?? ''}`;
-}
-/** Supabase's own row about a migration. */
-function historyRow(file) {
-    return `insert into ${HISTORY_TABLE} (version, name, statements)
-    values (${literal(file.version)}, ${literal(file.name)}, ${textArray(splitAsCli(file.source))});`;
-}
-/**
- * Undoes what a file may have left in the session, so that it reaches neither the next file nor a pooled client.
- * Our own lock belongs to the transaction: letting go of all locks of the session leaves it where it is.
- */
-const LEAVE_NOTHING = leaveNothing(undefined);
-/** The same, for a session that works as a role which a RESET ROLE would leave. */
-function leaveNothing(role) {
-    const commands = [
-        'reset session authorization; reset role; reset all',
-        ...(role === undefined ? [] : [`set role ${identifier(role)}`]),
-        'unlisten *; deallocate all; close all; discard temp; discard sequences',
-    ].join('; ');
-    // All in one EXECUTE: the string of each is planned like a query, which after each of a thousand files counts.
-    return `
-  execute ${literal(commands)};
-  perform pg_catalog.pg_advisory_unlock_all();`;
-}
-/** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
-const CHECK_DEFERRED = `
-  if exists (select from pg_catalog.pg_trigger where tgdeferrable) then
-    begin
-      execute 'set constraints all immediate';
-      raise exception using errcode = '${CODES.undone}';
-    exception when sqlstate '${CODES.undone}' then null;
-    end;
-  end if;`;
-/**
- * What any change to the set of recorded versions changes too: how many they are, and the sum of their hashes. It costs
- * a tenth of the hash in the guard, which counts when it is computed after each of a thousand files.
- */
-const HISTORY_COUNT = `(select pg_catalog.count(*) from ${HISTORY_TABLE})`;
-const HISTORY_SUM = `(select coalesce(pg_catalog.sum(pg_catalog.hashtext(version)), 0) from ${HISTORY_TABLE})`;
-const AS_BEFORE = `(muva_count, muva_sum) = (select pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.hashtext(version)), 0) from ${HISTORY_TABLE})`;
-/**
- * One file as one statement: the file itself, cleaning up, its rows in both tables, and what the next one starts from:
- * the settings that it runs under, and what is recorded by then, because counting it again costs as much as the file.
- * That its version is not recorded yet is known from the opening, which locks the history, and from the file before.
- * Each query of our own here is planned anew for each file, so there are few. One notice for each file: where the one
- * ends, the next begins.
- */
-function fileStatement(file, index, context, padding = 0) {
-    const { source, statements } = file.shape;
-    const told = (name) => `pg_catalog.current_setting('muva.${name}')::bigint`;
-    const [count, sum] = index === 0 ? [HISTORY_COUNT, HISTORY_SUM] : [told('count'), told('sum')];
-    let body = `declare started timestamptz := clock_timestamp(); muva_count bigint := ${count}; muva_sum bigint := ${sum}; begin\n${'\n'.repeat(padding)}`;
-    body += index === 0 ? `raise info '${context.marker} start 0';\n` : '\n';
-    const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
-    const { text, lines } = statementLines(source, pieces, 3 + padding);
-    body += text;
-    body += `${finishFile(file, index, AS_BEFORE, context)}
-  perform ${settingCalls(context.rules)},
-  pg_catalog.set_config('muva.count', (muva_count + 1)::text, true),
-  pg_catalog.set_config('muva.sum', (muva_sum + pg_catalog.hashtext(${literal(file.version)}))::text, true);
-  raise info '${context.marker} done ${index} %', (pg_catalog.date_part('epoch', clock_timestamp() - started) * 1000)::int;
-end`;
-    return { sql: `do ${dollarQuote(body)};`, lines };
-}
-/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
-function statementLines(source, pieces, firstLine) {
-    const lines = [];
-    let text = '';
-    let line = firstLine;
-    for (const { from, to } of pieces) {
-        const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
-        lines.push({ line, from, to });
-        text += one;
-        line += one.split('\n').length - 1;
-    }
-    return { text, lines };
-}
-/**
- * What ends every file: nothing left behind, the history untouched by the file, and the file's rows in both tables.
- * `untouched`: an SQL condition.
- */
-function finishFile(file, index, untouched, context) {
-    const tampered = `raise exception using errcode = '${CODES.tampered}', message = 'the file changed the migration history itself';`;
-    return `${leaveNothing(context.role)}${CHECK_DEFERRED}
-  if pg_catalog.to_regclass('${HISTORY_TABLE}') is null then ${tampered} end if;
-  if not (${untouched}) then ${tampered} end if;
-  ${historyRow(file)}
-  ${migrationRow(context.run, { ...file, down: file.down?.source, position: context.position + index })}`;
-}
-/** The condition that exactly these versions are recorded, which holds across messages. */
-function historyIs(versions) {
-    return `${HISTORY_HASH_SQL} = ${literal(historyHash(versions))}`;
-}
-/** A batch in one message: all of it is committed together, or nothing. */
-function batchMessage(files, context) {
-    let lines = 0;
-    const units = files.map((file, index) => {
-        const unit = fileStatement(file, index, context, context.distinctLines ? lines : 0);
-        lines += file.source.split('\n').length + 100;
-        return unit;
-    });
-    const message = [openTransaction(context), ...units.map((unit) => unit.sql), context.after ?? ''].join('\n');
-    return { message, units };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/explicit-transaction.js
-
-
-
-
-
-
-
-
-/**
- * Stands before every message but the first: where the connection was lost and made again in between, this message
- * would run outside the transaction. The lock belongs to the transaction, so holding it proves that we are inside.
- */
-const STILL_INSIDE = `do ${dollarQuote(`begin
-  if not exists (select from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'advisory'
-      and classid = 0 and objid = ${LOCK_KEY}) then
-    raise exception using errcode = '${CODES.lostTransaction}', message = 'the transaction is gone';
-  end if;
-end`)};\n`;
-/**
- * One file in an explicit transaction over three messages: for what the one-statement form cannot hold (savepoints,
- * SELECT INTO, very large files). As safe as that form, with more round trips.
- */
-async function sendExplicit(tools, batch, context) {
-    const marker = newMarker();
-    const file = batch.files[0];
-    let stage = 'opening';
-    const body = fileMessage(file, marker);
-    const sent = {
-        times: [],
-        current: undefined,
-        explain: (error) => stage === 'file' ? placedProblem(file, error, body.place(error.position, current)) : sqlProblem(error),
-    };
-    let current;
-    const reader = markerReader(tools, marker, { batch, context, sent });
-    const sending = {
-        deadline: context.rules.statementTimeout + ANSWER_GRACE,
-        signal: tools.signal,
-        onNotice: (notice) => {
-            if (notice.message.startsWith(`${marker} at `))
-                current = Number(notice.message.slice(marker.length + 4));
-            else
-                reader.onNotice(notice);
-        },
-    };
-    const { database } = tools;
-    // While a large file is on its way the server sees an idle transaction.
-    const unit = { ...context, marker, idleTimeout: IDLE_TIMEOUT + onItsWay(body.message) };
-    try {
-        await database.send(`begin;\n${openTransaction(unit)}`, sending);
-        stage = 'file';
-        await database.send(body.message, sending);
-        stage = 'closing';
-        const results = await database.send(endOfFile(file, unit), sending);
-        // Committing a transaction that has failed "succeeds": only the answer tells.
-        if (results[results.length - 1]?.command === 'ROLLBACK')
-            throw new Error('the commit was answered with a rollback');
-    }
-    catch (error) {
-        sent.error = error;
-        await database.send('rollback', { deadline: 5_000 }).catch(() => undefined);
-    }
-    finally {
-        reader.close();
-    }
-    return sent;
-}
-/** The file's statements one after the other, each announced, so that an error without a position has a place too. */
-function fileMessage(file, marker) {
-    const { source, statements = [{ from: 0, to: file.shape.source.length }] } = file.shape;
-    const starts = [];
-    let message = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
-    statements.forEach(({ from, to }, index) => {
-        message += `do $m$begin raise info '${marker} at ${index}'; end$m$;\n`;
-        starts.push(message.length);
-        message += `${source.slice(from, to)};\n`;
-    });
-    return {
-        message,
-        place(position, current) {
-            const statement = statements[current ?? -1];
-            const start = starts[current ?? -1];
-            if (!statement || start === undefined)
-                return undefined;
-            return { statement, ...(position === undefined ? {} : { message, position, start }) };
-        },
-    };
-}
-function endOfFile(file, context) {
-    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
-    return `${STILL_INSIDE}${localSettings(context.rules)}
-do ${dollarQuote(`begin ${finishFile(file, 0, historyIs(recorded), context)} end`)};
-${context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}
-commit`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/history-under-lock.js
-
-
-
-
-
-/** Between two looks at a lock that another holds. */
-const POLL = 500;
-const READ_DEADLINE = 15_000;
-const CANCELLED_WITHIN = 4_000;
-/** What holds the lock now may be our own message, which is given its time whatever others are. */
-const HELD_WITHIN = 10 * 60_000;
-/**
- * Looks at the history under the lock. An old backend of ours that is still at work holds that lock, so what is seen
- * here is final. Waits by asking again, never inside a transaction. Undefined when it could not be found out: the
- * database could not be asked for `within` milliseconds, or somebody kept the lock for `HELD_WITHIN`. A person who
- * has cancelled gets an answer within seconds, before the runner kills the process.
- */
-async function readHistoryUnderLock(database, within, signal) {
-    const started = performance.now();
-    let heard = started;
-    const isLate = () => {
-        const now = performance.now();
-        if (signal?.aborted)
-            return now - started > CANCELLED_WITHIN;
-        return now - heard > within || now - started > HELD_WITHIN;
-    };
-    while (!isLate()) {
-        try {
-            return await readHistory(database, { deadline: READ_DEADLINE }, true);
-        }
-        catch (error) {
-            const locked = error instanceof SqlError && error.code === CODES.locked;
-            if (locked)
-                heard = performance.now();
-            if (!locked && !(error instanceof Failure) && errorMeaning(error) === 'stop')
-                throw error;
-        }
-        await pause(POLL);
-    }
-    return undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/retry-busy.js
-
-
-/** How often work that a busy database refused is tried, in all. */
-const TRIES = 6;
-/** Milliseconds in which it must be found out what became of a message whose answer was lost. */
-const RESOLVE_WITHIN = 120_000;
-/**
- * After try number `tries` (from 1) ended in a problem that may pass: waits, says why, and resolves to `again`; after
- * the last try to the problem itself. A lock time-out names who holds what was waited for.
- */
-async function retryBusy(tools, tries, problem, waited) {
-    const named = problem.code === '55P03' ? await withBlockers(tools, problem, waited) : problem;
-    if (tries >= TRIES)
-        return named;
-    const wait = backoff(tries, 500, 8_000);
-    tools.log({
-        kind: 'progress',
-        text: `${named.message}; trying again in ${Math.round(wait / 100) / 10} s`,
-    });
-    await pause(wait, tools.signal);
-    return 'again';
-}
-async function withBlockers({ database }, problem, waited) {
-    const blockers = await nameBlockers(database, waited);
-    return blockers === ''
-        ? problem
-        : {
-            ...problem,
-            message: `${problem.message}, blocked by ${blockers}`,
-            next: 'Run again at a quieter time, raise lock-timeout, or end the session that holds it: select pg_terminate_backend(<pid>);',
-        };
-}
-/** It could not be found out whether the commit happened; the next run finds out. */
-const COMMIT_UNKNOWN = {
-    message: 'the answer to the commit was lost, and the database could not be asked since',
-    next: 'Run again when the database can be reached: it finds out by itself what was applied.',
-};
-
-;// CONCATENATED MODULE: ./compiled/src/database/connection/retry-read.js
-
-
-
-/** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
-function retryRead(signal, work) {
-    return retry({
-        tries: 4,
-        deadline: 60_000,
-        first: 250,
-        longest: 4_000,
-        ...(0,defined_only/* definedOnly */.U)({ signal }),
-        worthwhile: (error) => errorMeaning(error) !== 'stop',
-    }, work);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/wait-for-lock.js
-
-
-
-
-
-
-/** Who a session is: what it says in the comment at the head of its message. */
-const LABEL = `substring(a.query from '^/[*]muva-deploy [0-9a-f]+ ([^*]*)[*]/')`;
-/**
- * Asks without waiting inside the server: a waiting statement would hold a snapshot that others wait for. The lease's
- * table may not exist yet, so the answer is made at run time.
- */
-const wait_for_lock_LOOK = `do $muva$
-declare
-  free boolean := pg_catalog.pg_try_advisory_xact_lock(${LOCK_KEY});
-  held jsonb;
-begin
-  if not free then
-    select jsonb_build_object('pid', a.pid, 'label', ${LABEL}, 'user', a.usename, 'state', a.state,
-      'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.state_change)))) into held
-    from pg_locks l join pg_stat_activity a using (pid)
-    where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = ${LOCK_KEY} and l.pid <> pg_backend_pid()
-      and l.database = (select oid from pg_database where datname = current_database()) limit 1;
-  elsif to_regclass('${LEASE_TABLE}') is not null and ${READS_TABLES} then
-    execute $q$select jsonb_build_object('pid', l.pid, 'lease', holder, 'label', 'run ' || split_part(holder, '#', 1), 'user', null, 'state', a.state,
-        'seconds', round(extract(epoch from clock_timestamp() - a.state_change)))
-      from ${LEASE_TABLE} l left join pg_stat_activity a using (pid) where ${LEASE_HELD}$q$ into held;
-    free := held is null;
-  end if;
-  perform set_config('muva.look', jsonb_build_object('free', free, 'holder', held)::text, true);
-end
-$muva$;
-select current_setting('muva.look') as look`;
-/** Polls until the lock of this action is free, telling who holds it; gives up after `within` milliseconds. */
-async function waitForLock({ database, log, signal }, within) {
-    const until = performance.now() + within;
-    let told = '';
-    for (;;) {
-        const results = await retryRead(signal, () => database.send(wait_for_lock_LOOK, { deadline: 15_000, signal }));
-        const look = jsonField(results, 'look');
-        if (!look)
-            throw new Error('the look at the lock gave no row');
-        if (look.free)
-            return;
-        const who = look.holder ? describe(look.holder) : 'another run';
-        if (performance.now() > until)
-            throw new Failure({
-                message: `the deploy lock of this database is held by ${who}, still after ${Math.round(within / 1000)} s`,
-                next: `Wait for that run, or raise lock-wait.${howToFree(look.holder)}`,
-            });
-        if (who !== told)
-            log({ kind: 'progress', text: `waiting for ${who}` });
-        told = who;
-        await pause(400 + Math.random() * 200, signal);
-    }
-}
-/** For a run that is dead. A lease that was taken through a transaction pooler has no session to end. */
-function howToFree(holder) {
-    if (holder?.pid)
-        return ` Where it is dead: select pg_terminate_backend(${holder.pid});`;
-    return holder?.lease === undefined
-        ? ''
-        : ` Where it is dead: delete from ${LEASE_TABLE} where holder = ${literal(holder.lease)};`;
-}
-function describe({ pid, label, user, state, seconds }) {
-    const name = label?.trim() ? label.trim() : `a session of ${user ?? 'another role'}`;
-    const idle = state?.startsWith('idle in') ? ` for ${seconds} s` : '';
-    return pid === null ? name : `${name} (pid ${pid}, ${state ?? 'ended'}${idle})`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/implicit-transaction.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** Applies a batch that is one transaction: all of it, or nothing, and never without knowing which. */
-async function applyBatch(tools, batch, context) {
-    let cuts = 0;
-    let tries = 0;
-    for (;;) {
-        const sent = await (batch.mode === 'explicit' ? sendExplicit : sendImplicit)(tools, batch, context);
-        if (sent.error === undefined)
-            return { kind: 'done', times: sent.times };
-        const { error } = sent;
-        if (error instanceof SqlError && error.code === CODES.locked) {
-            await waitForLock(tools, context.rules.lockWait);
-            continue;
-        }
-        const verdict = judgeError(error, batch, sent, tools.signal);
-        if (verdict.kind === 'retry') {
-            const waited = waitedIn(batch.files[verdict.at ?? -1], verdict.problem.at);
-            const problem = await retryBusy(tools, ++tries, verdict.problem, waited);
-            if (problem !== 'again')
-                return { kind: 'failed', problem, at: verdict.at, times: sent.times };
-        }
-        else if (verdict.kind === 'resolve') {
-            const outcome = await resolveBatch(tools, batch, context, sent.times);
-            // Not applied, and nobody is at work any more: once more, but not for ever.
-            if (outcome === 'again' && ++cuts <= 2 && !tools.signal.aborted)
-                continue;
-            if (outcome !== 'again')
-                return outcome;
-            return tools.signal.aborted
-                ? { kind: 'cancelled' }
-                : {
-                    kind: 'failed',
-                    problem: lostProblem(error, nextAfterCuts(tools)),
-                    at: undefined,
-                    times: sent.times,
-                };
-        }
-        else
-            return verdict;
-    }
-}
-function nextAfterCuts({ database }) {
-    const nothing = 'Nothing of this batch was applied. Run again.';
-    return database.transport === 'management-api'
-        ? `${nothing} The Management API gives each request 60 s: where the files take longer, or fail later, give database-url (the session pooler URL).`
-        : nothing;
-}
-async function sendImplicit(tools, batch, context) {
-    const marker = newMarker();
-    const blind = tools.database.transport === 'management-api';
-    const { message, units } = batchMessage(batch.files, { ...context, marker, distinctLines: blind });
-    const sent = {
-        times: [],
-        current: undefined,
-        explain: (error) => {
-            const index = sent.current ?? -1;
-            const [file, unit] = [batch.files[index], units[index]];
-            return file && unit ? fileProblem(file, unit.lines, error, message) : sqlProblem(error);
-        },
-    };
-    const reader = markerReader(tools, marker, { batch, context, sent });
-    try {
-        const results = await tools.database.send(blind ? `${message}\n${timesMessage(batch.files)}` : message, {
-            deadline: context.rules.statementTimeout + ANSWER_GRACE,
-            signal: tools.signal,
-            onNotice: reader.onNotice,
-        });
-        if (blind)
-            sent.times = timesOf(results);
-    }
-    catch (error) {
-        sent.error = error;
-        if (blind && error instanceof SqlError)
-            sent.current = statementOfError(units, error);
-    }
-    finally {
-        reader.close();
-    }
-    return sent;
-}
-function judgeError(error, batch, sent, signal) {
-    if (error instanceof Cancelled)
-        return { kind: 'cancelled' };
-    if (error instanceof Failure)
-        return { kind: 'failed', problem: error.problems[0], at: undefined, times: sent.times };
-    const meaning = errorMeaning(error);
-    if (meaning === 'resolve' || (error instanceof SqlError && error.code === CODES.lostTransaction))
-        return { kind: 'resolve' };
-    if (!(error instanceof SqlError))
-        throw error;
-    if (error.code === CODES.changed || error.code === CODES.recorded)
-        return { kind: 'changed' };
-    if (error.code === CODES.notVerified)
-        return { kind: 'not-verified', problems: verificationProblems(error.message) };
-    if (error.code === '57014' && signal.aborted)
-        return { kind: 'cancelled' };
-    const at = sent.current;
-    const together = batch.files.length > 1 && at !== undefined && at > 0;
-    if (together && error.code === '55006')
-        return { kind: 'split', before: at, why: 'deferred checks of the files before it are still to be made' };
-    if (together && error.code === '53200')
-        return { kind: 'split', before: at, why: 'the lock table of the server is full' };
-    if (together && error.code === '55P04' && !addsValue(batch.files[at].source, error.message))
-        return {
-            kind: 'split',
-            before: at,
-            why: 'a value that is added to an enum before it can be used only after the commit',
-        };
-    const problem = sent.explain(error);
-    return meaning === 'retry'
-        ? { kind: 'retry', problem, at }
-        : { kind: 'failed', problem, at, times: sent.times };
-}
-/**
- * Whether a file itself adds the enum value that it may not use yet: then no split helps. Where it is added in a DO
- * block of another file, the files did not tell that they cannot share a transaction.
- */
-function addsValue(source, message) {
-    const [, value] = /"([^"]*)"/.exec(message) ?? [];
-    const added = [...source.matchAll(/\badd\s+value\s+(?:if\s+not\s+exists\s+)?'((?:[^']|'')*)'/gi)];
-    return added.some(([, each]) => value === undefined || each?.replaceAll("''", "'") === value);
-}
-/** Takes the lock, then looks: applied by us, applied by another run, or not at all. */
-async function resolveBatch(tools, batch, context, times) {
-    tools.log({
-        kind: 'progress',
-        text: 'no answer came: looking at the history, under the lock, whether it was applied',
-    });
-    const look = await readHistoryUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
-    if (!look)
-        return { kind: 'unknown', problem: COMMIT_UNKNOWN };
-    const ours = new Map(look.recorded.map((row) => [row.version, row.runId]));
-    const wanted = [...batch.files, ...context.baseline];
-    const present = wanted.filter((file) => ours.has(file.version));
-    if (present.length === 0)
-        return 'again';
-    const byUs = batch.files.every((file) => ours.get(file.version) === context.run.id);
-    return byUs && present.length === wanted.length ? { kind: 'done', times } : { kind: 'changed' };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/lease.js
-
-
-
-
-
-
-
-
-
-
-
-
-/** The lease outlives the longest statement by this much. */
-const LEASE_GRACE = 60_000;
-/**
- * Takes the lease inside the ordinary opening transaction; an outcome where that could not be done. `partial`: what is
- * recorded of the file, as it was planned from.
- */
-async function beginParts(run, partial) {
-    const { tools, context, holder } = run;
-    const text = `${openTransaction({ ...context, holder, marker: '' })}\n${standsAsPlanned(run, partial)}\n${takeLease(run)}`;
-    for (let attempt = 1;; attempt++) {
-        try {
-            await tools.database.send(text, {
-                deadline: ANSWER_GRACE + context.rules.lockTimeout,
-                signal: tools.signal,
-                onNotice: noteReader(context),
-            });
-            return undefined;
-        }
-        catch (error) {
-            if (error instanceof Cancelled || tools.signal.aborted)
-                return { kind: 'cancelled' };
-            if (error instanceof Failure)
-                return { kind: 'failed', problem: error.problems[0], at: 0, times: [] };
-            if (error instanceof SqlError && error.code === CODES.locked)
-                await waitForLock(tools, context.rules.lockWait);
-            else if (error instanceof SqlError && error.code === CODES.changed)
-                return { kind: 'changed' };
-            else {
-                // Taking the lease twice is harmless, so an answer that was lost needs no look.
-                const problem = asProblem(error);
-                const over = errorMeaning(error) === 'stop'
-                    ? problem
-                    : await retryBusy(tools, attempt, problem, WAITED_FOR_HISTORY);
-                if (over !== 'again')
-                    return { kind: 'failed', problem: over, at: 0, times: [] };
-            }
-        }
-    }
-}
-const leaseUntil = ({ context }) => `clock_timestamp() + interval '${context.rules.statementTimeout + LEASE_GRACE} milliseconds'`;
-/** The session stands in the lease where it lasts: its end then frees the lease at once. */
-function session({ tools }) {
-    return tools.database.transport === 'transaction-pooler'
-        ? { pid: 'null::int', start: 'null::timestamptz' }
-        : {
-            pid: 'pg_catalog.pg_backend_pid()',
-            start: '(select backend_start from pg_catalog.pg_stat_activity where pid = pg_catalog.pg_backend_pid())',
-        };
-}
-/** Another run may have gone on with the file since it was looked at, which no history row tells. */
-function standsAsPlanned({ file }, partial) {
-    return `do ${dollarQuote(`begin
-  if (select ${PARTIAL_JSON} from ${PARTIAL_TABLE} where version = ${literal(file.version)})
-      is distinct from ${partial ? `${literal(JSON.stringify(partial))}::jsonb` : 'null'} then
-    raise exception using errcode = '${CODES.changed}', message = 'another run has gone on with the file';
-  end if;
-end`)};`;
-}
-function takeLease(run) {
-    const { pid, start } = session(run);
-    return `insert into ${LEASE_TABLE} (holder, until, pid, backend_start) values (${literal(run.holder)}, ${leaseUntil(run)}, ${pid}, ${start})
-    on conflict (single) do update set holder = excluded.holder, until = excluded.until, pid = excluded.pid,
-      backend_start = excluded.backend_start;`;
-}
-/** PL/pgSQL: the lease is still ours, and lasts on; raises where another run has taken over. */
-function renewLease(run) {
-    const { pid, start } = session(run);
-    return `update ${LEASE_TABLE} set until = ${leaseUntil(run)}, pid = ${pid}, backend_start = ${start}
-    where holder = ${literal(run.holder)};
-  if not found then
-    raise exception using errcode = '${CODES.changed}', message = 'another run has taken over this database';
-  end if;
-  lock table ${HISTORY_TABLE} in share row exclusive mode;
-  if exists (select from ${HISTORY_TABLE} where version = ${literal(run.file.version)}) then
-    raise exception using errcode = '${CODES.recorded}', message = 'the version is recorded already';
-  end if;`;
-}
-async function release({ tools, holder }) {
-    // A database may be read-only by default.
-    const message = `set transaction read write; delete from ${LEASE_TABLE} where holder = ${literal(holder)}`;
-    await tools.database.send(message, { deadline: 5_000 }).catch(() => undefined);
-}
-/** An error between the parts of a file, or of a part that was not done. */
-function asProblem(error) {
-    return databaseProblem(error, 'Run again: it goes on where it stopped.');
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/file-part.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** True for the part after which nothing more is to be run, where it is a transaction that can bring the rows along. */
-function isEnd({ file }, index) {
-    const { segments } = file.shape;
-    return index === segments.length - 1 && !segments[index].alone;
-}
-/** PL/pgSQL that ends part number `index`: how far we are, or at the end both history rows. */
-function recordPart(run, index) {
-    if (isEnd(run, index))
-        return recordAll(run);
-    const { context } = run;
-    return `${leaveNothing(context.role)}${CHECK_DEFERRED}
-  ${recordStanding(run, index + 1, 'null')}`;
-}
-/** SQL that records what stands: the first `parts` parts. `sent`: an SQL expression, as PartialMigration.sent. */
-function recordStanding({ file, context }, parts, sent) {
-    const { done, bytes, prefix } = committedParts(file, parts);
-    return `insert into ${PARTIAL_TABLE} (version, run_id, done, bytes, prefix, sent)
-    values (${literal(file.version)}, ${literal(context.run.id)}, ${done}, ${bytes}, ${literal(prefix)}, ${sent})
-    on conflict (version) do update set run_id = excluded.run_id, done = excluded.done, bytes = excluded.bytes,
-      prefix = excluded.prefix, sent = excluded.sent, updated_at = now();`;
-}
-function recordAll({ file, context }) {
-    const recorded = [...context.recorded, ...context.baseline.map((each) => each.version)];
-    return `${finishFile(file, 0, historyIs(recorded), { ...context, marker: '' })}
-  delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`;
-}
-/** All parts stand: the file goes into the history, in one transaction with the verification. */
-function recordWholeFile(run, parts) {
-    return sendPart(run, parts, partMessage(run, `begin ${renewLease(run)} ${recordAll(run)} end`, true), sqlProblem);
-}
-function partMessage({ context }, body, end) {
-    return `set transaction isolation level read committed, read write;
-${localSettings(context.rules)}
-do ${dollarQuote(body)};
-${end && context.after ? `${localSettings(context.rules)}\n${context.after}` : ''}`;
-}
-/** The first `parts` parts of a file, as they are recorded. */
-function committedParts({ shape, source }, parts) {
-    const text = source.slice(0, shape.segments[parts - 1]?.end ?? 0);
-    return { done: parts, ...prefixOf(text) };
-}
-/** Sends a part that is one transaction; retried, and looked after where no answer came. */
-async function sendPart(run, index, message, explain) {
-    const { tools, context, file } = run;
-    for (let attempt = 1;; attempt++) {
-        try {
-            await tools.database.send(message, {
-                deadline: context.rules.statementTimeout + ANSWER_GRACE,
-                signal: tools.signal,
-                onNotice: noteReader(context),
-            });
-            return undefined;
-        }
-        catch (error) {
-            if (error instanceof Cancelled)
-                return { cancelled: undefined };
-            if (error instanceof SqlError && (error.code === CODES.changed || error.code === CODES.recorded))
-                return 'changed';
-            if (error instanceof SqlError && error.code === '57014' && tools.signal.aborted)
-                return { cancelled: undefined };
-            if (error instanceof SqlError && error.code === CODES.notVerified)
-                return { notVerified: verificationProblems(error.message) };
-            const meaning = errorMeaning(error);
-            if (meaning === 'resolve') {
-                const state = await partState(run, index);
-                if (state === 'done')
-                    return undefined;
-                if (state === 'unknown')
-                    return { problem: COMMIT_UNKNOWN, outcome: 'unknown' };
-                if (tools.signal.aborted)
-                    return { cancelled: undefined };
-            }
-            const problem = error instanceof SqlError ? explain(error) : asProblem(error);
-            const over = meaning === 'stop' ? problem : await retryBusy(tools, attempt, problem, waitedIn(file, problem.at));
-            if (over !== 'again')
-                return { problem: over, outcome: 'failed' };
-        }
-    }
-}
-/** Looks, under the lock, whether part number `index` is committed. */
-async function partState({ tools, file }, index) {
-    const look = await readHistoryUnderLock(tools.database, RESOLVE_WITHIN, tools.signal);
-    if (!look)
-        return 'unknown';
-    if (look.recorded.some((row) => row.version === file.version))
-        return 'done';
-    const partial = look.partial.find((row) => row.version === file.version);
-    return (partial?.done ?? 0) > index ? 'done' : 'not done';
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/sql/parse-tree.js
-/** Every node of a tree, the outer one first. */
-function* nodesOf(tree) {
-    if (Array.isArray(tree))
-        for (const item of tree)
-            yield* nodesOf(item);
-    else if (typeof tree === 'object' && tree !== null) {
-        yield tree;
-        for (const value of Object.values(tree))
-            yield* nodesOf(value);
-    }
-}
-/** The parts of a name, or any other list of String nodes. */
-function strings(list) {
-    return (list ?? []).flatMap((item) => {
-        const value = item.String?.sval;
-        return value === undefined ? [] : [value];
-    });
-}
-/** What a DROP names, each as its parts. */
-function droppedNames({ objects }) {
-    return (objects ?? []).map((object) => strings(object.List?.items));
-}
-/** An option of a statement, such as WITH (name = ...); undefined where it is not given. */
-function optionOf(options, name) {
-    for (const { DefElem: option } of options ?? [])
-        if (option?.defname === name)
-            return option;
-    return undefined;
-}
-/** True of an option that is given as false, off or 0. */
-function isOff(option) {
-    const { Integer: number } = (option?.arg ?? {});
-    return number ? (number.ival ?? 0) === 0 : /^(?:false|off)$/i.test(optionText(option) ?? '');
-}
-/** The text of an option's value, which may be a word; undefined where it has none, or a number. */
-function optionText(option) {
-    const { String: text, TypeName: word } = (option?.arg ?? {});
-    return text?.sval ?? (word && strings(word.names).join('.'));
-}
-/** The text of a constant; undefined for other constants and anything else. */
-function constantText(expression) {
-    const constant = expression?.A_Const;
-    return constant?.sval === undefined ? undefined : (constant.sval.sval ?? '');
-}
-/** The relation that a statement makes, where it makes one that holds rows, a view or a sequence. */
-function madeRelation(kind, node) {
-    const into = (node.intoClause ?? node.into);
-    switch (kind) {
-        case 'CreateStmt':
-            return node.relation;
-        case 'ViewStmt':
-            return node.view;
-        case 'CreateSeqStmt':
-            return node.sequence;
-        case 'SelectStmt':
-        case 'CreateTableAsStmt':
-            return into?.rel;
-        default:
-            return undefined;
-    }
-}
-/** True of a relation that its session alone has. */
-function isTemporary({ relpersistence, schemaname }) {
-    return relpersistence === 't' || schemaname === 'pg_temp';
-}
-/** The calls of set_config that a SELECT's list holds; undefined for each other expression in it. */
-function setConfigs({ targetList }) {
-    return (targetList ?? []).map((target) => setConfig(target.ResTarget?.val));
-}
-function setConfig(expression) {
-    const call = expression?.FuncCall;
-    const names = strings(call?.funcname);
-    if (names[names.length - 1] !== 'set_config' || !(names.length === 1 || names[0] === 'pg_catalog'))
-        return undefined;
-    const [name, value, local] = call?.args ?? [];
-    return { name: constantText(name), value: constantText(value), local: isTrue(local) };
-}
-function isTrue(expression) {
-    const { boolval } = (expression?.A_Const ?? {});
-    return boolval?.boolval === true || /^(?:t|true|on|y|yes|1)$/i.test(constantText(expression) ?? '');
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/non-transactional.js
-
-/** A change of a subscription's publications that also asks the publisher for its tables: it does unless told not to. */
-function isRefreshed(node, kind) {
-    return node.kind === kind && !isOff(optionOf(node.options, 'refresh'));
-}
-const KINDS = {
-    'create-index': {
-        name: 'CREATE INDEX CONCURRENTLY',
-        is: ({ kind, node }) => kind === 'IndexStmt' && node.concurrent === true,
-    },
-    'drop-index': {
-        name: 'DROP INDEX CONCURRENTLY',
-        is: ({ kind, node }) => kind === 'DropStmt' && node.concurrent === true,
-    },
-    'detach-partition': {
-        name: 'DETACH PARTITION CONCURRENTLY',
-        is: ({ kind, node }) => kind === 'AlterTableStmt' && detachedConcurrently(node) !== undefined,
-    },
-    'create-database': {
-        name: 'CREATE DATABASE',
-        is: ({ kind }) => kind === 'CreatedbStmt',
-    },
-    'drop-database': { name: 'DROP DATABASE', is: ({ kind }) => kind === 'DropdbStmt' },
-    'create-tablespace': {
-        name: 'CREATE TABLESPACE',
-        is: ({ kind }) => kind === 'CreateTableSpaceStmt',
-    },
-    'drop-tablespace': {
-        name: 'DROP TABLESPACE',
-        is: ({ kind }) => kind === 'DropTableSpaceStmt',
-    },
-    'create-subscription': {
-        name: 'CREATE SUBSCRIPTION',
-        is: ({ kind }) => kind === 'CreateSubscriptionStmt',
-    },
-    'drop-subscription': {
-        name: 'DROP SUBSCRIPTION',
-        is: ({ kind }) => kind === 'DropSubscriptionStmt',
-    },
-    'add-publication': {
-        name: 'ALTER SUBSCRIPTION ... ADD PUBLICATION',
-        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' && isRefreshed(node, 'ALTER_SUBSCRIPTION_ADD_PUBLICATION'),
-    },
-    'drop-publication': {
-        name: 'ALTER SUBSCRIPTION ... DROP PUBLICATION',
-        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' && isRefreshed(node, 'ALTER_SUBSCRIPTION_DROP_PUBLICATION'),
-    },
-    'set-publication': {
-        name: 'ALTER SUBSCRIPTION ... PUBLICATION',
-        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' &&
-            (node.kind === 'ALTER_SUBSCRIPTION_REFRESH' || isRefreshed(node, 'ALTER_SUBSCRIPTION_SET_PUBLICATION')),
-    },
-    reindex: {
-        name: 'REINDEX',
-        is: ({ kind, node }) => kind === 'ReindexStmt' &&
-            (optionOf(node.params, 'concurrently') !== undefined ||
-                /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind))),
-    },
-    vacuum: {
-        name: 'VACUUM',
-        is: ({ kind, node }) => kind === 'VacuumStmt' && node.is_vacuumcmd === true,
-    },
-    cluster: {
-        name: 'CLUSTER',
-        is: ({ kind, node }) => kind === 'ClusterStmt' && node.relation === undefined,
-    },
-    'move-database': {
-        name: 'ALTER DATABASE ... SET TABLESPACE',
-        is: ({ kind, node }) => kind === 'AlterDatabaseStmt' && optionOf(node.options, 'tablespace') !== undefined,
-    },
-    'alter-system': {
-        name: 'ALTER SYSTEM',
-        is: ({ kind }) => kind === 'AlterSystemStmt',
-    },
-};
-/** The kind of a statement that cannot run in a transaction; undefined for one that can. */
-function nonTransactional(statement) {
-    const kinds = Object.keys(KINDS);
-    return kinds.find((kind) => KINDS[kind].is(statement));
-}
-/** What a statement is called, where PostgreSQL refuses it inside a transaction; undefined where it may be inside. */
-function whyNonTransactional(statement) {
-    const kind = nonTransactional(statement);
-    return kind && KINDS[kind].name;
-}
-/** The partition that a DETACH PARTITION CONCURRENTLY takes off; undefined for any other ALTER TABLE. */
-function detachedConcurrently({ cmds }) {
-    for (const { AlterTableCmd: command } of cmds ?? []) {
-        const { PartitionCmd: partition } = (command?.def ?? {});
-        if (command?.subtype === 'AT_DetachPartition' && partition?.concurrent === true)
-            return partition.name;
-    }
-    return undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/send-non-transactional.js
-
-
-/**
- * Sends a message that cannot bring its own settings along, because with them it would be a transaction. A session of
- * our own is given them before, and left as it was; behind a transaction pooler they would reach another client, so
- * the role's own hold there.
- */
-async function sendNonTransactional({ database, signal }, text, { rules, sessionSetup }) {
-    const sending = { deadline: rules.statementTimeout + ANSWER_GRACE, signal };
-    if (database.transport === 'transaction-pooler')
-        return database.send(text, sending);
-    try {
-        await database.send(`${sessionSettings(rules)}\n${sessionSetup}`, sending);
-        return await database.send(text, sending);
-    }
-    finally {
-        await database.send(asBefore(database), { deadline: 5_000 }).catch(() => undefined);
-    }
-}
-/**
- * These statements wait for other transactions without blocking them: their wait is bounded by the whole time. A
- * database that is read-only by default is written to all the same, as in our transactions.
- */
-function sessionSettings({ statementTimeout }) {
-    return `set statement_timeout = '${statementTimeout}ms'; set lock_timeout = 0; set default_transaction_read_only = off;
-do $m$begin
-  if current_setting('server_version_num')::int >= 140000 then
-    perform set_config('client_connection_check_interval', '500ms', false);
-  end if;
-  if current_setting('server_version_num')::int >= 170000 then
-    perform set_config('transaction_timeout', '0', false);
-  end if;
-end$m$;`;
-}
-function asBefore({ role }) {
-    const own = role === undefined ? '' : ` set role ${identifier(role)};`;
-    return `reset session authorization; reset role; reset all;${own}`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/index-shape.js
-
-
-
-/**
- * SQL: one hash of all that makes an index what it is, but for its name, its table and its place on the disk. Of the
- * rows `i` of pg_index, `c` of pg_class and `am` of pg_am, with an empty search_path, so that names in it are whole.
- */
-const INDEX_SHAPE = `md5(jsonb_build_array(am.amname, i.indisunique, to_jsonb(i) -> 'indnullsnotdistinct', i.indnkeyatts,
-    i.indclass::text, i.indcollation::text, i.indoption::text,
-    (select jsonb_agg(pg_get_indexdef(i.indexrelid, n, false) order by n) from generate_series(1, i.indnatts) n),
-    (select jsonb_agg(to_jsonb(a.attoptions) order by a.attnum) from pg_attribute a where a.attrelid = i.indexrelid),
-    pg_get_expr(i.indpred, i.indrelid), to_jsonb(c.reloptions))::text)`;
-/**
- * PL/pgSQL that finds out, in the variable `muva_shape`, what a CREATE INDEX on the relation in `muva_relation` makes:
- * it is made on an empty copy of that relation, of the same name because a condition may name it, and undone. Null
- * where the role may not do that, or the statement is wrong.
- */
-function indexAsWritten(text, unique) {
-    const rest = restOfIndex(text);
-    if (rest === undefined)
-        return '';
-    return `begin
-    execute (select format('create temporary table %I (like %s)', relname, oid::regclass) from pg_class where oid = muva_relation);
-    execute (select format('create ${unique ? 'unique ' : ''}index muva_as_written on pg_temp.%I ', relname) from pg_class where oid = muva_relation)
-      || ${dollarQuote(rest)};
-    perform set_config('search_path', '', true);
-    select ${INDEX_SHAPE} into muva_shape
-      from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am am on am.oid = c.relam
-      where c.relname = 'muva_as_written' and c.relnamespace = pg_my_temp_schema();
-    raise exception using errcode = '${CODES.undone}';
-  exception when others then null;
-  end;`;
-}
-/** What stands behind the table's name in a CREATE INDEX. */
-function restOfIndex(text) {
-    let index = skipBlanks(text, 0);
-    const next = () => {
-        const from = index;
-        const end = afterToken(text, from);
-        index = skipBlanks(text, end);
-        return text.slice(from, end);
-    };
-    const peek = () => text.slice(index, afterToken(text, index)).toLowerCase();
-    // ON is a reserved word: without quotes it is no name.
-    while (index < text.length && next().toLowerCase() !== 'on')
-        ;
-    if (index < text.length && peek() === 'only')
-        next();
-    if (index < text.length)
-        next();
-    while (text[index] === '.') {
-        next();
-        if (index < text.length)
-            next();
-    }
-    if (text[index] === '*')
-        next();
-    return index < text.length ? text.slice(index) : undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/statement-outcome.js
-
-
-
-
-/**
- * What to do where a statement was sent outside a transaction and its answer, or the record that it was done, was lost.
- * `repeat`: send it again; done twice it does no harm, and what a cut try of it leaves is taken up by the next.
- * A statement that is not in this table is never sent outside a transaction.
- */
-const RECOVERY = {
-    'create-index': {
-        before: ({ node }, text) => `
-  muva_relation := to_regclass(${literal(relationName(node.relation))});
-  if muva_relation is not null then
-    ${indexAsWritten(text, node.unique === true)}
-  end if;
-  muva_before := jsonb_build_object('relation', muva_relation::oid::bigint, 'name', ${literal(node.idxname)}::text,
-    'orTaken', ${node.if_not_exists === true}, 'shape', muva_shape,
-    'indexes', coalesce((select jsonb_agg(indexrelid::bigint) from pg_index where indrelid = muva_relation), '[]'));`,
-        now: ({ relation }) => indexesWhere(`i.indrelid = ${oid(relation)}`),
-        judge: (before, now) => judgeIndex(before, now),
-    },
-    'drop-index': {
-        before: ({ node }) => oidBefore(`to_regclass(${literal(identifier(...(droppedNames(node)[0] ?? [''])))})`, node),
-        now: ({ oid: index }) => `to_jsonb(exists (select from pg_class where oid = ${oid(index)}))`,
-        judge: judgeDropped,
-    },
-    'detach-partition': {
-        before: ({ node }) => `
-  select jsonb_build_object('parent', inhparent::bigint, 'partition', inhrelid::bigint,
-      'pending', to_jsonb(i) -> 'inhdetachpending') into muva_before
-    from pg_inherits i where inhparent = to_regclass(${literal(relationName(node.relation))})
-      and inhrelid = to_regclass(${literal(relationName(detachedConcurrently(node) ?? {}))});`,
-        now: ({ parent, partition }) => `(select jsonb_build_object('pending', to_jsonb(i) -> 'inhdetachpending',
-      'parent', inhparent::regclass::text, 'partition', inhrelid::regclass::text)
-    from pg_inherits i where inhparent = ${oid(parent)} and inhrelid = ${oid(partition)})`,
-        judge: (before, now) => judgeDetached(before, now),
-    },
-    'create-database': {
-        before: ({ node }) => namedBefore('pg_database', 'datname', String(node.dbname), {
-            owner: `coalesce(${literal(optionText(optionOf(node.options, 'owner')))}, current_user)`,
-        }),
-        now: ({ name, owner, }) => `(select jsonb_build_object('asWritten', pg_get_userbyid(datdba) = ${literal(String(owner))})
-      from pg_database where datname = ${literal(String(name))})`,
-        judge: judgeMade('database'),
-    },
-    'drop-database': {
-        before: ({ node }) => oidBefore(`(select oid from pg_database where datname = ${literal(String(node.dbname))})`, node),
-        now: ({ oid: database }) => `to_jsonb(exists (select from pg_database where oid = ${oid(database)}))`,
-        judge: judgeDropped,
-    },
-    'create-tablespace': {
-        before: ({ node }) => namedBefore('pg_tablespace', 'spcname', String(node.tablespacename), {
-            location: literal(String(node.location ?? '')),
-        }),
-        // Without a location the server makes one, inside its own folder.
-        now: ({ name, location, }) => `(select jsonb_build_object('asWritten', ${literal(String(location).replace(/\/+$/, ''))} in ('', pg_tablespace_location(oid)))
-      from pg_tablespace where spcname = ${literal(String(name))})`,
-        judge: judgeMade('tablespace'),
-    },
-    'drop-tablespace': {
-        before: ({ node }) => oidBefore(`(select oid from pg_tablespace where spcname = ${literal(String(node.tablespacename))})`, node),
-        now: ({ oid: space }) => `to_jsonb(exists (select from pg_tablespace where oid = ${oid(space)}))`,
-        judge: judgeDropped,
-    },
-    'create-subscription': {
-        before: ({ node }) => namedBefore('pg_subscription', 'subname', String(node.subname), { publications: `to_jsonb(${textArray(strings(node.publication))})` }, 
-        // Every database of a server may have a subscription of the same name.
-        OWN_DATABASE('subdbid')),
-        now: ({ name, publications }) => `(select jsonb_build_object('asWritten',
-        to_jsonb(subpublications) @> ${json(publications)} and ${json(publications)} @> to_jsonb(subpublications))
-      from pg_subscription where subname = ${literal(String(name))} and ${OWN_DATABASE('subdbid')})`,
-        judge: judgeMade('subscription'),
-    },
-    'drop-subscription': {
-        before: ({ node }) => oidBefore(subscription(node), node),
-        now: ({ oid: found }) => `to_jsonb(exists (select from pg_subscription where oid = ${oid(found)}))`,
-        judge: judgeDropped,
-    },
-    'add-publication': {
-        before: publicationsBefore,
-        now: publicationsNow,
-        judge: ({ names }, now) => Array.isArray(now) && names.every((name) => now.includes(name)) ? DONE : NOT_DONE,
-    },
-    'drop-publication': {
-        before: publicationsBefore,
-        now: publicationsNow,
-        judge: ({ names }, now) => Array.isArray(now) && !names.some((name) => now.includes(name)) ? DONE : NOT_DONE,
-    },
-    reindex: {
-        before: ({ node }) => `
-  muva_before := jsonb_build_object('scope', ${reindexScope(node)},
-    'indexes', (select coalesce(jsonb_agg(indexrelid::bigint), '[]') from pg_index where not indisvalid));`,
-        // What REINDEX CONCURRENTLY makes beside an index, or leaves of the old one.
-        now: () => indexesWhere("not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$'"),
-        judge: (before, now) => judgeReindex(before, now),
-    },
-    'set-publication': 'repeat',
-    vacuum: 'repeat',
-    cluster: 'repeat',
-    'move-database': 'repeat',
-    'alter-system': 'repeat',
-};
-const DONE = { state: 'done' };
-const NOT_DONE = { state: 'not done' };
-const oid = (value) => (typeof value === 'number' ? `${value}::oid` : 'null::oid');
-const json = (value) => `${literal(JSON.stringify(value ?? null))}::jsonb`;
-const OWN_DATABASE = (column) => `${column} = (select oid from pg_database where datname = current_database())`;
-function relationName({ schemaname, relname }) {
-    return identifier(...(typeof schemaname === 'string' ? [schemaname] : []), String(relname));
-}
-/** What is to be dropped is known by its oid: another one of its name, made since, is never taken for it. */
-function oidBefore(found, { missing_ok }) {
-    return `
-  muva_before := jsonb_build_object('oid', (${found})::oid::bigint, 'ifExists', ${missing_ok === true});`;
-}
-function judgeDropped(before, there) {
-    if (typeof before.oid !== 'number')
-        return before.ifExists === true ? DONE : NOT_DONE;
-    return there === true ? NOT_DONE : DONE;
-}
-/** What is made under a name that is one in the server, or among `scope`. `fields`: more that its look needs, SQL by name. */
-function namedBefore(catalog, column, name, fields, scope = 'true') {
-    const more = Object.entries(fields).map(([field, sql]) => `, '${field}', ${sql}`);
-    return `
-  muva_before := jsonb_build_object('name', ${literal(name)}::text,
-    'there', exists (select from ${catalog} where ${column} = ${literal(name)} and ${scope})${more.join('')});`;
-}
-function judgeMade(what) {
-    return ({ name, there }, now) => {
-        if (there === true || now === null)
-            return NOT_DONE;
-        return now.asWritten
-            ? DONE
-            : {
-                state: 'unclear',
-                why: `there is a ${what} ${String(name)} now, which is not as the file writes it`,
-            };
-    };
-}
-function subscription({ subname }) {
-    return `(select oid from pg_subscription where subname = ${literal(String(subname))} and ${OWN_DATABASE('subdbid')})`;
-}
-function publicationsBefore({ node }) {
-    return `
-  muva_before := jsonb_build_object('oid', ${subscription(node)}::bigint, 'names', to_jsonb(${textArray(strings(node.publication))}));`;
-}
-function publicationsNow(before) {
-    return `(select to_jsonb(subpublications) from pg_subscription where oid = ${oid(before.oid)})`;
-}
-function judgeDetached(before, now) {
-    if (typeof before.partition !== 'number')
-        return NOT_DONE;
-    if (now === null)
-        return DONE;
-    // Pending before we began, it is somebody else's: the server says so when it is tried again.
-    if (now.pending !== true || before.pending === true)
-        return NOT_DONE;
-    return {
-        state: 'half done',
-        what: `the partition ${now.partition} is half detached`,
-        finish: `alter table ${now.parent} detach partition ${now.partition} finalize`,
-    };
-}
-function indexesWhere(condition) {
-    return `(select coalesce(jsonb_agg(jsonb_build_object('oid', i.indexrelid::bigint, 'relation', i.indrelid::bigint,
-      'name', c.relname, 'index', i.indexrelid::regclass::text, 'valid', i.indisvalid, 'shape', ${INDEX_SHAPE},
-      'builder', (select ${WORKER} from pg_stat_progress_create_index p join pg_stat_activity a using (pid)
-        where p.index_relid = i.indexrelid and ${OWN_DATABASE('p.datid')} and p.pid <> pg_backend_pid() limit 1)) order by i.indexrelid), '[]')
-    from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am am on am.oid = c.relam where ${condition})`;
-}
-/** Of a row `a` of pg_stat_activity. */
-const WORKER = `jsonb_build_object('pid', a.pid, 'name', coalesce(nullif(a.application_name, ''), a.usename::text, a.backend_type),
-    'seconds', round(extract(epoch from clock_timestamp() - coalesce(a.query_start, a.backend_start))))`;
-/**
- * Ours is what was not there before we began, and bears the name that the statement gives, or where it gives none, is
- * what the statement makes.
- */
-function judgeIndex(before, now) {
-    const fresh = now.filter(({ oid: index }) => !before.indexes.includes(index));
-    const named = before.name !== null;
-    if (!named && before.shape === null && fresh.length > 0)
-        return {
-            state: 'unclear',
-            why: 'the table has a new index, and which one the statement makes is not known',
-        };
-    const ours = fresh.filter(({ name, shape }) => (named ? name === before.name : shape === before.shape));
-    const [index, twin] = ours;
-    if (!index)
-        return NOT_DONE;
-    if (twin)
-        return {
-            state: 'unclear',
-            why: `${index.index} and ${twin.index} are both new, and both what the file writes`,
-        };
-    if (index.builder)
-        return { state: 'busy', who: index.builder };
-    const asWritten = before.shape !== null && index.shape === before.shape;
-    if (!index.valid && (asWritten || before.shape === null))
-        return { state: 'left over', drop: [dropping(index)] };
-    // IF NOT EXISTS takes any index of that name.
-    if (asWritten || (before.orTaken && index.valid))
-        return DONE;
-    return {
-        state: 'unclear',
-        why: before.shape === null
-            ? `there is an index ${index.index} now, which could not be compared with the file`
-            : `there is an index ${index.index} now, which is not as the file writes it`,
-    };
-}
-/** The index of the name that a CREATE INDEX gives, where it is invalid. */
-function invalidNamed(before, now) {
-    return now.find(({ name, valid }) => name === before.name && !valid)?.index;
-}
-/** What is named by a REINDEX: tables, with the tables that their large values are kept in; null for the database. */
-function reindexScope({ relation, kind, name }) {
-    const regclass = relation ? `to_regclass(${literal(relationName(relation))})` : undefined;
-    const named = regclass
-        ? `select ${regclass}::oid as oid union select relid from pg_partition_tree(${regclass})`
-        : `select oid from pg_class where relnamespace = (select oid from pg_namespace where nspname = ${literal(String(name))})`;
-    if (!regclass && kind !== 'REINDEX_OBJECT_SCHEMA')
-        return 'null::jsonb';
-    return `(with named as (${named}),
-      tables as (select oid from named union select indrelid from pg_index where indexrelid in (select oid from named))
-    select jsonb_agg(t.oid::bigint) from (select oid from tables union all
-      select reltoastrelid from pg_class where oid in (select oid from tables)) t)`;
-}
-function judgeReindex(before, now) {
-    const left = now.filter(({ oid: index, relation }) => !before.indexes.includes(index) && (before.scope === null || before.scope.includes(relation)));
-    const builder = left.find((index) => index.builder)?.builder;
-    if (builder)
-        return { state: 'busy', who: builder };
-    return left.length === 0 ? NOT_DONE : { state: 'left over', drop: left.map(dropping) };
-}
-function dropping({ index }) {
-    return { what: index, sql: `drop index concurrently if exists ${index}` };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/resolve-statement.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** Milliseconds for a look, which waits for nothing but the network. */
-const resolve_statement_DEADLINE = 30_000;
-/** Between two looks at somebody who is at work. */
-const resolve_statement_POLL = 500;
-/**
- * Milliseconds for removing what a statement left that has failed: it may wait for the same as the statement, and the
- * next run can do it too. After a cancel the runner kills the process 7.5 s after it asked.
- */
-const AFTER_FAILURE = 10_000;
-const AT_CANCEL = 3_500;
-/**
- * Finds out what became of a statement that was sent outside a transaction: waits until its session is gone, looks at
- * what is there, removes what it left, or ends what it began. `done` and `not done` are certain; anything else is a
- * failure that tells a person what to do.
- */
-async function resolveStatement(part) {
-    const { run } = part;
-    run.tools.log({
-        kind: 'progress',
-        text: `looking whether ${statementName(part)} was done, whose answer was lost`,
-    });
-    try {
-        const sent = await recordedSent(run);
-        for (let round = 1;; round++) {
-            const verdict = await lookPatiently(part, sent);
-            switch (verdict.state) {
-                case 'done':
-                case 'not done':
-                    return verdict.state;
-                case 'busy':
-                    return stillAtWork(part, verdict.who);
-                case 'unclear':
-                    return cannotTell(part, sent, verdict.why);
-                case 'left over':
-                    await oneRound(run, round, () => removeLeftover(run, verdict.drop));
-                    break;
-                case 'half done':
-                    run.tools.log({ kind: 'progress', text: `${verdict.what}: ending what was begun` });
-                    await oneRound(run, round, () => sendNonTransactional(run.tools, verdict.finish, { ...run.context, sessionSetup: '' }));
-            }
-        }
-    }
-    catch (error) {
-        return couldNotResolve(part, error);
-    }
-}
-/** How often it is tried to end or remove something, each time behind a look. */
-const ROUNDS = 3;
-async function oneRound(run, round, work) {
-    try {
-        await work();
-    }
-    catch (error) {
-        if (errorMeaning(error) === 'stop' || round === ROUNDS || run.tools.signal.aborted)
-            throw error;
-    }
-}
-/**
- * The same after the server has refused a statement, whose error is told in any case: removes what it left. `kept`:
- * something stands that the next run has to settle, and `left` says what.
- */
-async function cleanUp(part) {
-    const run = patient(part.run);
-    try {
-        const sent = await recordedSent(run);
-        const verdict = await lookNow(run, sent);
-        switch (verdict.state) {
-            case 'done':
-                return { state: 'done' };
-            case 'not done':
-                await forget(run, sent);
-                return { state: 'not done' };
-            case 'left over':
-                try {
-                    await removeLeftover(run, verdict.drop);
-                    await forget(run, sent);
-                    return { state: 'not done' };
-                }
-                catch {
-                    const what = verdict.drop.map((each) => each.what).join(', ');
-                    return { state: 'kept', left: `It left ${what} invalid; the next run drops that and goes on.` };
-                }
-            case 'half done':
-                return { state: 'kept', left: `${capitalize(verdict.what)}; the next run ends that.` };
-            case 'busy':
-            case 'unclear':
-                return { state: 'kept', left: unknownYet(part) };
-        }
-    }
-    catch {
-        return { state: 'kept', left: unknownYet(part) };
-    }
-}
-/** For work that is done even when the run was cancelled, but in little time. */
-function patient(run) {
-    const { tools, context } = run;
-    const most = tools.signal.aborted ? AT_CANCEL : AFTER_FAILURE;
-    const rules = { ...context.rules, statementTimeout: Math.min(most, context.rules.statementTimeout) };
-    return {
-        ...run,
-        tools: { ...tools, signal: new AbortController().signal },
-        context: { ...context, rules },
-    };
-}
-/** For a person: what is done about a statement whose outcome could not be found out. */
-function unknownYet(part) {
-    return `Whether ${statementName(part)} was done is not known; the next run looks.`;
-}
-async function removeLeftover(run, drop) {
-    for (const { what, sql } of drop) {
-        run.tools.log({
-            kind: 'progress',
-            text: `dropping ${what}, which an unfinished build of ours left invalid`,
-        });
-        await sendNonTransactional(run.tools, sql, { ...run.context, sessionSetup: '' });
-    }
-}
-/** Looks until nobody is at work any more, for as long as another run's lock is waited for. */
-async function lookPatiently(part, sent) {
-    const { tools, context } = part.run;
-    const until = performance.now() + context.rules.lockWait;
-    let told;
-    for (;;) {
-        const verdict = await lookNow(part.run, sent);
-        if (verdict.state !== 'busy' || performance.now() > until)
-            return verdict;
-        const { pid, name, seconds } = verdict.who;
-        if (told !== pid)
-            tools.log({
-                kind: 'progress',
-                text: `waiting for ${name} (pid ${pid}), which has been at work on ${statementName(part)} for ${seconds} s`,
-            });
-        told = pid;
-        await pause(resolve_statement_POLL, tools.signal);
-    }
-}
-/** What is recorded of the statement; the lease is ours, so nobody else writes it. */
-async function recordedSent({ tools, file }) {
-    const message = `select sent::text as sent from ${PARTIAL_TABLE} where version = ${literal(file.version)}`;
-    const results = await retryRead(tools.signal, () => tools.database.send(message, { deadline: resolve_statement_DEADLINE, signal: tools.signal }));
-    const sent = jsonField(results, 'sent');
-    if (!sent)
-        throw new Error('the statement that was sent is not recorded');
-    return sent;
-}
-/** The server has refused it, and nothing is left of it: the next run may send it, or what a person makes of it. */
-async function forget({ tools, file }, { token }) {
-    const message = `set transaction read write; update ${PARTIAL_TABLE} set sent = null where ${isRecorded(file, token)}`;
-    await tools.database.send(message, { deadline: resolve_statement_DEADLINE });
-}
-function isRecorded({ version }, token) {
-    return `version = ${literal(version)} and sent ->> 'token' = ${literal(token)}`;
-}
-async function lookNow({ tools }, sent) {
-    const recovery = RECOVERY[sent.kind];
-    const before = sent.before ?? {};
-    const { session, now } = await askNow(tools, sent, recovery === 'repeat' ? 'null::jsonb' : recovery.now(before));
-    if (session)
-        return { state: 'busy', who: session };
-    return recovery === 'repeat' ? { state: 'not done' } : recovery.judge(before, now);
-}
-/**
- * Asks for the session whose message begins with the statement's token, and only then for an SQL expression: what a
- * session does before it is gone is seen by the second look.
- */
-async function askNow({ database, signal }, { token }, expression) {
-    const session = `(select ${WORKER} from pg_stat_activity a where a.pid <> pg_backend_pid() and a.state <> 'idle'
-    and position(${literal(tokenComment(token))} in a.query) > 0 limit 1)`;
-    const message = `set transaction isolation level read committed; set local search_path = '';
-    select set_config('muva.session', coalesce(${session}::text, 'null'), true);
-    select jsonb_build_object('session', current_setting('muva.session')::jsonb, 'now', ${expression})::text as look`;
-    const results = await retryRead(signal, () => database.send(message, { deadline: resolve_statement_DEADLINE, signal }));
-    const found = jsonField(results, 'look');
-    if (!found)
-        throw new Error('the look at a statement gave no row');
-    return found;
-}
-/**
- * CREATE INDEX CONCURRENTLY IF NOT EXISTS reports success over an invalid index of the same name. A Failure for that
- * trap; undefined where the index is as it should be, and for other statements.
- */
-async function trappedIndex({ run }) {
-    const sent = await recordedSent(run);
-    const recovery = RECOVERY['create-index'];
-    if (sent.kind !== 'create-index' || recovery === 'repeat' || !sent.before)
-        return undefined;
-    const { now } = await askNow(run.tools, sent, recovery.now(sent.before));
-    const index = invalidNamed(sent.before, now);
-    if (index === undefined)
-        return undefined;
-    return new Failure({
-        message: `the index ${index} is invalid: a build that failed earlier left it, and IF NOT EXISTS takes it for good`,
-        next: `It is not ours to drop. Run: drop index concurrently ${index};  and then deploy again.`,
-    });
-}
-/** Stands before a statement that is sent outside a transaction, so that its session is known by its query. */
-function tokenComment(token) {
-    return `/*sent ${token}*/`;
-}
-/** By kind and line: its text may hold a password, as that of a subscription does. */
-function statementName(part) {
-    const statement = part.edited ? undefined : part.run.file.shape.segments[part.index]?.statements[0];
-    const name = statement && whyNonTransactional(statement);
-    return `${name ?? 'the statement that was sent'} in line ${statementPlace(part).at.line}`;
-}
-function statementPlace({ run: { file }, index }) {
-    const next = file.shape.segments[index]?.statements[0];
-    const end = file.shape.segments[index - 1]?.end ?? 0;
-    return { at: positionIn(file.file, file.source, next?.from ?? end) };
-}
-function stillAtWork(part, { pid, name, seconds }) {
-    return {
-        problem: {
-            message: `${name} (pid ${pid}) has been at work on ${statementName(part)} for ${seconds} s, and is not done`,
-            ...statementPlace(part),
-            next: 'Wait for it, then run again: the next run looks whether it was done.',
-        },
-        outcome: 'failed',
-        left: unknownYet(part),
-    };
-}
-/** Never sent again by us: a person looks, and says with one of two lines how the next run goes on. */
-function cannotTell(part, sent, why) {
-    const { run, index, edited } = part;
-    const set = (fields) => `update ${PARTIAL_TABLE} set ${fields} where ${isRecorded(run.file, sent.token)};`;
-    const { done, bytes, prefix } = committedParts(run.file, index + 1);
-    const ran = edited
-        ? 'Where it was done: put it back as it was.'
-        : `Where it was done: ${set(`done = ${done}, bytes = ${bytes}, prefix = '${prefix}', sent = null`)}`;
-    return {
-        problem: {
-            message: `${statementName(part)} was sent, and it cannot be told whether it was done: ${why}`,
-            ...statementPlace(part),
-            next: `It is not sent again by itself: look at it. ${ran} Where it was not: ${set('sent = null')} Then run again; it goes on there.`,
-        },
-        outcome: 'failed',
-        left: `Whether ${statementName(part)} was done is not known.`,
-    };
-}
-/** A file must tell what was done: what stands is not what it says now. */
-function doneAndEdited(part) {
-    return {
-        problem: {
-            message: 'the statement that was sent here was done, and has been edited since',
-            ...statementPlace(part),
-            next: 'Put it back as it was, and change what it made in a statement behind it.',
-        },
-        outcome: 'failed',
-        left: 'The statement as it was before the edit is done.',
-    };
-}
-function couldNotResolve(part, error) {
-    if (error instanceof Cancelled || part.run.tools.signal.aborted)
-        return { cancelled: unknownYet(part) };
-    if (error instanceof SqlError && errorMeaning(error) !== 'resolve')
-        return {
-            problem: {
-                ...sqlProblem(error),
-                message: `finding out what became of ${statementName(part)}: ${error.message}`,
-                ...statementPlace(part),
-            },
-            outcome: 'failed',
-            left: unknownYet(part),
-        };
-    const lost = error instanceof Failure || errorMeaning(error) === 'resolve';
-    if (!lost)
-        throw error;
-    return {
-        problem: {
-            message: `the answer to ${statementName(part)} was lost, and the database could not be asked since`,
-            ...statementPlace(part),
-            next: 'Run again when the database can be reached: it looks by itself whether the statement was done.',
-        },
-        outcome: 'unknown',
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/run-non-transactional.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** How often a statement whose answer was lost is sent again, where it was found not done. */
-const CUTS = 2;
-/**
- * A statement that PostgreSQL runs outside a transaction only: alone in its message. Before it is sent it is recorded
- * that it will be, so that wherever we are cut, it is looked up before it would be sent again. `sent`: a run that was
- * cut had sent it.
- */
-async function runNonTransactional(run, index, sent) {
-    const { tools, file } = run;
-    const statement = file.shape.segments[index].statements[0];
-    const part = { run, index, edited: false };
-    const text = file.shape.source.slice(statement.from, statement.to);
-    const problemOf = (error) => error instanceof SqlError ? placedProblem(file, error, { statement }) : asProblem(error);
-    let unsettled = sent;
-    let lost;
-    for (let attempt = 1, cuts = 0;; attempt++) {
-        if (unsettled) {
-            const settled = await resolveStatement(part);
-            if (settled === 'done')
-                break;
-            if (settled !== 'not done')
-                return settled;
-        }
-        if (cuts > CUTS)
-            return { problem: problemOf(lost), outcome: 'failed' };
-        const token = (0,external_node_crypto_.randomBytes)(8).toString('hex');
-        const failed = await noteSent(run, index, token);
-        if (failed)
-            return failed;
-        const error = await sendOnce(part, token);
-        if (error === undefined)
-            break;
-        if (errorMeaning(error) === 'resolve') {
-            if (tools.signal.aborted)
-                return { cancelled: unknownYet(part) };
-            unsettled = true;
-            lost = error;
-            cuts++;
-            continue;
-        }
-        const cleaned = await cleanUp(part);
-        if (cleaned.state === 'done')
-            break;
-        unsettled = cleaned.state === 'kept';
-        const left = cleaned.state === 'kept' ? cleaned.left : undefined;
-        if (error instanceof Cancelled || tools.signal.aborted)
-            return { cancelled: left };
-        const problem = problemOf(error);
-        const again = errorMeaning(error) === 'retry';
-        const over = again
-            ? await retryBusy(tools, attempt, problem, { text, mode: lockOf(statement) })
-            : problem;
-        if (over !== 'again')
-            return { problem: over, outcome: 'failed', ...(0,defined_only/* definedOnly */.U)({ left }) };
-    }
-    const recorded = `begin ${renewLease(run)} ${recordPart(run, index)} end`;
-    return sendPart(run, index, partMessage(run, recorded, false), sqlProblem);
-}
-/** Sends the statement; undefined where it was done, otherwise the error. */
-async function sendOnce(part, token) {
-    const { tools, file, context } = part.run;
-    const { statements, sessionSetup: again } = file.shape.segments[part.index];
-    const { from, to, node } = statements[0];
-    const textOf = (each) => file.shape.source.slice(each.from, each.to);
-    const message = `${tokenComment(token)} ${textOf({ from, to })}`;
-    const settings = again.map((each) => `${textOf(each)};`).join('\n');
-    try {
-        await sendNonTransactional(tools, message, { rules: context.rules, sessionSetup: settings });
-        return node.if_not_exists === true ? await trappedIndex(part) : undefined;
-    }
-    catch (error) {
-        return error;
-    }
-}
-/** Records what is about to be sent, and what is there before it, under what the file has set so far. */
-async function noteSent(run, index, token) {
-    const { file, context } = run;
-    const { source } = file.shape;
-    const { statements, sessionSetup: again } = file.shape.segments[index];
-    const statement = statements[0];
-    const kind = nonTransactional(statement);
-    if (kind === undefined)
-        throw new Error('a statement that can run in a transaction was to be sent outside of one');
-    const text = source.slice(statement.from, statement.to);
-    const recovery = RECOVERY[kind];
-    const head = `declare muva_before jsonb; muva_relation regclass; muva_shape text; begin\n${renewLease(run)}\n`;
-    const settings = statementLines(source, again, head.split('\n').length);
-    const sent = `jsonb_build_object('kind', ${literal(kind)}, 'token', ${literal(token)}, 'text', ${literal(hashOf(text))}, 'before', muva_before)`;
-    const body = `${head}${settings.text}${recovery === 'repeat' ? '' : recovery.before(statement, text)}
-  ${leaveNothing(context.role)}
-  ${recordStanding(run, index, sent)}
-end`;
-    const message = partMessage(run, body, false);
-    // Written twice it says the same, so where no answer came it is simply written again.
-    return sendPart(run, Number.POSITIVE_INFINITY, message, (error) => fileProblem(file, settings.lines, error, message));
-}
-/** Whether what was sent is still what stands in the file behind what is committed. */
-function isSameStatement({ file }, index, sent) {
-    const { alone, statements } = file.shape.segments[index] ?? { alone: false, statements: [] };
-    const [statement] = statements;
-    return (alone &&
-        statement !== undefined &&
-        hashOf(file.shape.source.slice(statement.from, statement.to)) === sent.text);
-}
-function hashOf(text) {
-    return (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex');
-}
-/** A statement that was sent and has been edited since: where it was done, the file would tell another story. */
-async function resolveEdited(run, index) {
-    const part = { run, index, edited: true };
-    const settled = await resolveStatement(part);
-    return settled === 'done' ? doneAndEdited(part) : settled === 'not done' ? undefined : settled;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/non-transactional-file.js
-
-
-
-
-
-
-
-
-
-
-/**
- * Applies one file some of whose statements cannot run in a transaction: those alone, the others between them
- * together. How far it got is recorded with each part, so that the next run goes on behind the last committed part
- * instead of failing on what exists already. The file is in the history only when all of it is done.
- */
-async function applyNonTransactional(tools, batch, context, partial) {
-    const file = batch.files[0];
-    const run = {
-        tools,
-        file,
-        context,
-        holder: `${context.run.id}#${(0,external_node_crypto_.randomBytes)(6).toString('hex')}`,
-        startedAt: Date.now(),
-    };
-    const begun = await beginParts(run, partial);
-    if (begun)
-        return begun;
-    const { segments, standing } = file.shape;
-    const sent = partial?.sent ?? undefined;
-    const same = sent !== undefined && isSameStatement(run, standing, sent);
-    let done = standing;
-    try {
-        const edited = sent && !same ? await caught(resolveEdited(run, done)) : undefined;
-        if (edited)
-            return tellWhatStands(run, done, edited);
-        for (; done < segments.length; done++) {
-            const { alone } = segments[done];
-            const failed = await caught(alone ? runNonTransactional(run, done, same && done === standing) : runTransactionalPart(run, done));
-            if (failed)
-                return tellWhatStands(run, done, failed);
-        }
-        // Only a transaction at the end of the file can bring the rows along.
-        const recorded = done > standing && !segments[done - 1].alone;
-        const failed = recorded ? undefined : await caught(recordWholeFile(run, done));
-        if (failed)
-            return tellWhatStands(run, done, failed);
-        return { kind: 'done', times: [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }] };
-    }
-    finally {
-        await release(run);
-    }
-}
-/** A cancel or an unreachable server ends a part like any other failure: what stands is told all the same. */
-async function caught(part) {
-    try {
-        return await part;
-    }
-    catch (error) {
-        if (error instanceof Cancelled)
-            return { cancelled: undefined };
-        if (error instanceof Failure)
-            return { problem: error.problems[0], outcome: error.outcome };
-        // Of what is asked between the parts: nothing was under way.
-        if (error instanceof SqlError || error instanceof LostConnection)
-            return { problem: asProblem(error), outcome: 'failed' };
-        throw error;
-    }
-}
-/** A part that is one transaction. */
-async function runTransactionalPart(run, index) {
-    const { body, lines } = partBody(run, run.file.shape.segments[index], index);
-    const message = partMessage(run, body, isEnd(run, index));
-    return sendPart(run, index, message, (error) => fileProblem(run.file, lines, error, message));
-}
-function partBody(run, segment, index) {
-    const guard = renewLease(run);
-    const { text, lines } = statementLines(run.file.shape.source, [...segment.sessionSetup, ...segment.statements], guard.split('\n').length + 2);
-    return { body: `begin\n${guard}\n${text}${recordPart(run, index)}\nend`, lines };
-}
-/** Says exactly which statements stand, and how to go on. */
-function tellWhatStands(run, done, failure) {
-    if (failure === 'changed')
-        return { kind: 'changed' };
-    const committed = committedWords(run, done);
-    if ('notVerified' in failure)
-        return { kind: 'not-verified', problems: failure.notVerified, ...(0,defined_only/* definedOnly */.U)({ stands: committed }) };
-    const left = 'cancelled' in failure ? failure.cancelled : failure.left;
-    const words = [committed, left].filter((each) => each !== undefined).join(' ');
-    const stands = words === '' ? undefined : words;
-    if ('cancelled' in failure)
-        return { kind: 'cancelled', ...(0,defined_only/* definedOnly */.U)({ stands }) };
-    const next = [failure.problem.next, stands].filter((each) => each !== undefined).join(' ');
-    const problem = { ...failure.problem, ...(next === '' ? {} : { next }) };
-    if (failure.outcome === 'unknown')
-        return { kind: 'unknown', problem };
-    const times = [{ startedAt: run.startedAt, milliseconds: Date.now() - run.startedAt }];
-    return { kind: 'failed', problem, at: 0, times, ...(0,defined_only/* definedOnly */.U)({ stands }) };
-}
-function committedWords({ file }, done) {
-    const standing = file.shape.segments.slice(0, done).flatMap((segment) => segment.statements);
-    if (standing.length === 0)
-        return undefined;
-    const next = file.shape.segments[done]?.statements[0];
-    const line = positionIn(file.file, file.source, next?.from ?? file.source.length).line;
-    const texts = standing.map(({ from, to }) => oneLine(file.source.slice(from, to), 50));
-    return `Applied and kept: ${standing.length} ${standing.length === 1 ? 'statement' : 'statements'} before line ${line} (${texts.join('; ')}). The file is not recorded; correct it from line ${line} on, and the next run goes on there.`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/apply/preflight.js
-
-
-
-
-
-const PREFIX = `do $muva$begin raise exception using errcode = '${CODES.parsed}'; end$muva$;\n`;
-const BETWEEN = '\n;\n';
-/**
- * Lets the server parse every file without running anything: it parses a whole message before it runs the first
- * statement, and the first statement raises. All files go in one message; only a broken one costs another.
- */
-async function preflight(database, files, options) {
-    const problems = [];
-    // A file that the local parser doubts may hold an open quote that would swallow its neighbours: it goes alone.
-    for (const file of files.filter((each) => each.shape.doubt)) {
-        const wrong = await parseAtServer(database, [file], options);
-        if (wrong)
-            problems.push(wrong.problem);
-    }
-    let rest = files.filter((file) => !file.shape.doubt);
-    while (rest.length > 0) {
-        const wrong = await parseAtServer(database, rest, options);
-        if (!wrong)
-            break;
-        problems.push(wrong.problem);
-        rest = rest.filter((file) => file !== wrong.file);
-    }
-    return problems;
-}
-async function parseAtServer(database, files, options) {
-    const message = PREFIX + files.map((file) => file.shape.source).join(BETWEEN);
-    try {
-        await retryRead(options.signal, () => database.send(message, options));
-    }
-    catch (error) {
-        if (!(error instanceof SqlError))
-            throw error;
-        if (error.code === CODES.parsed)
-            return undefined;
-        return preflight_blame(message, files, error);
-    }
-    throw new Error('the preflight message ran: the server did not stop at its first statement');
-}
-function preflight_blame(message, files, error) {
-    const index = indexOfCodePoint(message, error.position ?? 1);
-    let from = PREFIX.length;
-    let found = files[0];
-    let start = from;
-    for (const file of files) {
-        if (index < from)
-            break;
-        found = file;
-        start = from;
-        from += file.shape.source.length + BETWEEN.length;
-    }
-    return {
-        file: found,
-        problem: {
-            ...sqlProblem(error, 'Correct the file; nothing was applied.'),
-            at: positionIn(found.file, found.source, index - start),
-        },
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/sql/statement-kind.js
-
-/** Words that say what a statement does, and can be no name or value where they stand. */
-const VERBS = new Set(`ALTER ANALYZE CALL CLUSTER COMMENT COMMIT COPY CREATE DELETE DO DROP EXECUTE GRANT INSERT LOCK MERGE NOTIFY PREPARE
-  REFRESH REINDEX RESET REVOKE ROLLBACK SECURITY SELECT SET TRUNCATE UPDATE VACUUM VALUES WITH BEGIN`.split(/\s+/));
-/** Behind CREATE, ALTER and DROP: what kind of object it is, with the words that may stand before. */
-const OBJECTS = new Set(`ACCESS AGGREGATE CAST COLLATION CONVERSION DATABASE DEFAULT DOMAIN EVENT EXTENSION FOREIGN FUNCTION GLOBAL INDEX
-  LANGUAGE LOCAL MATERIALIZED OPERATOR POLICY PRIVILEGES PROCEDURE PUBLICATION RECURSIVE ROLE ROUTINE RULE SCHEMA
-  SEQUENCE SERVER STATISTICS SUBSCRIPTION SYSTEM TABLE TABLESPACE TEMP TEMPORARY TRIGGER TYPE UNIQUE UNLOGGED USER VIEW
-  WRAPPER`.split(/\s+/));
-/**
- * The kind of a statement in its own first words, such as CREATE UNIQUE INDEX; undefined where they are none that is
- * known. Holds nothing else of its text, so that it may be told where the text may not.
- */
-function statementKind(text) {
-    const words = [];
-    for (let index = skipBlanks(text, 0); index < text.length;) {
-        const next = afterToken(text, index);
-        const word = text.slice(index, next).toUpperCase();
-        if (words.length === 0) {
-            if (!VERBS.has(word))
-                return undefined;
-            words.push(word);
-            if (!/^(CREATE|ALTER|DROP)$/.test(word))
-                break;
-        }
-        else if (OBJECTS.has(word))
-            words.push(word);
-        // CREATE OR REPLACE is the same kind.
-        else if (!(words.length === 1 && (word === 'OR' || word === 'REPLACE')))
-            break;
-        index = skipBlanks(text, next);
-    }
-    return words.join(' ') || undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/history/edited-files.js
-
-
-
-
-
-
-
-
-
-
-/** Statements are compared for this many edited files; for the others it is said only that they were edited. */
-const COMPARED = 20;
-/**
- * Names, for each applied file that has changed since, the first statement that differs from what was recorded. What
- * was recorded may hold the secret that was taken out of the file: its text never leaves the database, only hashes do.
- */
-async function editedProblems(database, edited, rule, sending) {
-    if (edited.length === 0 || rule === 'allow')
-        return [];
-    const versions = textArray(edited.slice(0, COMPARED).map((file) => file.version));
-    const message = `select coalesce(json_object_agg(version, array(
-    select ${textHashSql('s')} from unnest(statements) with ordinality u(s, n) order by n)), '{}')::text as recorded
-    from ${HISTORY_TABLE} where version = any (${versions})`;
-    const results = await retryRead(sending.signal, () => database.send(message, sending));
-    const recorded = jsonField(results, 'recorded') ?? {};
-    return edited.map((file) => {
-        const hashes = recorded[file.version];
-        const { at, words } = hashes
-            ? firstDifference(file, hashes)
-            : { at: positionIn(file.file, file.source, 0), words: '' };
-        return {
-            message: `${(0,external_node_path_.basename)(file.file)} was edited after it was applied${words}`,
-            at,
-            next: 'The edit does not reach this database: put the file back, and make the change in a new migration.',
-        };
-    });
-}
-/** Where the file first says something else than what was recorded; white space and semicolons do not count. */
-function firstDifference(file, recorded) {
-    let index = 0;
-    const statements = splitAsCli(file.source);
-    for (const [number, statement] of statements.entries()) {
-        const from = file.source.indexOf(statement, index);
-        if (recorded[number] !== textHash(statement)) {
-            const kind = statementKind(statement);
-            const which = `its statement ${number + 1}${kind === undefined ? '' : ` (${kind})`}`;
-            const how = recorded[number] === undefined ? 'was not recorded' : 'is not the one that was recorded';
-            return {
-                // Comments before a statement belong to it, as the CLI has it.
-                at: positionIn(file.file, file.source, skipBlanks(file.source, from)),
-                words: `: ${which} ${how}`,
-            };
-        }
-        index = from + statement.length;
-    }
-    return {
-        at: positionIn(file.file, file.source, index),
-        words: `: ${recorded.length} ${recorded.length === 1 ? 'statement was' : 'statements were'} recorded, and it has ${statements.length}`,
-    };
-}
-
-// EXTERNAL MODULE: ./compiled/src/lib/empty-connection.js
-var empty_connection = __nccwpck_require__(8727);
-;// CONCATENATED MODULE: ./compiled/src/database/history/table-formats.js
-
-
-
-/** Another version of the action is at home in this database: nothing may be undone by this one, the code neither. */
-class OtherFormat extends Failure {
-}
-/** One problem for each of our tables that another version made, and that this one cannot read. Pure. */
-function formatProblems(formats, known = DATABASE_FORMATS) {
-    return OUR_TABLES.flatMap((table) => {
-        if (!(table in formats))
-            return [];
-        const begin = `To go on without what it remembers (rollbacks of earlier runs, mostly): drop table ${table}; the next run makes it anew. The migration history is not touched by that.`;
-        return formatProblem(`The table ${table}`, formats[table], known, begin) ?? [];
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/history/pending-files.js
-
-
-
-
-
-
-
-
-/** Compares files and history. `contract`: the files for after health are due too, so nothing is deferred. */
-function choosePending(files, look, rules, identity, contract) {
-    const result = { pending: [], deferred: [], baseline: [], edited: [], warnings: [], refusals: [] };
-    const recorded = new Map(look.recorded.map((row) => [row.version, row]));
-    const counted = countedAsApplied(rules, recorded);
-    for (const file of files) {
-        const row = recorded.get(file.version);
-        if (row) {
-            if (isEdited(file, row))
-                result.edited.push(file);
-        }
-        else if (counted(file.version))
-            result.baseline.push(file);
-        else if (result.deferred.length > 0 || (file.afterHealth && !contract))
-            result.deferred.push(file);
-        else
-            result.pending.push(file);
-    }
-    result.refusals.push(...wrongMarkers([...result.pending, ...result.deferred]));
-    result.refusals.push(...formatProblems(look.formats));
-    checkEnvironment(look, identity, result);
-    checkServer(look, identity, result);
-    checkOrder(look, rules, result);
-    checkMissing(files, look, rules, result);
-    checkBaseline(files, rules, result);
-    if (rules.irreversibleMigrations === 'refuse')
-        result.refusals.push(...irreversible([...result.pending, ...result.deferred]));
-    checkRights(look, result);
-    return result;
-}
-/**
- * Whether a version counts as applied by `baseline`. Only until the baseline itself is recorded: a file that comes
- * later with an older version was never run, also where the input still stands in the workflow.
- */
-function countedAsApplied({ baseline }, recorded) {
-    if (baseline === undefined || recorded.has(baseline))
-        return () => false;
-    return (version) => byBytes(version, baseline) <= 0;
-}
-function isEdited(file, row) {
-    // The text decides, not the bytes: a checkout with other line endings is no edit.
-    if (row.textHash !== null)
-        return row.textHash !== textHash(file.source);
-    return row.checksum !== null && row.checksum !== file.checksum;
-}
-function checkEnvironment(look, { environment, adoptEnvironment }, result) {
-    if (look.environment === null || environment === undefined || look.environment === environment)
-        return;
-    if (adoptEnvironment)
-        result.warnings.push({
-            message: `this database was deployed to as "${look.environment}" and is now taken over as "${environment}"`,
-        });
-    else
-        result.refusals.push({
-            message: `this database belongs to the environment "${look.environment}", not "${environment}"`,
-            next: 'Check the connection secrets of this environment. Where the name has really changed, say adopt-environment: true once.',
-        });
-}
-/** A secret that is not set must not switch the server off silently. */
-function checkServer({ withServer }, { environment, repository, serverMissing }, result) {
-    if (!serverMissing || withServer === null || environment === undefined)
-        return;
-    if (withServer.environment !== environment || withServer.repository !== (repository ?? null))
-        return;
-    result.refusals.push((0,empty_connection/* emptyConnection */.c)('ssh-host', `The last deploy of "${environment}" to this database deployed to a server too. Set the secret, or say skip: vps.`));
-}
-function checkOrder(look, rules, result) {
-    const newest = look.recorded[look.recorded.length - 1]?.version;
-    if (newest === undefined || rules.includeAll)
-        return;
-    for (const file of [...result.pending, ...result.deferred]) {
-        if (byBytes(file.version, newest) > 0)
-            continue;
-        const below = rules.baseline !== undefined && byBytes(file.version, rules.baseline) <= 0;
-        result.refusals.push({
-            message: `${(0,external_node_path_.basename)(file.file)} is older than ${newest}, which is applied already${below ? `; the baseline ${rules.baseline} is recorded, so nothing more counts into it` : ''}`,
-            at: { file: file.file, line: 1, column: 1 },
-            next: `Rename it to a newer version, or say include-all: true where it does not depend on the order.${below ? ` Where its changes are in the database already: supabase migration repair --status applied ${file.version}.` : ''}`,
-        });
-    }
-}
-function checkMissing(files, look, rules, result) {
-    const present = new Set(files.map((file) => file.version));
-    const missing = look.recorded.filter((row) => !present.has(row.version));
-    if (missing.length === 0)
-        return;
-    const problem = {
-        message: `${missing.length} applied ${missing.length === 1 ? 'version has' : 'versions have'} no file here: ${shortenList(missing.map(titleOf), 10)}`,
-        next: 'Get the files: merge the branch that holds them, or run `supabase migration fetch`. Do not delete the rows: what they did is in the database. missing-migrations: warn goes on without them.',
-    };
-    if (rules.missingMigrations === 'refuse')
-        result.refusals.push(problem);
-    else
-        result.warnings.push(problem);
-}
-function checkBaseline(files, rules, result) {
-    const { baseline } = rules;
-    if (baseline === undefined)
-        return;
-    if (!files.some((file) => file.version === baseline))
-        result.refusals.push({
-            message: `baseline: no migration file has the version ${baseline}`,
-            next: 'Give the version of the newest file whose changes are in the database already.',
-        });
-    else if (result.baseline.length > 0)
-        result.warnings.push({
-            message: `${result.baseline.length} files up to ${baseline} are recorded as applied without being run (baseline)`,
-        });
-}
-/** A comment that was meant to hold a file back must not be passed over. */
-function wrongMarkers(files) {
-    return files.flatMap((file) => file.wrongMarkers ?? []);
-}
-/** One problem for each file that has no down file. */
-function irreversible(files) {
-    return files
-        .filter((file) => !file.down)
-        .map(({ file }) => ({
-        message: `${(0,external_node_path_.basename)(file)} has no down file`,
-        at: { file, line: 1, column: 1 },
-        next: `Add ${file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
-    }));
-}
-function checkRights(look, result) {
-    const problem = rightsProblem(look);
-    if (result.pending.length + result.deferred.length + result.baseline.length === 0) {
-        // Nothing is to be written; but what cannot be seen was not compared either.
-        if (problem && look.missingRights.some((right) => right.includes('row level security')))
-            result.warnings.push(problem);
-        return;
-    }
-    if (look.readOnly)
-        result.refusals.push({
-            message: 'this database is a read replica',
-            code: '25006',
-            next: 'Use the URL of the primary database.',
-        });
-    if (problem)
-        result.refusals.push(problem);
-}
-function rightsProblem({ missingRights, role, owner }) {
-    if (missingRights.length === 0)
-        return undefined;
-    return {
-        message: `the role may not write the migration history: it lacks ${shortenList(missingRights)}`,
-        code: '42501',
-        next: owner === null || owner === role
-            ? 'Use the role that owns the migrations (postgres on Supabase), or grant these rights.'
-            : `Deploy as the role that owns the history, ${owner}; or let ${role} act for it: grant ${identifier(owner)} to ${identifier(role)};`,
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/psql-commands.js
-
-/** Finds psql's commands in a file. Only SQL's lexical rules are needed for it: quotes, dollar quotes, comments. */
-function psqlCommands(source) {
-    if (!source.includes('\\'))
-        return [];
-    const commands = [];
-    for (let index = 0; index < source.length;) {
-        if (source[index] === '\\') {
-            const newline = source.indexOf('\n', index);
-            const to = newline === -1 ? source.length : newline;
-            const name = /^\\\S*/.exec(source.slice(index, Math.min(to, index + 40)))[0];
-            commands.push({ name, from: index, to, harmless: /^\\(un)?restrict$/.test(name) });
-            index = to;
-        }
-        else
-            index = afterToken(source, index);
-    }
-    return commands;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/session-state.js
-
-const session_state_NEXT = 'Put the statement that cannot run in a transaction into a file of its own.';
-/**
- * A file that is run in parts leaves its session after each part as it was. What the file sets for its session is
- * therefore noted in each later part, to be set again; what cannot be made again (temporary tables, prepared
- * statements, cursors) is wrong where a later part counts on it.
- */
-function carryOver(segments) {
-    const wrong = [];
-    const sessionSetup = [];
-    let made = [];
-    segments.forEach((segment, part) => {
-        segment.sessionSetup = [...sessionSetup];
-        for (const statement of segment.statements) {
-            const lost = made.find((own) => own.part < part && countsOn(statement, own));
-            if (lost)
-                wrong.push({
-                    index: statement.from,
-                    message: `${lost.what} ${lost.name} does not last until here: the file is committed in parts, and each leaves its session as it was`,
-                    next: session_state_NEXT,
-                });
-            const effect = effectOf(statement);
-            if (effect === 'set')
-                sessionSetup.push(statement);
-            if (effect === 'unclear' && part < segments.length - 1)
-                wrong.push({
-                    index: statement.from,
-                    message: 'what set_config sets here is lost in the parts of the file that follow',
-                    next: `Write it with SET, or with constants and alone in its SELECT. Or: ${session_state_NEXT}`,
-                });
-            const making = makes(statement);
-            made = made.filter((own) => !drops(statement, own) && !(making && isSameObject(own, making)));
-            if (making)
-                made.push({ ...making, part });
-        }
-    });
-    return wrong;
-}
-/** Whether a statement sets something for its session; `unclear`: it does, but cannot simply be repeated. */
-function effectOf({ kind, node }) {
-    if (kind === 'VariableSetStmt') {
-        // What ends with a transaction ends with its part.
-        const passing = node.is_local === true || /^TRANSACTION/.test(String(node.name));
-        return passing ? undefined : 'set';
-    }
-    if (kind !== 'SelectStmt')
-        return undefined;
-    const calls = setConfigs(node);
-    if (!calls.some((call) => call && !call.local))
-        return undefined;
-    const constant = calls.every((call) => call?.name !== undefined && call.value !== undefined);
-    return constant && node.fromClause === undefined ? 'set' : 'unclear';
-}
-function isSameObject(one, other) {
-    return one.what === other.what && one.name === other.name;
-}
-function makes({ kind, node }) {
-    if (kind === 'PrepareStmt')
-        return { what: 'the prepared statement', name: String(node.name) };
-    if (kind === 'DeclareCursorStmt')
-        return { what: 'the cursor', name: String(node.portalname) };
-    if (kind === 'CreateFunctionStmt' && strings(node.funcname)[0] === 'pg_temp')
-        return { what: 'the function', name: strings(node.funcname).join('.') };
-    const relation = madeRelation(kind, node);
-    return relation && isTemporary(relation)
-        ? { what: 'the temporary relation', name: String(relation.relname) }
-        : undefined;
-}
-function drops({ kind, node }, { what, name }) {
-    if (kind === 'DeallocateStmt')
-        return what === 'the prepared statement' && node.name === name;
-    if (kind === 'ClosePortalStmt')
-        return what === 'the cursor' && node.portalname === name;
-    // A name without its schema may be the session's own.
-    const own = ([schema, ...rest]) => rest.length === 0 ? schema === name : schema === 'pg_temp' && rest[0] === name;
-    return kind === 'DropStmt' && what === 'the temporary relation' && droppedNames(node).some(own);
-}
-function countsOn(statement, own) {
-    const { what, name } = own;
-    const making = makes(statement);
-    // Made anew it is another one; but IF NOT EXISTS takes the one before.
-    if (making && isSameObject(making, own) && statement.node.if_not_exists !== true)
-        return false;
-    if (drops(statement, own))
-        return true;
-    for (const node of nodesOf({ [statement.kind]: statement.node })) {
-        switch (what) {
-            case 'the prepared statement':
-                if (node.ExecuteStmt?.name === name)
-                    return true;
-                break;
-            case 'the cursor':
-                if (node.FetchStmt?.portalname === name)
-                    return true;
-                break;
-            case 'the function':
-                if (strings(node.FuncCall?.funcname).join('.') === name)
-                    return true;
-                break;
-            case 'the temporary relation':
-                if (node.relname === name && (node.schemaname ?? 'pg_temp') === 'pg_temp')
-                    return true;
-                // nextval takes a name as text, and the body of a DO block is text.
-                if (constantText(node) === name)
-                    return true;
-                if (statement.kind === 'DoStmt' && mentions(String(node.sval ?? ''), name))
-                    return true;
-        }
-    }
-    return false;
-}
-function mentions(body, name) {
-    return body
-        .toLowerCase()
-        .split(/[^\p{L}\p{N}_$]+/u)
-        .includes(name.toLowerCase());
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/classify.js
-
-
-
-
-
-/** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
-const LARGEST_TOGETHER = 8 * 1024 * 1024;
-/**
- * Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. `stands`: the
- * UTF-16 index behind what of it is committed already, where it was begun in parts.
- */
-function classify(file, text, parse, stands) {
-    const shape = {
-        mode: 'together',
-        source: text,
-        segments: [],
-        standing: 0,
-        notices: [],
-        problems: [],
-    };
-    const at = (index) => positionIn(file, text, index);
-    for (const command of psqlCommands(text)) {
-        if (command.harmless)
-            shape.source = blank(shape.source, command.from, command.to);
-        else
-            shape.problems.push({
-                message: `${command.name} is a command of psql, not SQL`,
-                at: at(command.from),
-                next: 'Remove the line; a migration is run by the server, not by psql.',
-            });
-    }
-    const parsed = parse(shape.source);
-    if ('tooLarge' in parsed) {
-        shape.problems.push({
-            message: `${file} is too large to be parsed (${formatBytes(Buffer.byteLength(text))})`,
-            at: { file, line: 1, column: 1 },
-            next: 'Split it into files of at most 16 MB. Rows that are no part of the schema are better loaded by a job of their own.',
-        });
-        return shape;
-    }
-    if (parsed.wrong) {
-        const copy = copyFromStdin(shape.source, parsed, parse);
-        if (copy !== undefined) {
-            // What follows is data: a backslash in it is no command.
-            const line = at(copy).line;
-            shape.problems = shape.problems.filter((problem) => (problem.at?.line ?? 0) < line);
-            refuseCopy(shape, at(copy));
-        }
-        else if (shape.problems.length === 0)
-            shape.doubt = { message: parsed.wrong.message, code: '42601', at: at(parsed.wrong.index) };
-        return withSize(shape);
-    }
-    shape.statements = parsed.statements;
-    for (const statement of parsed.statements)
-        if (statement.kind === 'CopyStmt')
-            checkCopy(shape, statement, at(statement.from));
-    takeOutTransactions(shape, at);
-    chooseMode(shape, at, stands);
-    if (shape.statements.length === 0)
-        shape.notices.push({
-            message: `${file} holds no statement: it is recorded, and nothing is run`,
-            at: { file, line: 1, column: 1 },
-        });
-    return withSize(shape);
-}
-function withSize(shape) {
-    if (shape.mode === 'together' && Buffer.byteLength(shape.source) > LARGEST_TOGETHER) {
-        shape.mode = 'explicit';
-        shape.why = 'it is larger than 8 MiB';
-    }
-    return shape;
-}
-/** The data lines after COPY FROM STDIN are no SQL, so the parser stops right behind it. */
-function copyFromStdin(source, parsed, parse) {
-    if (!parsed.wrong)
-        return undefined;
-    const before = source.lastIndexOf(';', parsed.wrong.index);
-    if (before === -1)
-        return undefined;
-    const statements = parse(source.slice(0, before + 1)).statements;
-    const last = statements?.[statements.length - 1];
-    return last?.kind === 'CopyStmt' && isStandardStream(last.node) ? last.from : undefined;
-}
-function isStandardStream(copy) {
-    return copy.filename === undefined && copy.is_program !== true;
-}
-function refuseCopy(shape, at) {
-    shape.problems.push({
-        message: 'COPY FROM STDIN needs a client that sends the data',
-        at,
-        next: 'Write the rows as INSERT (pg_dump --inserts does).',
-    });
-}
-function checkCopy(shape, statement, at) {
-    if (!isStandardStream(statement.node))
-        return;
-    if (statement.node.is_from === true)
-        refuseCopy(shape, at);
-    else
-        shape.problems.push({
-            message: 'COPY TO STDOUT would print rows into the log',
-            at,
-            next: 'Remove the statement.',
-        });
-}
-const SAVEPOINTS = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO']);
-/**
- * A file's own BEGIN and COMMIT are blanked where they come in pairs: the whole file is one transaction anyway.
- * Any other transaction control would commit or undo a part behind our back, and is refused.
- */
-function takeOutTransactions(shape, at) {
-    const kept = [];
-    let open;
-    let pairs = 0;
-    const refuse = (statement, message, next) => {
-        shape.problems.push({ message, at: at(statement.from), next });
-    };
-    const drop = (statement) => {
-        shape.source = blank(shape.source, statement.from, statement.to);
-    };
-    for (const statement of shape.statements ?? []) {
-        if (statement.kind !== 'TransactionStmt') {
-            kept.push(statement);
-            continue;
-        }
-        const kind = String(statement.node.kind);
-        if (SAVEPOINTS.has(kind))
-            kept.push(statement);
-        else if (kind === 'TRANS_STMT_BEGIN' || kind === 'TRANS_STMT_START') {
-            if (open)
-                refuse(statement, 'BEGIN inside a transaction', 'Remove it: each file is one transaction anyway.');
-            open = statement;
-            drop(statement);
-        }
-        else if (kind === 'TRANS_STMT_COMMIT' && statement.node.chain !== true && open) {
-            open = undefined;
-            pairs++;
-            drop(statement);
-        }
-        else
-            refuse(statement, `${oneLine(shape.source.slice(statement.from, statement.to)).toUpperCase()} would end the transaction in the middle of the file`, 'Remove it: each file is one transaction, and is applied fully or not at all.');
-    }
-    if (open)
-        refuse(open, 'BEGIN without COMMIT', 'Remove it, or add COMMIT at the end: each file is one transaction anyway.');
-    if (pairs > 0 && shape.problems.length === 0)
-        shape.notices.push({
-            message: `its own BEGIN and COMMIT ${pairs > 1 ? `(${pairs} pairs) ` : ''}are left out: the file is one transaction anyway`,
-            at: at(shape.statements?.[0]?.from ?? 0),
-        });
-    shape.statements = kept;
-}
-function chooseMode(shape, at, stands) {
-    const statements = shape.statements ?? [];
-    const lone = statements.filter((statement) => whyNonTransactional(statement) !== undefined);
-    if (lone.length > 0 || stands !== undefined) {
-        shape.mode = 'outside';
-        shape.segments = cutIntoSegments(statements, stands);
-        shape.standing = shape.segments.filter(({ end }) => end <= (stands ?? 0)).length;
-        shape.why =
-            lone.length > 0
-                ? `${whyNonTransactional(lone[0])} cannot run in a transaction`
-                : 'it was begun in parts';
-        for (const { index, message, next } of carryOver(shape.segments))
-            shape.problems.push({ message, at: at(index), next });
-        if (lone.length > 0 && shape.segments.length > 1)
-            shape.notices.push({
-                message: `${shape.why}: what stands before and after it in the file is committed on its own`,
-                at: at(lone[0].from),
-                next: 'A file of its own for this statement keeps the rest of the file all or nothing.',
-            });
-        return;
-    }
-    if (statements.some((statement) => statement.kind === 'TransactionStmt')) {
-        shape.mode = 'explicit';
-        shape.why = 'it uses SAVEPOINT';
-    }
-    else if (statements.some((statement) => statement.node.intoClause !== undefined)) {
-        shape.mode = 'explicit';
-        shape.why = 'it uses SELECT INTO';
-    }
-    if (statements.some((statement) => statement.kind === 'AlterEnumStmt' &&
-        statement.node.newVal !== undefined &&
-        statement.node.oldVal === undefined))
-        shape.endsBatch = 'a value added to an enum can be used only after the commit';
-}
-/** What cannot run in a transaction alone, the rest between together; never across what stands already. */
-function cutIntoSegments(statements, stands = 0) {
-    const segments = [];
-    for (const statement of statements) {
-        const last = segments[segments.length - 1];
-        const alone = whyNonTransactional(statement) !== undefined;
-        const apart = alone || !last || last.alone || (last.end <= stands && statement.from >= stands);
-        if (apart)
-            segments.push({ alone, statements: [statement], sessionSetup: [], end: statement.to });
-        else {
-            last.statements.push(statement);
-            last.end = statement.to;
-        }
-    }
-    return segments;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/created-tables.js
-
-/** Where names without a schema lead to by default. */
-const created_tables_PUBLIC = 'public';
-/** The schema of temporary tables, which hides every other one. */
-const TEMPORARY = 'pg_temp';
-function createdTables() {
-    /** By schema, then by name; whether it is certain that it was not there before. */
-    const made = new Map();
-    let path = created_tables_PUBLIC;
-    const look = ([schema, name]) => made.get(schema)?.get(name);
-    const forget = ([schema, name]) => void made.get(schema)?.delete(name);
-    const note = ([schema, name], sure) => {
-        made.set(schema, (made.get(schema) ?? new Map()).set(name, sure));
-    };
-    const keyOf = (schema, name) => {
-        if (schema !== undefined)
-            return [String(schema), String(name)];
-        const own = [TEMPORARY, String(name)];
-        return look(own) === undefined ? [path, String(name)] : own;
-    };
-    const keyOfRelation = (relation) => {
-        const { schemaname, relname } = (relation ?? {});
-        return keyOf(schemaname, relname);
-    };
-    const keysOfDrop = (drop) => droppedNames(drop).map((parts) => keyOf(parts[parts.length - 2], parts[parts.length - 1]));
-    const move = (from, to) => {
-        const sure = look(from);
-        forget(from);
-        if (sure === undefined)
-            forget(to);
-        else
-            note(to, sure);
-    };
-    return {
-        isNew(relation, sure) {
-            const found = look(keyOfRelation(relation));
-            return sure ? found === true : found !== undefined;
-        },
-        areNew: (drop) => keysOfDrop(drop).every((key) => look(key) === true),
-        follow({ kind, node }) {
-            path = searchPathAfter({ kind, node }, path);
-            if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE')
-                keysOfDrop(node).forEach(forget);
-            if (kind === 'RenameStmt' && node.renameType === 'OBJECT_TABLE') {
-                const { schemaname } = node.relation;
-                const from = keyOfRelation(node.relation);
-                move(from, [String(schemaname ?? from[0]), String(node.newname)]);
-            }
-            if (kind === 'AlterObjectSchemaStmt' && node.objectType === 'OBJECT_TABLE') {
-                const { relname } = node.relation;
-                move(keyOfRelation(node.relation), [String(node.newschema), String(relname)]);
-            }
-            const relation = isTable(kind) ? madeRelation(kind, node) : undefined;
-            if (!relation)
-                return;
-            const sure = node.if_not_exists !== true;
-            const schema = isTemporary(relation) ? TEMPORARY : String(relation.schemaname ?? path);
-            const key = [schema, String(relation.relname)];
-            // What is known of it stays: a second IF NOT EXISTS does not make it doubtful.
-            if (sure || look(key) === undefined)
-                note(key, sure);
-        },
-        endFile() {
-            path = created_tables_PUBLIC;
-            made.delete(TEMPORARY);
-        },
-    };
-}
-function isTable(kind) {
-    return kind === 'CreateStmt' || kind === 'CreateTableAsStmt' || kind === 'SelectStmt';
-}
-/** The schema that names without one belong to behind a statement; a text of its own where the path is not plain. */
-function searchPathAfter({ kind, node }, before) {
-    if (kind === 'VariableSetStmt') {
-        if (node.kind === 'VAR_RESET_ALL')
-            return created_tables_PUBLIC;
-        if (node.name !== 'search_path')
-            return before;
-        return firstSchema((node.args ?? []).map((name) => constantText(name) ?? ''));
-    }
-    if (kind !== 'SelectStmt')
-        return before;
-    const set = setConfigs(node).find((call) => call?.name === 'search_path');
-    return set
-        ? firstSchema((set.value ?? '').split(',').map((name) => name.trim().replaceAll('"', '')))
-        : before;
-}
-/** Where things are made: the first schema of a path, "$user" left out, which hardly anybody has. */
-function firstSchema(names) {
-    return names.find((name) => name !== '$user') ?? created_tables_PUBLIC;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/lint-rules.js
-
-const EXCLUSIVE = 'ACCESS EXCLUSIVE';
-/** What is left to do where the old code still uses it; of no help in a file that waits for health already. */
-const LATER = 'Stop using it in the code first, and drop it in a file marked "-- deploy: after-health".';
-const WHICH = 'Say with WHERE which rows are meant, in batches where there are many.';
-const rule = (name, lock, destructive, instead) => ({
-    rule: name,
-    lock,
-    destructive,
-    instead,
-});
-/** The rules that a statement breaks, with those that are written inside it; `tables`: what the same files made before. */
-function rulesFor({ kind, node }, tables) {
-    return [
-        ...rulesOf({ kind, node }, tables),
-        ...inner({ kind, node }).flatMap((each) => rulesFor(each, tables)),
-    ];
-}
-/** The statements that a statement runs with it: its WITH, and what is explained, prepared or made a table of. */
-function inner({ kind, node }) {
-    const { ctes } = (node.withClause ?? {});
-    const queries = (ctes ?? []).map(({ CommonTableExpr }) => CommonTableExpr?.ctequery);
-    if (kind === 'ExplainStmt' || kind === 'PrepareStmt' || kind === 'CreateTableAsStmt')
-        queries.push(node.query);
-    return queries.flatMap((query) => Object.entries(query ?? {}).map(([name, value]) => ({ kind: name, node: value })));
-}
-/** A WHERE that keeps nothing out, as safeupdate is told by: `where true`, `where 1 = 1`. */
-function isConstant(where) {
-    const { A_Const: constant, A_Expr: expression } = (where ?? {});
-    if (constant)
-        return true;
-    return expression !== undefined && isConstant(expression.lexpr) && isConstant(expression.rexpr);
-}
-function rulesOf({ kind, node }, tables) {
-    // What may have been there before can lose data; that the application waits for it is not likely enough to be told.
-    const isNew = (relation) => tables.isNew(relation, false);
-    switch (kind) {
-        case 'DropStmt':
-            return dropRules(node, tables);
-        case 'DropOwnedStmt':
-            return [rule('drop-owned', EXCLUSIVE, true, 'Drop by name what has to go.')];
-        case 'MergeStmt': {
-            const clauses = node.mergeWhenClauses ?? [];
-            const deletes = clauses.some(({ MergeWhenClause }) => MergeWhenClause?.commandType === 'CMD_DELETE');
-            return deletes && !tables.isNew(node.relation, true)
-                ? [
-                    rule('merge-delete', 'ROW EXCLUSIVE', true, 'DELETE with a WHERE says plainly which rows have to go.'),
-                ]
-                : [];
-        }
-        case 'DropdbStmt':
-            return [rule('ban-drop-database', EXCLUSIVE, true, 'Drop databases by hand.')];
-        case 'TruncateStmt': {
-            const relations = node.relations ?? [];
-            if (relations.every(({ RangeVar }) => tables.isNew(RangeVar, true)))
-                return [];
-            const cascade = node.behavior === 'DROP_CASCADE';
-            return [
-                rule(cascade ? 'ban-truncate-cascade' : 'truncate', EXCLUSIVE, true, 'DELETE with a WHERE, where only some rows have to go.'),
-            ];
-        }
-        case 'DeleteStmt':
-        case 'UpdateStmt': {
-            const all = node.whereClause === undefined || isConstant(node.whereClause);
-            if (!all || tables.isNew(node.relation, true))
-                return [];
-            const word = kind === 'DeleteStmt' ? 'delete' : 'update';
-            return [rule(`${word}-without-where`, 'ROW EXCLUSIVE', true, WHICH)];
-        }
-        case 'IndexStmt':
-            if (node.concurrent === true || isNew(node.relation))
-                return [];
-            return [
-                rule('require-concurrent-index-creation', 'SHARE', false, 'CREATE INDEX CONCURRENTLY in a file of its own: writes go on meanwhile.'),
-            ];
-        case 'RenameStmt':
-            return isNew(node.relation) ? [] : renameRules(String(node.renameType));
-        case 'AlterTableStmt':
-            return alterRules(node).filter(({ destructive }) => !tables.isNew(node.relation, destructive));
-        case 'VacuumStmt':
-            return options(node.options).includes('full')
-                ? [rule('vacuum-full', EXCLUSIVE, false, 'Plain VACUUM: it locks nobody out.')]
-                : [];
-        case 'ClusterStmt':
-            return [
-                rule('cluster', EXCLUSIVE, false, 'It rewrites the table under a full lock: run it by hand at a quiet time.'),
-            ];
-        case 'ReindexStmt':
-            return options(node.params).includes('concurrently')
-                ? []
-                : [rule('reindex', EXCLUSIVE, false, 'REINDEX ... CONCURRENTLY.')];
-        default:
-            return [];
-    }
-}
-function options(list) {
-    return Array.isArray(list)
-        ? list.map((item) => item.DefElem?.defname ?? '')
-        : [];
-}
-function dropRules(node, tables) {
-    switch (node.removeType) {
-        case 'OBJECT_TABLE':
-            return tables.areNew(node) ? [] : [rule('ban-drop-table', EXCLUSIVE, true, LATER)];
-        case 'OBJECT_SCHEMA':
-            return [rule('drop-schema', EXCLUSIVE, true, LATER)];
-        case 'OBJECT_TYPE':
-        case 'OBJECT_DOMAIN':
-            return node.behavior === 'DROP_CASCADE'
-                ? [
-                    rule('drop-type-cascade', EXCLUSIVE, true, 'Without CASCADE it fails where a column still has the type.'),
-                ]
-                : [];
-        case 'OBJECT_EXTENSION':
-            return node.behavior === 'DROP_CASCADE'
-                ? [
-                    rule('drop-extension-cascade', EXCLUSIVE, true, 'Without CASCADE it fails where something still depends on it.'),
-                ]
-                : [];
-        case 'OBJECT_INDEX':
-            return node.concurrent === true
-                ? []
-                : [
-                    rule('require-concurrent-index-deletion', EXCLUSIVE, false, 'DROP INDEX CONCURRENTLY in a file of its own.'),
-                ];
-        default:
-            return [];
-    }
-}
-function renameRules(type) {
-    if (type === 'OBJECT_COLUMN')
-        return [
-            rule('renaming-column', EXCLUSIVE, false, 'Add the new column, fill it, move the code over, drop the old one after health.'),
-        ];
-    if (type === 'OBJECT_TABLE')
-        return [
-            rule('renaming-table', EXCLUSIVE, false, 'Keep a view under the old name until no code uses it.'),
-        ];
-    return [];
-}
-function alterRules(node) {
-    // ALTER INDEX, ALTER VIEW and the like come as the same node, and lock no table.
-    if (node.objtype !== 'OBJECT_TABLE')
-        return [];
-    const commands = node.cmds ?? [];
-    return commands.flatMap(({ AlterTableCmd: command = {} }) => commandRules(command));
-}
-function commandRules({ subtype, def }) {
-    switch (subtype) {
-        case 'AT_DropColumn':
-            return [rule('ban-drop-column', EXCLUSIVE, true, LATER)];
-        case 'AT_AlterColumnType':
-            return [
-                rule('changing-column-type', EXCLUSIVE, false, 'Most changes rewrite the table: add a new column, fill it, switch, drop the old one after health.'),
-            ];
-        case 'AT_SetNotNull':
-            return [
-                rule('adding-not-nullable-field', EXCLUSIVE, false, 'Add CHECK (column IS NOT NULL) NOT VALID, VALIDATE it in a later file, then SET NOT NULL.'),
-            ];
-        case 'AT_AddConstraint':
-            return constraintRules(def?.Constraint ?? {});
-        case 'AT_AddColumn':
-            return columnRules((def?.ColumnDef?.constraints ?? []).map(({ Constraint: constraint = {} }) => constraint));
-        default:
-            return [];
-    }
-}
-function constraintRules({ contype, skip_validation, indexname }) {
-    if (contype === 'CONSTR_FOREIGN' && skip_validation !== true)
-        return [
-            rule('adding-foreign-key-constraint', 'SHARE ROW EXCLUSIVE', false, 'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.'),
-        ];
-    if (contype === 'CONSTR_CHECK' && skip_validation !== true)
-        return [
-            rule('constraint-missing-not-valid', EXCLUSIVE, false, 'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.'),
-        ];
-    if ((contype === 'CONSTR_UNIQUE' || contype === 'CONSTR_PRIMARY') && indexname === undefined)
-        return [
-            rule('disallowed-unique-constraint', EXCLUSIVE, false, 'CREATE UNIQUE INDEX CONCURRENTLY first, then ADD CONSTRAINT ... USING INDEX.'),
-        ];
-    return [];
-}
-function columnRules(constraints) {
-    const types = constraints.map(({ contype }) => contype);
-    const found = [];
-    const fallback = constraints.find(({ contype }) => contype === 'CONSTR_DEFAULT');
-    if (types.includes('CONSTR_NOTNULL') &&
-        !fallback &&
-        !types.includes('CONSTR_IDENTITY') &&
-        !types.includes('CONSTR_GENERATED'))
-        found.push(rule('adding-required-field', EXCLUSIVE, false, 'Without a DEFAULT it fails on a table with rows, and on the inserts of the old code.'));
-    if (fallback?.raw_expr && 'FuncCall' in fallback.raw_expr && !isStable(fallback.raw_expr.FuncCall))
-        found.push(rule('adding-field-with-default', EXCLUSIVE, false, 'A default that differs for each row rewrites the table: add the column, fill it in batches, then set the default.'));
-    if (types.includes('CONSTR_PRIMARY') || types.includes('CONSTR_UNIQUE'))
-        found.push(rule('disallowed-unique-constraint', EXCLUSIVE, false, 'Add the column, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... USING INDEX.'));
-    return found;
-}
-/** Calls that give one value for the whole statement: the table is not rewritten for them. */
-const STABLE = new Set([
-    'now',
-    'current_timestamp',
-    'statement_timestamp',
-    'transaction_timestamp',
-    'timezone',
-]);
-function isStable(call) {
-    return STABLE.has(strings(call?.funcname).at(-1) ?? '');
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/lint.js
-
-
-
-/**
- * Finds destructive and locking statements in files that are to be applied. What the same files create first holds no
- * data and nobody waits for it, so it is left out. Statements inside functions and DO blocks are not looked into.
- */
-function lintFiles(files) {
-    const tables = createdTables();
-    const findings = [];
-    let waits = false;
-    for (const file of files) {
-        waits ||= file.afterHealth;
-        for (const statement of file.shape.statements ?? []) {
-            for (const found of rulesFor(statement, tables)) {
-                findings.push({
-                    ...found,
-                    at: positionIn(file.file, file.source, statement.from),
-                    statement: oneLine(file.shape.source.slice(statement.from, statement.to)),
-                    waits,
-                });
-            }
-            tables.follow(statement);
-        }
-        tables.endFile();
-    }
-    return findings;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/sql/parser.js
-
-
-/** A shorter text that cannot be parsed is a fault of the parser. */
-const LARGEST_FAULT = 1024 * 1024;
-/**
- * PostgreSQL's real parser, as WebAssembly. Loaded only when something is pending: it takes 30 ms to start and more
- * to leave, because V8 would compile all of it again in the background and wait for that at exit; the flag forbids it.
- */
-async function loadParser() {
-    const { setFlagsFromString } = await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 8877, 23));
-    setFlagsFromString('--wasm-tiering-budget=2000000000');
-    const library = await __nccwpck_require__.e(/* import() */ 107).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1107, 23));
-    await library.loadModule();
-    return (source) => {
-        // The library takes no empty text, and none that holds a NUL.
-        if (source.trim() === '')
-            return { statements: [] };
-        const { exitCode } = process;
-        try {
-            const tree = library.parseSync(source);
-            return { statements: placed(source, tree.stmts ?? []) };
-        }
-        catch (error) {
-            // Where its memory ends, the library sets the exit code of the whole process.
-            process.exitCode = exitCode;
-            const details = error.sqlDetails;
-            // Out of memory, it says so, ends itself or gives nothing; texts of another size can be parsed all the same.
-            if (!details || details.message === 'out of memory') {
-                if (source.length < LARGEST_FAULT)
-                    throw error;
-                return { tooLarge: true };
-            }
-            return {
-                wrong: { message: details.message, index: indexOfCodePoint(source, details.cursorPosition + 1) },
-            };
-        }
-    };
-}
-function placed(source, raw) {
-    const toIndex = byteToIndex(source);
-    return raw.map(({ stmt = {}, stmt_location = 0, stmt_len = 0 }) => {
-        const [kind = '', node = {}] = Object.entries(stmt)[0] ?? [];
-        const start = toIndex(stmt_location);
-        // No length means: to the end of the text.
-        const to = stmt_len === 0 ? source.length : toIndex(stmt_location + stmt_len);
-        return { kind, node, from: skipBlanks(source, start), to };
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/plan.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** How long a look may take; it waits for nothing but the network. */
-const plan_LOOK_DEADLINE = 60_000;
-/** Looks at files and database and says what a migrate would do. All refusals at once. */
-async function planDatabase({ database, signal }, { workingDirectory, rules, identity, contract, warnings }) {
-    const sending = { deadline: plan_LOOK_DEADLINE, signal };
-    // The files are read while the connection is made and the server looks.
-    const [look, files] = await Promise.all([
-        retryRead(signal, () => readHistory(database, sending)).catch((error) => {
-            throw failureOf(error, 'looking at the migration history');
-        }),
-        readMigrationFiles(workingDirectory, rules.migrationsDir),
-    ]);
-    const chosen = choosePending(files.files, look, rules, identity, contract);
-    const plan = await planFor(chosen, rules, look.partial);
-    plan.look = look;
-    plan.warnings.unshift(...files.warnings);
-    plan.refusals.unshift(...files.problems);
-    plan.warnings.push(...warnings);
-    const edited = await editedProblems(database, chosen.edited, rules.editedMigrations, sending).catch((error) => {
-        throw failureOf(error, 'comparing applied files');
-    });
-    (rules.editedMigrations === 'refuse' ? plan.refusals : plan.warnings).push(...edited);
-    // What is refused already would only be told twice.
-    const all = [...plan.pending, ...plan.deferred].filter(({ shape }) => shape.problems.length === 0);
-    if (all.length > 0)
-        plan.refusals.push(...(await preflight(database, all, sending).catch((error) => {
-            throw failureOf(error, 'letting the server parse the pending files');
-        })));
-    refuseTransport(plan, database);
-    refuseEditedParts(plan, look);
-    return plan;
-}
-/**
- * The plan that the files alone allow, where no database may be asked (a pull request from a fork). A project
- * without migrations has none to read.
- */
-async function planFiles(workingDirectory, rules) {
-    const absent = !(0,external_node_fs_.existsSync)((0,external_node_path_.join)(workingDirectory, rules.migrationsDir));
-    const files = absent
-        ? { files: [], warnings: [], problems: [] }
-        : await readMigrationFiles(workingDirectory, rules.migrationsDir);
-    const chosen = {
-        pending: files.files,
-        deferred: [],
-        baseline: [],
-        edited: [],
-        warnings: [],
-        refusals: [
-            ...wrongMarkers(files.files),
-            ...(rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : []),
-        ],
-    };
-    const plan = await planFor(chosen, rules);
-    plan.warnings.unshift(...files.warnings);
-    plan.refusals.unshift(...files.problems);
-    // No server was asked, so the parser's word stands.
-    plan.refusals.push(...plan.pending.flatMap((file) => file.shape.doubt ?? []));
-    return plan;
-}
-async function planFor(chosen, rules, partials = []) {
-    const due = [...chosen.pending, ...chosen.deferred];
-    const planned = [];
-    if (due.length > 0) {
-        const parse = await loadParser();
-        for (const file of due) {
-            const partial = partials.find(({ version }) => version === file.version);
-            const stands = partial && standsUpTo(file.source, partial);
-            planned.push({ ...file, shape: classify(file.file, file.source, parse, stands) });
-        }
-    }
-    const pending = planned.slice(0, chosen.pending.length);
-    const findings = lintFiles(planned);
-    const told = findings.filter((finding) => !finding.destructive || rules.destructiveChanges === 'warn');
-    const refused = findings.filter((finding) => finding.destructive && rules.destructiveChanges === 'refuse');
-    return {
-        pending,
-        deferred: planned.slice(chosen.pending.length),
-        baseline: chosen.baseline,
-        batches: makeBatches(pending, rules.transaction),
-        warnings: [
-            ...chosen.warnings,
-            ...planned.flatMap((file) => file.shape.notices),
-            ...told.map((finding) => riskProblem(finding, false)),
-        ],
-        refusals: [
-            ...chosen.refusals,
-            ...planned.flatMap((file) => file.shape.problems),
-            ...refused.map((finding) => riskProblem(finding, true)),
-        ],
-        reversible: planned.every((file) => file.down !== undefined),
-        destructive: findings.some((finding) => finding.destructive),
-    };
-}
-function riskProblem(finding, refused) {
-    const { rule, at, statement, lock, destructive, instead, waits } = finding;
-    const what = destructive ? 'deletes data' : `locks its table (${lock}) while it runs`;
-    // The marker is no advice to a file that waits already.
-    const advice = [
-        ...(waits && instead === LATER ? [] : [instead]),
-        ...(refused ? ['Where the data is to go: destructive-changes: warn, or allow.'] : []),
-    ];
-    return {
-        message: `${statement}: ${what} (${rule})`,
-        at,
-        ...(advice.length === 0 ? {} : { next: advice.join(' ') }),
-    };
-}
-/** A file that was applied in part goes on behind that part, so the part must still be what was run. */
-function refuseEditedParts(plan, look) {
-    for (const partial of look.partial) {
-        const file = [...plan.pending, ...plan.deferred].find((each) => each.version === partial.version);
-        if (!file)
-            continue;
-        const edited = standsUpTo(file.source, partial) === undefined;
-        if (!edited && file.shape.statements === undefined)
-            plan.refusals.push({
-                message: `${file.file} was applied in part, and where that part ends cannot be told, because the file cannot be parsed`,
-                at: { file: file.file, line: 1, column: 1 },
-                next: 'Put what follows the part that stands into a file of its own.',
-            });
-        if (!edited)
-            continue;
-        plan.refusals.push({
-            message: `${file.file} was applied in part (${partial.done} of its parts stand), and that part has been edited since`,
-            at: { file: file.file, line: 1, column: 1 },
-            next: `Put the applied statements back as they were, and change only what comes after them. Or undo by hand what they did, so that the file begins anew: delete from ${PARTIAL_TABLE} where version = ${literal(file.version)};`,
-        });
-    }
-}
-/** What the way to the server cannot hold is refused before the first file. */
-function refuseTransport({ pending, deferred, refusals }, { transport }) {
-    for (const file of [...pending, ...deferred]) {
-        if (transport === 'management-api' && file.shape.mode !== 'together')
-            refusals.push({
-                message: `${file.file}: ${file.shape.why ?? 'it'}, and the Management API runs each request as one transaction`,
-                at: { file: file.file, line: 1, column: 1 },
-                next: 'Give database-url (the session pooler URL) for this deploy.',
-            });
-        if (transport === 'transaction-pooler')
-            refusals.push(...lostSettings(file));
-    }
-}
-/** A statement outside a transaction runs in whichever session the pooler has: nothing can be set for it. */
-function lostSettings(file) {
-    return file.shape.segments.flatMap(({ alone, sessionSetup: again, statements: [statement] }) => {
-        const set = again[again.length - 1];
-        if (!alone || !set || !statement)
-            return [];
-        const line = positionIn(file.file, file.source, set.from).line;
-        return [
-            {
-                message: `${whyNonTransactional(statement)} cannot run in a transaction, and behind a transaction pooler what line ${line} sets does not hold for it`,
-                at: positionIn(file.file, file.source, statement.from),
-                next: 'Give the session pooler or direct URL in database-url (port 5432). Or put the statement into a file of its own, with names that are qualified (schema.table).',
-            },
-        ];
-    });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/schema/drift.js
-
-
-
-
-
-
-
-
-/** One message that writes nothing; its last statement gives the row that `readDrift` reads. */
-function driftQuery() {
-    return `set local statement_timeout = '30s'; set local lock_timeout = '1s'; do ${dollarQuote(`
-declare recorded text;
-begin
-  if to_regclass('${RUNS_TABLE}') is not null and ${READS_TABLES} then
-    execute 'select jsonb_build_object(''run_id'', run_id, ''sha'', sha, ''fingerprint'', fingerprint_after, ''objects'', objects)::text
-      from ${RUNS_TABLE} r where objects is not null order by ${UNRECORDED} desc, finished_at desc nulls last limit 1' into recorded;
-  end if;
-  perform set_config('muva.recorded', coalesce(recorded, ''), true);
-end`)}; ${SET_DETERMINISTIC}
-select jsonb_build_object('fingerprint', f.fingerprint, 'recorded', r.recorded - 'objects',
-  'before', case when f.fingerprint <> r.recorded ->> 'fingerprint' then r.recorded -> 'objects' end,
-  'now', case when f.fingerprint <> r.recorded ->> 'fingerprint' then f.objects end) as drift
-from (${FINGERPRINT_ROW}) f, (select nullif(current_setting('muva.recorded', true), '')::jsonb as recorded) r;`;
-}
-function readDrift(results) {
-    const row = jsonField(results, 'drift');
-    if (!row)
-        throw new Error('the drift query gave no row');
-    const difference = compareObjects(readObjects(row.before), readObjects(row.now));
-    return {
-        recorded: row.recorded !== null,
-        ...(row.recorded === null
-            ? {}
-            : { since: { runId: row.recorded.run_id, ...(row.recorded.sha ? { sha: row.recorded.sha } : {}) } }),
-        difference,
-        killed: row.recorded !== null && row.recorded.fingerprint === null,
-        upgraded: difference.altered.some(({ kind }) => kind === 'server'),
-    };
-}
-/**
- * Looks what others changed since the last deploy recorded the schema. Undefined where it could not be found
- * out in time, because somebody holds a table that must be looked at.
- */
-async function readDriftNow({ database, signal }) {
-    try {
-        const sending = { deadline: 45_000, signal };
-        return readDrift(await retryRead(signal, () => database.send(driftQuery(), sending)));
-    }
-    catch (error) {
-        const late = error instanceof SqlError && (error.code === '57014' || error.code === '55P03');
-        if (late && !signal.aborted)
-            return undefined;
-        throw failureOf(error, 'looking what other hands changed');
-    }
-}
-/** What the drift means under the input `drift`. */
-function judgeDrift(drift, policy) {
-    const calm = (detail) => ({ detail, refusals: [], warnings: [] });
-    if (policy === 'off')
-        return calm('not looked at');
-    if (!drift) {
-        const problem = {
-            message: 'it could not be found out in time whether other hands changed the schema: a table is locked',
-            next: 'Run again; or say drift: off.',
-        };
-        const late = { detail: 'not found out in time', refusals: [], warnings: [] };
-        return policy === 'fail' ? { ...late, refusals: [problem] } : { ...late, warnings: [problem] };
-    }
-    if (!drift.recorded || !drift.since)
-        return calm('no deploy has recorded the schema yet');
-    const { runId, sha } = drift.since;
-    const since = `run ${runId}${sha === undefined ? '' : ` (${sha.slice(0, 7)})`}`;
-    if (drift.killed)
-        return calm(`not comparable: ${since} ended before it recorded the schema`);
-    if (drift.upgraded)
-        return calm(`not comparable: another major version of PostgreSQL runs since ${since}`);
-    const { added, removed, altered } = drift.difference;
-    if (added.length + removed.length + altered.length === 0)
-        return calm(`unchanged since ${since}`);
-    const problem = {
-        message: `the schema changed since ${since} by other hands: ${describeDifference(drift.difference)}`,
-        next: policy === 'fail'
-            ? 'Write the change as a migration, or undo it; to go on as it is, say drift: warn.'
-            : 'Write the change as a migration, so that other databases get it too.',
-    };
-    const detail = describeDifference(drift.difference, 3);
-    return policy === 'fail'
-        ? { detail, refusals: [problem], warnings: [] }
-        : { detail, refusals: [], warnings: [problem] };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/pipeline/deploy-check-step.js
-
-/**
- * Looks at something as a step, which has failed where the judgement refuses. Its warnings are told; the refusals are
- * handed back and not thrown, so that other looks go on and all are told at once.
- */
-async function deployCheckStep(tools, record, name, work) {
-    const check = async () => {
-        const result = await work();
-        if (result.refusals.length > 0)
-            throw new Failure(result.refusals);
-        return result;
-    };
-    try {
-        const { warnings } = await record.step(name, check, ({ detail }) => detail);
-        for (const problem of warnings)
-            tools.log({ kind: 'warning', problem });
-        return [];
-    }
-    catch (error) {
-        if (error instanceof Cancelled)
-            throw error;
-        return problemsOf(error);
-    }
-}
-
-;// CONCATENATED MODULE: ./compiled/src/pipeline/plan-order.js
-/** The settings as the plan of the database takes them. `contract`: health has passed, or mode `migrate` was told so. */
-function planOrder(settings, contract = false) {
-    const { environment, adoptEnvironment, run, mode, vps, skip, workingDirectory, database: rules } = settings;
-    const whole = mode === 'deploy' || mode === 'plan';
-    return {
-        workingDirectory,
-        rules,
-        identity: {
-            environment,
-            adoptEnvironment,
-            repository: run.repository,
-            serverMissing: whole && vps === undefined && !skip.includes('vps'),
-        },
-        contract,
-        warnings: rules.afterHealth && mode !== 'migrate' && !contract
-            ? [
-                {
-                    message: `after-health: true has no effect in mode ${mode}`,
-                    next: 'A deploy applies the files marked "-- deploy: after-health" by itself, once health has passed. Remove the input.',
-                },
-            ]
-            : [],
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/pipeline/migrate.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-/**
- * How often a history may change under us before we give up, and the milliseconds between two looks: another tool that
- * applies file after file changes it again each time, until it has ended.
- */
-const PLANS = 9;
-const BETWEEN_PLANS = { first: 100, longest: 5_000 };
-/** Milliseconds for what is still written after a failure or a cancel; the runner gives a cancelled step 7.5 s. */
-const AT_STOP = 3_000;
-/** Applies the pending migrations: each exactly once, and with `transaction: all` together or not at all. */
-async function migrate(work, options = {}) {
-    const { settings, log, signal } = work;
-    const detail = options.plan ? migrateHeadline(options.plan) : undefined;
-    return runPhase('migrate', log, detail, async (record) => {
-        const order = planOrder(settings, options.contract);
-        let plan = options.plan ?? (await planDatabase(work, order));
-        // A plan that was handed in has been told already.
-        if (!options.plan)
-            tellPlan(work, plan);
-        record.facts.applied = [];
-        const run = await deployedRun(settings);
-        const standing = { unrecorded: false, notLookedAt: false };
-        const drifted = await lookBeforeWriting(work, record, plan);
-        try {
-            for (let plans = 1;; plans++) {
-                note(record, plan);
-                const refusals = [...plan.refusals, ...drifted];
-                if (refusals.length > 0) {
-                    record.summarise('Nothing was applied.');
-                    throw new Failure(refusals);
-                }
-                if (await applyPlanned({ ...work, settings: { ...settings, run } }, plan, record, standing))
-                    return;
-                if (plans === PLANS)
-                    throw new Failure({
-                        message: 'the migration history keeps changing: another tool is migrating this database',
-                        next: 'Wait for it, then run again.',
-                    });
-                log({ kind: 'progress', text: 'another run has changed the migration history: looking again' });
-                await pause(backoff(plans, BETWEEN_PLANS.first, BETWEEN_PLANS.longest), signal);
-                plan = await planDatabase(work, order);
-            }
-        }
-        finally {
-            if (standing.unrecorded)
-                await recordAtStop(work);
-        }
-    });
-}
-/**
- * What a deploy looks at in its plan: alone, a migrate looks itself before it writes, because what it writes makes the
- * schema that it meets the one that later drift is measured against.
- */
-async function lookBeforeWriting(work, record, { batches, baseline }) {
-    const { mode, database } = work.settings;
-    if (mode !== 'migrate' || database.drift === 'off')
-        return [];
-    if (batches.length + baseline.length === 0)
-        return [];
-    return deployCheckStep(work, record, 'drift', async () => judgeDrift(await readDriftNow(work), database.drift));
-}
-/** The run as it is recorded: by the commit that is deployed, which need not be the one that started the workflow. */
-async function deployedRun({ run, vps, workingDirectory }) {
-    return vps?.ref === undefined ? run : { ...run, sha: await exactCommit(vps.ref, workingDirectory) };
-}
-/** Other hands hold a table for long: that is worth a word, and no failure of the deploy. */
-function tellNotLookedAt(tools, standing) {
-    if (!standing.notLookedAt)
-        tools.log({
-            kind: 'warning',
-            problem: {
-                message: 'a table is locked by another session, so the state of the schema around this run is not recorded',
-                next: 'Until the next deploy drift may not be comparable, and a rollback of this run may not be proven. Look who holds a table for so long.',
-            },
-        });
-    standing.notLookedAt = true;
-}
-/**
- * Between its first and its last message a run records no state; one that stops there does it now. It may fail: the
- * next run, or the rollback, then takes what it meets for the end of this one.
- */
-async function recordAtStop({ database, settings }) {
-    await database.send(recordStateAtStop(settings.run.id), { deadline: AT_STOP }).catch(() => undefined);
-}
-function tellPlan(tools, plan) {
-    tools.log({ kind: 'line', text: migrateHeadline(plan) });
-    for (const warning of plan.warnings)
-        tools.log({ kind: 'warning', problem: warning });
-}
-function migrateHeadline(plan) {
-    const batches = plan.batches.length;
-    const waiting = plan.deferred.length > 0 ? `, ${plan.deferred.length} waiting for health` : '';
-    return `${plan.pending.length} pending${batches > 0 ? ` in ${batches} ${batches === 1 ? 'batch' : 'batches'}` : ''}${waiting}`;
-}
-/** Says at once what is known: a failure later must not lose it. */
-function note(record, plan) {
-    const { facts } = record;
-    const applied = facts.applied ?? [];
-    facts.pending = [...applied, ...plan.pending.map((file) => file.version)];
-    facts.deferred = plan.deferred.map((file) => file.version);
-    facts.skipped = [];
-    facts.reversible = plan.reversible;
-    facts.destructive = plan.destructive;
-}
-/** True when all of the plan is applied; false when the history changed and a new plan is needed. */
-async function applyPlanned(work, plan, record, standing) {
-    const { settings, log } = work;
-    const recorded = (plan.look?.recorded ?? []).map((row) => row.version);
-    const queue = plan.batches.length === 0 && isWorthRecording(settings, plan)
-        ? [{ mode: 'together', files: [] }]
-        : [...plan.batches];
-    let first = true;
-    while (queue.length > 0) {
-        const batch = queue.shift();
-        const place = { first, last: queue.length === 0, next: queue[0]?.mode };
-        const context = {
-            ...batchContext(settings, batch, plan, recorded, record, place),
-            onNotLookedAt: () => tellNotLookedAt(work, standing),
-        };
-        const outcome = await runBatch(work, batch, context, plan);
-        standing.unrecorded = isUnrecorded(standing, batch, outcome, context.after !== undefined);
-        if (outcome.kind === 'changed')
-            return false;
-        if (outcome.kind === 'split') {
-            log({
-                kind: 'notice',
-                problem: {
-                    message: `the batch is split before ${titleOf(batch.files[outcome.before])}: ${outcome.why}`,
-                },
-            });
-            queue.unshift({ ...batch, files: batch.files.slice(0, outcome.before) }, { ...batch, files: batch.files.slice(outcome.before), why: outcome.why });
-            continue;
-        }
-        if (outcome.kind !== 'done')
-            stop(outcome, batch, queue, record);
-        else {
-            recorded.push(...context.baseline.map((file) => file.version), ...batch.files.map((file) => file.version));
-            first = false;
-            tellApplied(batch.files, outcome, record);
-        }
-    }
-    const applied = record.facts.applied ?? [];
-    record.summarise(applied.length === 0
-        ? `Nothing pending${plan.deferred.length > 0 ? `; ${plan.deferred.length} waiting for health` : ''}.`
-        : `${applied.length} applied.`);
-    return true;
-}
-function isUnrecorded(standing, batch, outcome, recorded) {
-    if (outcome.kind === 'done')
-        return !recorded;
-    // A database that cannot be asked is not asked again for this; and what stands of half a file belongs to whoever
-    // completes it.
-    if (outcome.kind === 'unknown' || ('stands' in outcome && outcome.stands !== undefined))
-        return false;
-    return standing.unrecorded || batch.mode === 'outside';
-}
-/**
- * A deploy with nothing to apply still leaves its row: what it found is what later drift is measured against, and a
- * rollback to the previous deploy must know that this one changed no schema.
- */
-function isWorthRecording(settings, { baseline, look }) {
-    if (baseline.length > 0)
-        return true;
-    return settings.mode === 'deploy' && look?.missingRights.length === 0 && !look.readOnly;
-}
-function batchContext(settings, batch, plan, recorded, record, place) {
-    const rules = settings.database;
-    // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
-    const verified = place.last && rules.transaction === 'all';
-    const verification = verified ? verificationMessage(rules) : '';
-    // A file that is applied in parts may stay half applied: it has a beginning of its own, and what was before an end.
-    const begins = place.first || batch.mode === 'outside';
-    const ends = place.last || place.next === 'outside';
-    return {
-        run: settings.run,
-        environment: settings.environment,
-        server: settings.mode === 'deploy' && settings.vps !== undefined,
-        rules,
-        recorded: [...recorded],
-        baseline: place.first ? plan.baseline : [],
-        position: (record.facts.applied?.length ?? 0) + 1,
-        ...(begins ? { before: recordStateBefore(settings.run.id) } : {}),
-        ...(ends ? { after: `${verification}\n${recordStateAfter(settings.run.id)}` } : {}),
-    };
-}
-async function runBatch(access, batch, planned, plan) {
-    const context = { ...planned, role: access.database.role };
-    try {
-        return await runMode(access, batch, context, plan);
-    }
-    catch (error) {
-        // Thrown while waiting for a lock or between two tries: nothing of the batch was under way.
-        if (error instanceof Cancelled)
-            return { kind: 'cancelled' };
-        if (error instanceof Failure && error.outcome === 'failed')
-            return { kind: 'failed', problem: error.problems[0], at: undefined, times: [] };
-        throw error;
-    }
-}
-function runMode(apply, batch, context, plan) {
-    if (batch.mode !== 'outside')
-        return applyBatch(apply, batch, context);
-    const partial = plan.look?.partial.find((row) => row.version === batch.files[0].version);
-    return applyNonTransactional(apply, batch, context, partial);
-}
-function tellApplied(files, outcome, record) {
-    files.forEach((file, index) => {
-        const time = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
-        record.add({ name: titleOf(file), outcome: 'passed', ...time });
-        record.facts.applied?.push(file.version);
-    });
-}
-/** Ends the phase at a batch that was not applied; says what stands and which files were not reached. */
-function stop(outcome, batch, queue, record) {
-    const later = queue.flatMap((next) => next.files);
-    const rest = [...batch.files, ...later];
-    // Of a batch whose answer was lost it is not known that it was skipped.
-    const skipped = outcome.kind === 'unknown' ? later : rest;
-    record.facts.skipped = skipped.map((file) => file.version);
-    const applied = record.facts.applied?.length ?? 0;
-    const stands = applied === 0 ? '0 applied' : `${applied} applied before it and kept`;
-    switch (outcome.kind) {
-        case 'failed':
-            tellFailed(outcome, rest, record);
-            record.summarise(outcome.stands === undefined
-                ? `The batch was rolled back: ${stands}.`
-                : `${titleOf(batch.files[0])} is applied in part: ${stands}. ${outcome.stands}`);
-            throw new Failure(outcome.problem);
-        case 'not-verified':
-            record.facts.verified = false;
-            record.skip(...rest.map(titleOf));
-            record.add({
-                name: 'verify before the commit',
-                outcome: 'failed',
-                startedAt: Date.now(),
-                milliseconds: 0,
-            });
-            record.summarise(outcome.stands === undefined
-                ? `The schema does not verify, so the batch was rolled back: ${stands}.`
-                : `The schema does not verify: ${stands}. ${outcome.stands}`);
-            throw new Failure(outcome.problems);
-        case 'cancelled':
-            record.skip(...rest.map(titleOf));
-            record.summarise(outcome.stands === undefined
-                ? `The batch was rolled back: ${stands}.`
-                : `${titleOf(batch.files[0])} is applied in part: ${stands}. ${outcome.stands}`);
-            throw new Cancelled();
-        case 'unknown':
-            for (const file of batch.files)
-                record.add({ name: titleOf(file), outcome: 'unknown', startedAt: Date.now(), milliseconds: 0 });
-            record.skip(...later.map(titleOf));
-            record.summarise(`It is not known whether the batch was applied; ${stands}.`);
-            throw new Failure(outcome.problem, 'unknown');
-    }
-}
-function tellFailed(outcome, files, record) {
-    files.forEach((file, index) => {
-        if (index !== outcome.at) {
-            record.skip(titleOf(file));
-            return;
-        }
-        const { startedAt, milliseconds } = outcome.times[index] ?? { startedAt: Date.now(), milliseconds: 0 };
-        const lasted = milliseconds || Date.now() - startedAt;
-        record.add({ name: titleOf(file), outcome: 'failed', startedAt, milliseconds: lasted });
-    });
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/database/migrations/created-objects.js
 
 
@@ -17004,7 +18102,7 @@ function createdByFiles(files) {
             const { kind, node } = statement;
             const relation = (of) => {
                 const { schemaname, relname } = (of ?? {});
-                return { schema: textOf(schemaname), name: String(relname), file: name };
+                return { schema: created_objects_textOf(schemaname), name: String(relname), file: name };
             };
             const made = createdTable(statement);
             if (made)
@@ -17080,7 +18178,7 @@ function sameArguments(wanted, made = []) {
         return name === other.name && array === other.array && anySchema;
     });
 }
-function textOf(value) {
+function created_objects_textOf(value) {
     return value === undefined ? undefined : String(value);
 }
 
@@ -17239,6 +18337,11 @@ function prepareDown(down, parse) {
     if (shape.statements?.some(({ kind }) => kind === 'TransactionStmt'))
         problems.push({
             message: `${down.file} uses savepoints, which a down file cannot have`,
+            next: 'Remove them: the down file runs in one transaction with its history row.',
+        });
+    if (shape.transactions > 1)
+        problems.push({
+            message: `${down.file} has COMMITs of its own, which a down file cannot have`,
             next: 'Remove them: the down file runs in one transaction with its history row.',
         });
     for (const { what } of never)
@@ -17436,22 +18539,34 @@ async function runOnShadow(stage, file, text) {
         throw new Failure(shape.problems);
     const prepared = forOneTransaction(shape);
     const source = prepared.never.reduce((left, { from, to }) => blank(left, from, to), prepared.source);
-    const message = `${STILL_INSIDE}${source}\n;do ${dollarQuote(`begin ${LEAVE_NOTHING} end`)};`;
-    try {
-        await stage.database.send(message, { deadline: FILE_DEADLINE, signal: stage.signal });
+    for (const part of shape.transactions > 1 ? shape.segments : [undefined]) {
+        const head = `${STILL_INSIDE}${part ? textsOf(source, part.sessionSetup) : ''}`;
+        const body = part ? onlyPart(source, part) : source;
+        const leave = shape.sessionBound.length > 0 ? leaveNoSettings(undefined) : LEAVE_NOTHING;
+        const message = `${head}${body}\n;do ${dollarQuote(`begin ${leave} end`)};`;
+        try {
+            await stage.database.send(message, { deadline: FILE_DEADLINE, signal: stage.signal });
+        }
+        catch (error) {
+            if (!(error instanceof SqlError))
+                throw error;
+            const place = {
+                statement: { from: 0, to: source.length },
+                message,
+                start: head.length,
+                ...(0,defined_only/* definedOnly */.U)({ position: error.position }),
+            };
+            const problem = placedProblem({ ...file, source: text, shape }, error, place);
+            throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
+        }
     }
-    catch (error) {
-        if (!(error instanceof SqlError))
-            throw error;
-        const place = {
-            statement: { from: 0, to: source.length },
-            message,
-            start: STILL_INSIDE.length,
-            ...(0,defined_only/* definedOnly */.U)({ position: error.position }),
-        };
-        const problem = placedProblem({ ...file, source: text, shape }, error, place);
-        throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
-    }
+}
+/** A part of a file that commits by itself, where it stands in the file: what SET LOCAL sets ends with it. */
+function onlyPart(source, { statements, end }) {
+    return blank(blank(source, 0, statements[0]?.from ?? 0), end, source.length);
+}
+function textsOf(source, statements) {
+    return statements.map(({ from, to }) => `${source.slice(from, to)};`).join('\n');
 }
 async function readSchema(stage) {
     const results = await stage.database.send(`${STILL_INSIDE}${fingerprintQuery()} reset all;`, {
@@ -17470,6 +18585,58 @@ function leftoverProblem(file, wanted, found, what = 'its down file') {
             message: `${titleOf(file)}: ${what} does not give back the schema as it was: ${describeDifference(difference)}`,
             at: { file: down, line: 1, column: 1 },
             next: `Complete ${down}.`,
+        },
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/missing-schema.js
+/** What PostgreSQL and PostgREST say of a table or column that is not there. */
+const MISSING = /\b(42P01|42703|PGRST20[0-5])\b|relation "[^"]*" does not exist|column "?[^\s"]+"? (of relation "[^"]*" )?does not exist|Could not find the (table|column|'[^']*' column)/i;
+/** True where a program's output tells of a table or column that the database does not have. */
+function tellsOfMissing(text) {
+    return MISSING.test(text);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/build-reads-schema.js
+
+/** What is said where a build asks the database, which is changed only after it. Pure. */
+/** The problems of a build, with the input that helps where it asked for what the pending migrations make. */
+function withMigrateBefore(problems) {
+    return problems.map((problem) => tellsOfMissing(problem.message)
+        ? {
+            ...problem,
+            next: 'The build asks for a table or column that the pending migrations may make, and they are committed only after it. Say migrate-before: build, or let the build do without the database.',
+        }
+        : problem);
+}
+/** Names of an env file with which a build reaches the database. */
+const REACHES = /^[ \t]*(?:export[ \t]+)?(DATABASE_URL|\w*SUPABASE\w*(?:KEY|URL))[ \t]*=[ \t]*\S/gm;
+/** Which of them stand in the env file that the build is given, each once. */
+function databaseNamesIn(envFile) {
+    return [...new Set([...envFile.matchAll(REACHES)].map(([, name]) => name ?? ''))];
+}
+/** Why the order that is asked for cannot be kept. */
+function orderRefusals({ database, vps }) {
+    if (database?.migrateBefore !== 'build' || vps?.buildOn !== 'runner')
+        return [];
+    return [
+        {
+            message: 'migrate-before: build does nothing with build-on: runner: the build is made before this step.',
+            next: 'Migrate in a step before the build (mode: migrate), and leave migrate-before out here.',
+        },
+    ];
+}
+/** What a plan warns of where migrations are pending and the build can ask the database. */
+function orderWarnings({ database, vps }, pending) {
+    if (pending === 0 || database?.migrateBefore !== 'cutover' || vps?.envFile === undefined)
+        return [];
+    const names = databaseNamesIn(vps.envFile.reveal());
+    if (names.length === 0)
+        return [];
+    return [
+        {
+            message: `the build can ask the database (${names.join(', ')} in env-file), and it runs before the pending migrations are committed`,
+            next: 'A static build may swallow the errors and make empty pages. If it reads the new schema, say migrate-before: build.',
         },
     ];
 }
@@ -17545,6 +18712,7 @@ function describeHost(facts, next) {
 
 
 
+
 /**
  * Says what a deploy would do and writes nothing. All refusals of all parts are told at once, so that one
  * correction is enough; a plan that a deploy would refuse has failed.
@@ -17572,7 +18740,11 @@ async function plan(work) {
             record.summarise('A newer run is live already: there is nothing to do.');
             return;
         }
-        const refusals = [...database, ...hosts];
+        const { settings } = work;
+        const refusals = [...orderRefusals(settings), ...database, ...hosts];
+        const pending = look.database?.batches.length ?? 0;
+        for (const problem of orderWarnings(settings, pending))
+            log({ kind: 'warning', problem });
         if (refusals.length > 0) {
             record.summarise('Nothing was changed.');
             throw new Failure(refusals);
@@ -17845,7 +19017,7 @@ async function packBuild(options) {
         await mustExist(workingDirectory, path);
     if (paths.length === 0) {
         throw new Failure({
-            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${shortenList(leftOut)}` : ''}`,
+            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${(0,shorten_list/* shortenList */.Y)(leftOut)}` : ''}`,
             next: 'Install and build in a step before this one, or name what the build makes in build-output.',
         });
     }
@@ -17879,7 +19051,7 @@ function describePacked({ bytes, paths, leftOut }) {
     const packed = `${formatBytes(bytes)}: ${paths.join(', ')}`;
     return leftOut.length === 0
         ? packed
-        : `${packed}; not sent: ${shortenList(leftOut, 8)} (name in build-output what the application needs)`;
+        : `${packed}; not sent: ${(0,shorten_list/* shortenList */.Y)(leftOut, 8)} (name in build-output what the application needs)`;
 }
 async function mustExist(workingDirectory, path) {
     try {
@@ -17936,14 +19108,14 @@ function lastLine(text) {
 
 /** Milliseconds around a run's own limits, for the start and the last answer. */
 const run_worker_AROUND = 120_000;
-/** Starts a run on one host and tells its events until it has ended. `patience`: more milliseconds of waiting. */
-async function runWorker(fleet, host, request, audience, patience = 0) {
+/** Starts a run on one host and tells its events until it has ended. */
+async function runWorker(fleet, host, request, audience) {
     const key = (0,external_node_crypto_.randomBytes)(KEY_LENGTH);
     await startRun(fleet, host, request, key);
     const { log } = audience;
     const following = followRun(fleet, host, request, {
         key,
-        deadline: request.lockWait + request.timeout + patience + run_worker_AROUND,
+        deadline: request.lockWait + request.timeout + run_worker_AROUND,
         onEvent: (event) => reportEvent(host, event, audience),
         onDropped: (problem) => log({ kind: 'warning', problem }),
         onLost: (problem) => log({
@@ -18080,28 +19252,121 @@ function isGoodEnd(end) {
         (end.fact.outcome === 'unchanged' && end.result?.outcome !== 'cancelled'));
 }
 /**
- * Brings all hosts to one commit or none. Everything that can fail is done on all of them first; then the first
- * host alone cuts over, and the others after it. Where one fails, those that have cut over are put back.
- * Resolves with one end per host, in their order, whatever happened there; rejects with Cancelled only where a
- * person cancelled before anything was started.
+ * Starts the deploy on all hosts. Everything that can fail is done on all of them first.
+ * @throws Cancelled where a person cancelled before anything was started.
  */
-async function rollOut(fleet, plan, audience) {
+function beginRollout(fleet, plan, { log, record }) {
     if (plan.signal.aborted)
         throw new Cancelled();
     const several = fleet.hosts.length > 1;
-    const request = { ...plan.request, cutover: several ? 'on-go' : 'at-once' };
-    const running = fleet.hosts.map((host, index) => startHost(fleet, host, { ...request, ...plan.own[index] }, audience));
-    const stop = (why) => stopAll(fleet, running, request, audience, why);
+    const request = { ...plan.request, ...(several ? {} : { goesAlone: true }) };
+    const steps = stepsByPhase(record);
+    const audience = { log, record: steps };
+    const running = fleet.hosts.map((host, index) => startHost(fleet, host, { ...request, ...plan.own[index] }, { log, steps }));
+    const stop = (why) => stopAll(fleet, running, request, log, why);
     const listenNoMore = whenAborted(plan.signal, () => void stop('cancelled'));
+    const broken = new AbortController();
+    for (const run of running)
+        void run.end.then((end) => {
+            if (isGoodEnd(end) || broken.signal.aborted)
+                return;
+            broken.abort();
+            void stop(`${end.host.name} did not succeed`);
+        });
+    const halted = () => plan.signal.aborted || running.some((run) => run.ended !== undefined && !isGoodEnd(run.ended));
+    let ended;
+    const finish = () => {
+        ended ??= (async () => {
+            const ends = superseded(await Promise.all(running.map((run) => run.end)));
+            listenNoMore();
+            return ends.every(isGoodEnd) ? [...ends] : putHostsBack(fleet, ends, plan, audience);
+        })();
+        return ended;
+    };
+    return {
+        broken: broken.signal,
+        async prepared() {
+            await Promise.all(running.map((run) => run.prepared));
+            if (halted())
+                return false;
+            steps.close();
+            return true;
+        },
+        async confirm() {
+            const problems = await Promise.all(running.map((run) => absence(fleet, run, request)));
+            if (problems.some((found) => found.length > 0))
+                throw new Failure(problems.flat());
+        },
+        rehearse() {
+            for (const run of running)
+                if (run.state === 'built')
+                    void tell(fleet, run, 'rehearse', request, log, () => run.state === 'built' && !halted());
+        },
+        async cutOver(into) {
+            steps.open(into);
+            await Promise.all(running.map((run) => run.rehearsed));
+            if (request.cutover !== 'at-once')
+                await letGo(fleet, running, request, plan, log, halted);
+            return finish();
+        },
+        async stop(why) {
+            await stop(why);
+            return finish();
+        },
+    };
+}
+/** Passes steps on to the phase that is open; those told between two phases belong to the next. */
+function stepsByPhase(first) {
+    let current = first;
+    let cuttingOver = false;
+    const waiting = [];
+    return {
+        add(step) {
+            if (current)
+                current.add(step);
+            else
+                waiting.push(step);
+        },
+        later(step) {
+            if (cuttingOver)
+                current?.add(step);
+            else
+                waiting.push(step);
+        },
+        close() {
+            current = undefined;
+        },
+        open(record) {
+            current = record;
+            cuttingOver = true;
+            for (const step of waiting.splice(0))
+                record.add(step);
+        },
+    };
+}
+/** Why a host cannot be counted on; empty where it waits, or had nothing to do. */
+async function absence(fleet, run, request) {
+    const { host } = run;
+    if (run.ended)
+        return isGoodEnd(run.ended) ? [] : [notWaiting(host), ...run.ended.problems];
     try {
-        if (several)
-            await cutOverHosts(fleet, running, request, plan, audience, stop);
-        const ends = superseded(await Promise.all(running.map((run) => run.end)));
-        return ends.every((end) => isGoodEnd(end)) ? [...ends] : await putHostsBack(fleet, ends, plan, audience);
+        const { accepted } = await sendSignal(fleet, host, 'ask', request);
+        if (run.ended)
+            return absence(fleet, run, request);
+        return accepted && isWaiting(run) ? [] : [notWaiting(host)];
     }
-    finally {
-        listenNoMore();
+    catch (error) {
+        return [notWaiting(host), ...problemsOf(error)];
     }
+}
+function isWaiting({ state }) {
+    return state === 'built' || state === 'rehearsed';
+}
+function notWaiting({ name }) {
+    return {
+        message: `${name} no longer waits with its prepared version, so nothing is written to the database`,
+        next: 'Start the workflow again.',
+    };
 }
 /** Where a newer run is live on one host, the others were stopped for that reason and are called so. Pure. */
 function superseded(ends) {
@@ -18109,22 +19374,31 @@ function superseded(ends) {
         return ends;
     return ends.map((end) => end.result?.outcome === 'cancelled' ? { ...end, fact: { ...end.fact, outcome: 'skipped' } } : end);
 }
-function startHost(fleet, host, request, audience) {
-    let prepared = () => { };
-    const reached = new Promise((resolve) => {
-        prepared = resolve;
-    });
+function startHost(fleet, host, request, { log, steps }) {
+    const prepared = reached();
+    const rehearsed = reached();
+    let waits = false;
     const own = {
-        log: audience.log,
+        log,
         record: {
-            // What a host was doing when it was told to stop did not fail.
-            add: (step) => audience.record.add(run.stopping && !run.cuttingOver && step.outcome === 'failed' ? stopped(step) : step),
+            add: (told) => {
+                // What a host was doing when it was told to stop did not fail.
+                const step = run.stopping && !run.cuttingOver && told.outcome === 'failed' ? stopped(told) : told;
+                if (waits)
+                    steps.later(step);
+                else
+                    steps.add(step);
+            },
         },
         onState: (state) => {
-            if (state === 'prepared')
-                prepared();
-            if (state === 'cutting-over')
-                run.cuttingOver = true;
+            run.state = state;
+            run.cuttingOver ||= state === 'cutting-over';
+            if (state !== 'built' && state !== 'rehearsed' && state !== 'cutting-over')
+                return;
+            waits = true;
+            prepared.now();
+            if (state !== 'built')
+                rehearsed.now();
         },
     };
     const run = {
@@ -18132,7 +19406,8 @@ function startHost(fleet, host, request, audience) {
         gone: false,
         stopping: false,
         cuttingOver: false,
-        ready: reached,
+        prepared: prepared.promise,
+        rehearsed: rehearsed.promise,
         end: work(),
     };
     async function work() {
@@ -18140,18 +19415,25 @@ function startHost(fleet, host, request, audience) {
         // Being stopped on our own word is nothing to complain about.
         const end = run.stopping && found.result?.outcome === 'cancelled' ? { ...found, problems: [] } : found;
         run.ended = end;
-        prepared();
+        prepared.now();
+        rehearsed.now();
         return end;
     }
     return run;
+}
+function reached() {
+    let now = () => { };
+    const promise = new Promise((resolve) => {
+        now = resolve;
+    });
+    return { promise, now };
 }
 function stopped(step) {
     return { ...step, outcome: 'skipped', detail: 'stopped' };
 }
 async function hostEndOf(fleet, host, request, audience) {
     try {
-        const waiting = request.timeout * fleet.hosts.length;
-        const result = await runWorker(fleet, host, request, audience, waiting);
+        const result = await runWorker(fleet, host, request, audience);
         const problems = result.problems.map((problem) => onHost(host, problem));
         return { host, result, problems, fact: hostFact(host.position, result) };
     }
@@ -18177,37 +19459,17 @@ async function hostEndOf(fleet, host, request, audience) {
         };
     }
 }
-/** Waits for all hosts to be prepared, then lets one go, then the rest. Stops all that still can at the first bad end. */
-async function cutOverHosts(fleet, running, request, plan, audience, stop) {
-    const halted = () => plan.signal.aborted || running.some((run) => run.ended !== undefined && !isGoodEnd(run.ended));
-    let told = false;
-    for (const run of running) {
-        void run.end.then(async (end) => {
-            if (isGoodEnd(end) || told)
-                return;
-            told = true;
-            await stop(`${end.host.name} did not succeed`);
-        });
-    }
-    await Promise.all(running.map((run) => run.ready));
-    const waiting = running.filter((run) => run.ended === undefined);
+/** Lets one of the waiting hosts go, then the rest, until one has not ended well. */
+async function letGo(fleet, running, request, plan, log, halted) {
     const go = async (run) => {
         if (halted() || run.ended)
             return;
         run.gone = true;
-        audience.log({ kind: 'progress', text: `${run.host.name} cuts over` });
-        try {
-            const answer = await sendSignal(fleet, run.host, 'go', request);
-            if (!answer.accepted)
-                audience.log({ kind: 'debug', text: `${run.host.name}: ${answer.detail}` });
-        }
-        catch (error) {
-            // Whether it took the word or gave up meanwhile is told by its end.
-            audience.log({ kind: 'debug', text: problemsOf(error)[0].message });
-        }
+        log({ kind: 'progress', text: `${run.host.name} cuts over` });
+        await tell(fleet, run, 'go', request, log, () => !run.cuttingOver);
         await run.end;
     };
-    const [canary, ...rest] = waiting;
+    const [canary, ...rest] = running.filter((run) => run.ended === undefined);
     if (canary)
         await go(canary);
     const next = async () => {
@@ -18216,15 +19478,13 @@ async function cutOverHosts(fleet, running, request, plan, audience, stop) {
     };
     await Promise.all(Array.from({ length: plan.maxParallel }, next));
 }
-/** Milliseconds between two tries to stop a run. */
-const rollout_BETWEEN_WORDS = 1_000;
 /** Stops every run that has not been let go; one that cuts over already finishes by itself. */
-async function stopAll(fleet, running, request, { log }, why) {
+async function stopAll(fleet, running, request, log, why) {
     await Promise.all(running.map(async (run) => {
-        if (run.ended || run.gone)
+        if (run.ended || run.gone || run.stopping)
             return;
         run.stopping = true;
-        const told = await tellToStop(fleet, run, request, log);
+        const told = await tell(fleet, run, 'cancel', request, log, () => !run.cuttingOver);
         const text = told
             ? `was told to stop: ${why}`
             : 'cuts over already: it finishes, and verifies or puts back by itself';
@@ -18233,23 +19493,33 @@ async function stopAll(fleet, running, request, { log }, why) {
             log({ kind: 'progress', text: `${run.host.name} ${text}` });
     }));
 }
+/** Milliseconds between two tries to say a word. */
+const rollout_BETWEEN_WORDS = 1_000;
+const TOLD_TO = {
+    rehearse: 'rehearse',
+    go: 'cut over',
+    cancel: 'stop',
+};
 /**
- * Tells a run to stop, again and again until it takes the word, ends or cuts over; false without the word. One that is
- * just being started is not known yet, a server may be out of reach for a while, and a run that does not hear that it is
- * to stop would wait for its cutover as long as it is followed.
+ * Says a word to a run, again and again until it takes it, ends or no longer needs it; false without the word. One that
+ * is just being started is not known yet, a server may be out of reach for a while, and a run that does not hear its word
+ * would wait for it as long as it is followed.
  */
-async function tellToStop(fleet, run, request, log) {
+async function tell(fleet, run, word, request, log, needed) {
     let lost = false;
-    while (!run.ended && !run.cuttingOver) {
+    while (!run.ended && needed()) {
         try {
-            const { accepted } = await sendSignal(fleet, run.host, 'cancel', request);
+            const { accepted } = await sendSignal(fleet, run.host, word, request);
             if (accepted)
                 return true;
         }
         catch (error) {
             const { message } = problemsOf(error)[0];
             if (!lost)
-                log({ kind: 'progress', text: `${run.host.name} could not be told to stop yet: ${message}` });
+                log({
+                    kind: 'progress',
+                    text: `${run.host.name} could not be told to ${TOLD_TO[word]} yet: ${message}`,
+                });
             lost = true;
         }
         await pause(rollout_BETWEEN_WORDS);
@@ -18335,80 +19605,25 @@ async function sendToAll(fleet, looks, file, sha, signal) {
     return folders.map((folder) => `${folder}/${name}`);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/pipeline/redeploy.js
+;// CONCATENATED MODULE: ./compiled/src/pipeline/host-ends.js
 
 
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-/**
- * Brings every host to one exact commit. Everything that can fail is done on all hosts before a live application
- * is touched; after that each host's worker owns the outcome, and puts its old version back by itself.
- * `look` is what a plan found a moment ago; without it the hosts are looked at first.
- */
-async function redeploy(servers, look) {
-    const { settings, log, signal } = servers;
-    const { ref } = settings.vps;
-    return runPhase('redeploy', log, ref, async (record) => {
-        if (ref === undefined)
-            throw new Failure({ message: 'there is no commit to deploy' });
-        const sha = await exactCommit(ref, settings.workingDirectory);
-        const looks = look ?? (await record.step('look', () => lookFirst(servers)));
-        Object.assign(record.facts, liveFacts(looks));
-        refuseHosts(looks);
-        const ends = await bring(servers, sha, looks, record);
-        const live = record.facts.hosts ?? [];
-        Object.assign(record.facts, redeployFacts(ends));
-        record.facts.hosts = mergeHosts(live, ends.map(({ fact }) => fact));
-        judgeHosts(ends, sha, signal.aborted, record);
-    });
-}
-async function lookFirst(servers) {
-    const looks = await inspectFleet(servers);
-    refuseHosts(looks);
-    return looks;
-}
-/** What the worker would refuse is refused here, on all hosts, before anything is started on one of them. */
-function refuseHosts(looks) {
-    const problems = looks.flatMap(hostRefusals);
-    if (problems.length > 0)
-        throw new Failure(problems);
-}
-async function bring(servers, sha, looks, record) {
-    const { fleet, settings, log, signal } = servers;
-    const packed = settings.vps.buildOn === 'runner' ? await sendBuild(servers, sha, looks, record) : [];
-    const request = deployRequest(settings, { sha, invocation: (0,external_node_crypto_.randomUUID)(), cutover: 'at-once' });
-    const undo = rollbackRequest(settings, (0,external_node_crypto_.randomUUID)(), { undoRun: settings.run.id });
-    const own = looks.map(({ needsToken }, index) => ({
-        ...(0,defined_only/* definedOnly */.U)({ packedBuild: packed[index] }),
-        ...(needsToken ? withToken(settings) : {}),
-    }));
-    const plan = { request, undo, own, maxParallel: settings.vps.maxParallel, signal };
-    return rollOut(fleet, plan, { log, record });
-}
-/** Packs the build of this job and streams it to every host; resolves with its path on each. */
-async function sendBuild({ fleet, settings, signal }, sha, looks, record) {
-    const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-build-'));
-    try {
-        const { workingDirectory } = settings;
-        const { buildOutput, sharedPaths } = settings.vps;
-        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }), describePacked);
-        return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));
-    }
-    finally {
-        await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
-    }
+/** What became of the hosts, as a phase tells it. */
+/** Ends the phase by what became of the hosts. @throws a Failure, Cancelled */
+function judgeEnds(ends, record, cancelled) {
+    const live = record.facts.hosts ?? [];
+    Object.assign(record.facts, redeployFacts(ends));
+    record.facts.hosts = mergeHosts(live, ends.map(({ fact }) => fact));
+    const bad = ends.filter((end) => !isGoodEnd(end) && end.fact.outcome !== 'skipped');
+    if (bad.length === 0)
+        return;
+    const problems = bad.flatMap((end) => end.problems);
+    if (cancelled && problems.length === 0)
+        throw new Cancelled();
+    const unknown = bad.some((end) => end.fact.outcome === 'unknown');
+    throw new Failure(problems.length > 0 ? problems : [unnamed(bad)], unknown ? 'unknown' : 'failed');
 }
 /** The outputs of all hosts in one: the first host's commits, the worst downtime. Pure. */
 function redeployFacts(ends) {
@@ -18427,18 +19642,6 @@ function redeployFacts(ends) {
     };
     const known = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
     return { ...known, hosts, rolledBack: hosts.some((host) => host.outcome === 'rolled-back') };
-}
-/** Ends the phase by what became of the hosts. */
-function judgeHosts(ends, sha, cancelled, record) {
-    const bad = ends.filter((end) => !isGoodEnd(end) && end.fact.outcome !== 'skipped');
-    record.summarise(redeploySummary(ends, sha));
-    if (bad.length === 0)
-        return;
-    const problems = bad.flatMap((end) => end.problems);
-    if (cancelled && problems.length === 0)
-        throw new Cancelled();
-    const unknown = bad.some((end) => end.fact.outcome === 'unknown');
-    throw new Failure(problems.length > 0 ? problems : [unnamed(bad)], unknown ? 'unknown' : 'failed');
 }
 function unnamed(bad) {
     const which = bad.map((end) => `${end.host.name} ${end.fact.detail ?? end.fact.outcome}`);
@@ -18491,6 +19694,151 @@ function downtime(ends) {
     return times.length === 0
         ? ''
         : `, ${(0,duration/* formatDuration */.a)(Math.max(...times))} without an answer during the cutover`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/prepare.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Where the hosts wait. One host with nothing in between goes through without the action; where the database is changed
+ * in between, the rehearsal is on its new schema. Pure.
+ */
+function cutoverOf(between, hosts) {
+    if (between === 'commits')
+        return 'step-by-step';
+    return between === 'nothing' && hosts === 1 ? 'at-once' : 'on-go';
+}
+/** Milliseconds by which a waiting host is more patient than the action that looks for it. */
+const LONGER_THAN_THE_ACTION = 60_000;
+/** Starts to prepare every host, from what a look has found there. */
+async function prepareHosts(servers, looks, between, record) {
+    const { fleet, settings, log, signal } = servers;
+    const sha = await deployedCommit(servers);
+    Object.assign(record.facts, liveFacts(looks));
+    refuseHosts(looks);
+    const packed = settings.vps.buildOn === 'runner' ? await sendBuild(servers, sha, looks, record) : [];
+    const request = deployRequest(settings, {
+        sha,
+        invocation: (0,external_node_crypto_.randomUUID)(),
+        cutover: cutoverOf(between, fleet.hosts.length),
+        goLease: fleet.reconnectFor + LONGER_THAN_THE_ACTION,
+    });
+    const undo = rollbackRequest(settings, (0,external_node_crypto_.randomUUID)(), { undoRun: settings.run.id });
+    const own = looks.map(({ needsToken }, index) => ({
+        ...(0,defined_only/* definedOnly */.U)({ packedBuild: packed[index] }),
+        ...(needsToken ? withToken(settings) : {}),
+    }));
+    const plan = { request, undo, own, maxParallel: settings.vps.maxParallel, signal };
+    return beginRollout(fleet, plan, { log, record });
+}
+async function deployedCommit({ settings }) {
+    const { ref } = settings.vps;
+    if (ref === undefined)
+        throw new Failure({ message: 'there is no commit to deploy' });
+    return exactCommit(ref, settings.workingDirectory);
+}
+/** Why hosts are stopped that were or would have been prepared in vain. */
+const NOT_PREPARED = 'not every server could be prepared';
+/**
+ * Everything that can fail, on all hosts, before anything is committed or a live application touched. `look`: what a
+ * plan found a moment ago. `untouched`: this run has changed nothing before.
+ */
+async function prepare(servers, looks, between, untouched) {
+    const { settings, log, signal } = servers;
+    let prepared;
+    const report = await runPhase('prepare', log, settings.vps.ref, async (record) => {
+        const rollout = await prepareHosts(servers, looks, between, record);
+        if (await rollout.prepared()) {
+            prepared = rollout;
+            record.summarise(PREPARED[between]);
+            return;
+        }
+        const ends = await rollout.stop(NOT_PREPARED);
+        const sha = await deployedCommit(servers);
+        if (untouched && ends.every(isUntouched))
+            record.summarise(`Nothing was changed. ${redeploySummary(ends, sha)}`);
+        else
+            record.summarise(redeploySummary(ends, sha));
+        const told = ends.map((end) => ({ ...end, problems: withMigrateBefore(end.problems) }));
+        judgeEnds(between === 'commits' ? told : ends, record, signal.aborted);
+    });
+    return { report, ...(0,defined_only/* definedOnly */.U)({ rollout: prepared }) };
+}
+const PREPARED = {
+    nothing: 'Built, and ready for the cutover.',
+    records: 'Ready for the cutover; the live version was not touched.',
+    commits: 'Built; neither the database nor the live version was touched.',
+};
+function isUntouched({ fact }) {
+    return fact.outcome === 'unchanged' || fact.outcome === 'failed' || fact.outcome === 'skipped';
+}
+/** Packs the build of this job and streams it to every host; resolves with its path on each. */
+async function sendBuild({ fleet, settings, signal }, sha, looks, record) {
+    const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-build-'));
+    try {
+        const { workingDirectory } = settings;
+        const { buildOutput, sharedPaths } = settings.vps;
+        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }), describePacked);
+        return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
+    }
+}
+/** What the worker would refuse is refused here, on all hosts, before anything is started on one of them. */
+function refuseHosts(looks) {
+    const problems = looks.flatMap(hostRefusals);
+    if (problems.length > 0)
+        throw new Failure(problems);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/redeploy.js
+
+
+
+
+/** Mode `redeploy`: brings every host to one exact commit, and touches nothing else. */
+async function redeploy(servers) {
+    const { settings, log, signal } = servers;
+    return runPhase('redeploy', log, settings.vps.ref, async (record) => {
+        const looks = await record.step('look', () => lookFirst(servers));
+        const rollout = await prepareHosts(servers, looks, 'nothing', record);
+        const ready = await rollout.prepared();
+        const ends = await (ready ? rollout.cutOver(record) : rollout.stop(NOT_PREPARED));
+        record.summarise(redeploySummary(ends, await deployedCommit(servers)));
+        judgeEnds(ends, record, signal.aborted);
+    });
+}
+async function lookFirst(servers) {
+    const looks = await inspectFleet(servers);
+    refuseHosts(looks);
+    return looks;
+}
+/**
+ * Lets the prepared hosts cut over, one after the other; each host's worker owns the outcome, and puts its old version
+ * back by itself.
+ */
+async function cutOverHosts(servers, rollout) {
+    const { settings, log, signal } = servers;
+    return runPhase('redeploy', log, settings.vps.ref, async (record) => {
+        const ends = await rollout.cutOver(record);
+        record.changed();
+        record.summarise(redeploySummary(ends, await deployedCommit(servers)));
+        judgeEnds(ends, record, signal.aborted);
+    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/rollback/revert-order.js
@@ -18770,7 +20118,7 @@ function chooseTarget(look, wanted, runs) {
         return target;
     return {
         kind: 'refused',
-        message: `${shortenList(target.versions)} cannot be undone alone: ${shortenList(target.above)} came later and would be left above a gap`,
+        message: `${(0,shorten_list/* shortenList */.Y)(target.versions)} cannot be undone alone: ${(0,shorten_list/* shortenList */.Y)(target.above)} came later and would be left above a gap`,
         next: 'Undo the later ones too: name them with rollback-steps, or an older commit with rollback-to.',
     };
 }
@@ -18839,7 +20187,7 @@ function splitAtIrreversible(newestFirst, above = []) {
     const below = older > 0 ? `, and ${older} older ${older === 1 ? 'one stays' : 'ones stay'} below it` : '';
     const cause = first.down === undefined
         ? `${first.version} has no down file`
-        : `${shortenList(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
+        : `${(0,shorten_list/* shortenList */.Y)(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
     return { revert: newestFirst.slice(0, at), keep: newestFirst.slice(at), why: `${cause}${below}` };
 }
 /** The runs of which every migration that still stands is undone: only they can be compared with their start. */
@@ -19191,12 +20539,12 @@ async function undo(work) {
             },
         });
     if (target.kind === 'nothing') {
-        tell(steps, 'database: nothing to undo', target.why);
+        rollback_database_tell(steps, 'database: nothing to undo', target.why);
         return { reverted: [], schemaAhead: [], changed: false };
     }
     switch (order.how) {
         case 'keep':
-            tell(steps, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
+            rollback_database_tell(steps, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
             return { reverted: [], schemaAhead: target.versions, changed: false };
         case 'records':
             return deleteRecords(work, target);
@@ -19204,7 +20552,7 @@ async function undo(work) {
             return revert(work, target);
     }
 }
-function tell(steps, name, detail) {
+function rollback_database_tell(steps, name, detail) {
     steps.add({ name, outcome: 'passed', startedAt: Date.now(), milliseconds: 0, detail });
 }
 /** Deletes history rows and nothing else, as rollback scripts without down files do. */
@@ -19224,7 +20572,7 @@ async function deleteRecords(work, target) {
     await sendChange(access, rules, versions, message).catch((error) => {
         throw revertFailure(error, []).failure;
     });
-    tell(steps, 'database: delete history rows', versions.join(', '));
+    rollback_database_tell(steps, 'database: delete history rows', versions.join(', '));
     return { reverted: versions, schemaAhead: [], changed: true };
 }
 async function revert(work, target) {
@@ -19240,7 +20588,7 @@ async function revert(work, target) {
             kind: 'warning',
             problem: { message: `schema ahead of code: ${schemaAhead.join(', ')}; ${why}`, next: NEXT_AHEAD },
         });
-        tell(steps, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
+        rollback_database_tell(steps, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
     }
     if (wished.length === 0)
         return { reverted: [], schemaAhead, changed: false };
@@ -19248,7 +20596,7 @@ async function revert(work, target) {
     const reverted = wished.map(({ version }) => version);
     for (const loss of result.losses)
         access.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
-    tell(steps, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
+    rollback_database_tell(steps, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
     return { reverted, schemaAhead, changed: true };
 }
 /** A number that a person names is done as a whole or not at all. */
@@ -19457,6 +20805,8 @@ async function rollback(work) {
         if (code.changed)
             record.facts.rollbackMs = Math.round(performance.now() - started);
         const schema = await rollbackSchema(found, record, code);
+        if (schema.changed)
+            record.changed();
         record.facts.rolledBack = code.changed || schema.changed;
         if (schema.ahead.length > 0)
             record.facts.schemaAhead = schema.ahead;
@@ -19536,10 +20886,10 @@ function refuseEnvironment({ environment, adoptEnvironment }, { environment: rem
         next: 'Check the connection secrets of this environment. Where the name has really changed, say adopt-environment: true once.',
     });
 }
-const NOTHING = { changed: false, unknown: false, problems: [] };
+const rollback_NOTHING = { changed: false, unknown: false, problems: [] };
 async function rollbackCode({ code }, record) {
     if (code === undefined)
-        return NOTHING;
+        return rollback_NOTHING;
     try {
         const ends = await rollbackFleet(code.servers, record, code.undoOn);
         const hosts = ends.map(({ fact }) => fact);
@@ -19552,7 +20902,7 @@ async function rollbackCode({ code }, record) {
         };
     }
     catch (error) {
-        return { ...NOTHING, ...failed(error) };
+        return { ...rollback_NOTHING, ...failed(error) };
     }
 }
 /** The outputs name one commit: of the first host that knows it. */
@@ -19576,7 +20926,7 @@ function rollback_unnamed(host) {
     return { message: `host ${host.host}: the previous version could not be put back` };
 }
 async function rollbackSchema({ code, database, again }, record, codeOutcome) {
-    const nothing = { ...NOTHING, ahead: [] };
+    const nothing = { ...rollback_NOTHING, ahead: [] };
     if (database === undefined)
         return nothing;
     const { work, look } = database;
@@ -19692,6 +21042,7 @@ async function closeWork({ database, servers }) {
 
 
 
+
 /** Whether the recorded history and the files in the checkout are the same; `history` undefined: not readable. */
 async function compareHistory(workingDirectory, rules, history) {
     const name = 'history equals the files';
@@ -19708,8 +21059,12 @@ async function compareHistory(workingDirectory, rules, history) {
 /** A recorded version without a file follows missing-migrations; a file that is not applied yet is told. */
 function judgeHistory(files, history, rules) {
     const there = new Set(files.map(({ version }) => version));
-    const recorded = new Set(history);
-    const missing = history.filter((version) => !there.has(version));
+    const recorded = new Map(history.map((row) => [row.version, row]));
+    const missing = history.map(({ version }) => version).filter((version) => !there.has(version));
+    const others = files.flatMap((file) => {
+        const row = recorded.get(file.version);
+        return (row && neverRun(file, row)) ?? [];
+    });
     const counted = countedAsApplied(rules, recorded);
     const waiting = files.filter(({ version }) => !recorded.has(version) && !counted(version));
     // Files from the first one marked `-- deploy: after-health` on are meant to wait.
@@ -19726,7 +21081,7 @@ function judgeHistory(files, history, rules) {
     const refused = missing.length > 0 && rules.missingMigrations === 'refuse';
     return {
         name: 'history equals the files',
-        passed: !refused,
+        passed: !refused && others.length === 0,
         detail: [
             `${history.length} applied`,
             missing.length > 0 ? `${missing.length} without a file` : '',
@@ -19734,7 +21089,7 @@ function judgeHistory(files, history, rules) {
         ]
             .filter((part) => part !== '')
             .join(', '),
-        problems: refused ? [problem] : [],
+        problems: [...(refused ? [problem] : []), ...others],
         warnings: [...(missing.length > 0 && !refused ? [problem] : []), ...(due.length > 0 ? [pending] : [])],
     };
 }
@@ -19951,12 +21306,12 @@ async function migrateAlone(database, servers, recordPhase) {
     await recordPhase('migrate', () => migrate(database, { contract: afterHealth }));
 }
 /** True where the backup that is wanted was made, or none is wanted. */
-async function backedUp(database, servers, recordPhase) {
+async function backedUp(database, servers, recordPhase, rollout) {
     if (database.settings.database.backup === 'off')
         return true;
-    return passed(recordPhase('backup', () => backup(database, servers)));
+    return passed(recordPhase('backup', () => backup(database, servers, rollout)));
 }
-/** Look at everything, then database, code, health and contract steps; on failure undo what this run changed. */
+/** Look at everything, then change it; on failure undo what this run changed. */
 async function deployPhases(work, recordPhase, phases) {
     const { settings, log, signal } = work;
     let look;
@@ -19970,55 +21325,110 @@ async function deployPhases(work, recordPhase, phases) {
         before = baseline;
         return found.report;
     });
-    if ((await passed(planned)) && look && !look.hosts?.some(isOvertaken))
-        await change(work, recordPhase, look, before);
+    const ready = await passed(planned);
+    const earlier = earlierAttempt(settings, look);
+    if (ready && look && !look.hosts?.some(isOvertaken))
+        await change(work, recordPhase, { look, before, untouched: !earlier.database && !earlier.code });
     if (signal.aborted)
         return;
-    const decision = decideRollback(phases, before, settings.rollback.onFailure, earlierAttempt(settings, look));
+    const decision = decideRollback(phases, before, settings.rollback.onFailure, earlier);
     if (decision.rollback) {
         log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
         await recordPhase('rollback', () => rollback(work));
     }
     else if (firstFailure(phases)) {
-        phases.push(skippedPhase('rollback', decision.why));
+        const newCode = !work.servers || changesOf(phases, earlier).code;
+        const kept = newCode ? [] : earlierVersions(settings, look);
+        phases.push({
+            ...skippedPhase('rollback', decision.why),
+            facts: kept.length === 0 ? {} : { schemaAhead: kept },
+        });
         log({ kind: 'line', text: decision.why });
     }
 }
 /** What an earlier attempt of this workflow run, which came to no end, left standing. */
 function earlierAttempt({ run, vps }, look) {
     return {
-        database: look?.database?.look?.recorded.some(({ runId }) => runId === run.id) ?? false,
+        database: earlierVersions({ run }, look).length > 0,
         code: vps !== undefined &&
             (look?.hosts?.some(({ facts }) => facts?.liveRun === run.id && facts.liveSha === vps.ref) ?? false),
     };
 }
-/** The part of a deploy that writes, phase after phase, until one does not pass. */
-async function change(work, recordPhase, look, before) {
+/** The migrations that it applied and nobody has taken back, newest first. */
+function earlierVersions({ run }, look) {
+    const recorded = look?.database?.look?.recorded ?? [];
+    return recorded
+        .filter(({ runId }) => runId === run.id)
+        .map(({ version }) => version)
+        .reverse();
+}
+/**
+ * The part of a deploy that writes, phase after phase, until one does not pass: prepare, backup, migrate, verify, redeploy,
+ * health, and the migrations that wait for that. With `migrate-before: build` the database comes before prepare.
+ */
+async function change(work, recordPhase, known) {
     const { settings, database, servers } = work;
-    if (database) {
-        if (!(await backedUp(database, servers, recordPhase)))
+    const { look, before } = known;
+    const databaseFirst = database?.settings.database.migrateBefore === 'build';
+    let rollout;
+    try {
+        if (database && databaseFirst && !(await changeSchema(database, servers, recordPhase, look)))
             return;
-        const known = look.database ? { plan: look.database } : {};
-        if (!(await passed(recordPhase('migrate', () => migrate(database, known)))))
+        if (servers) {
+            rollout = await prepared(servers, recordPhase, known, databaseFirst ? undefined : database);
+            if (!rollout)
+                return;
+        }
+        if (database && !databaseFirst && !(await changeSchema(database, servers, recordPhase, look, rollout))) {
+            if (servers && rollout)
+                await deploy_stopped(servers, rollout, recordPhase);
             return;
-        if (!(await passed(recordPhase('verify', () => verify(database)))))
+        }
+        if (servers && rollout && !(await passed(redeployed(servers, rollout, recordPhase))))
             return;
+        if (!settings.skip.includes('health')) {
+            const expect = (0,defined_only/* definedOnly */.U)({ expectSha: servers?.settings.vps.ref });
+            if (!(await passed(recordPhase('health', () => health(work, { before, ...expect })))))
+                return;
+        }
+        if (database && (look.database?.deferred.length ?? 0) > 0)
+            await recordPhase('migrate', () => migrate(database, { contract: true }));
     }
-    if (servers) {
-        const redeployed = await recordPhase('redeploy', () => redeploy(servers, look.hosts));
-        if (redeployed.outcome !== 'passed')
-            return;
-        // A newer run is live already: this run's commit is not served, so there is nothing to ask for.
-        if (redeployed.facts.hosts?.every((host) => host.outcome === 'skipped'))
-            return;
+    finally {
+        await rollout?.stop('the deploy does not go on');
     }
-    if (!settings.skip.includes('health')) {
-        const expect = (0,defined_only/* definedOnly */.U)({ expectSha: servers?.settings.vps.ref });
-        if (!(await passed(recordPhase('health', () => health(work, { before, ...expect })))))
-            return;
-    }
-    if (database && (look.database?.deferred.length ?? 0) > 0)
-        await recordPhase('migrate', () => migrate(database, { contract: true }));
+}
+/** All hosts with everything done that can fail; undefined where the deploy ends there. `database`: changed after this. */
+async function prepared(servers, recordPhase, { look, untouched }, database) {
+    const commits = (look.database?.batches.length ?? 0) > 0;
+    const between = database === undefined ? 'nothing' : commits ? 'commits' : 'records';
+    const nothingYet = untouched && (database !== undefined || look.database === undefined);
+    let rollout;
+    await recordPhase('prepare', async () => {
+        const done = await prepare(servers, look.hosts ?? [], between, nothingYet);
+        rollout = done.rollout;
+        return done.report;
+    });
+    return rollout;
+}
+/** Backup, migrate and verify; the hosts that wait rehearse on the new schema beside the last. */
+async function changeSchema(database, servers, recordPhase, look, rollout) {
+    if (!(await backedUp(database, servers, recordPhase, rollout)))
+        return false;
+    const options = (0,defined_only/* definedOnly */.U)({ plan: look.database, hosts: rollout });
+    if (!(await passed(recordPhase('migrate', () => migrate(database, options)))))
+        return false;
+    rollout?.rehearse();
+    return passed(recordPhase('verify', () => verify(database)));
+}
+/** Stops the hosts that were prepared in vain; what went wrong on one of them is told as the phase that it was in. */
+async function deploy_stopped(servers, rollout, recordPhase) {
+    const ends = await rollout.stop('the deploy does not go on');
+    if (ends.some(({ problems }) => problems.length > 0))
+        await redeployed(servers, rollout, recordPhase);
+}
+function redeployed(servers, rollout, recordPhase) {
+    return recordPhase('redeploy', () => cutOverHosts(servers, rollout));
 }
 /** An unexpected error becomes a failed report, so that rollback and outputs still happen. */
 async function guarded(phase, work, log) {
@@ -20039,13 +21449,7 @@ async function guarded(phase, work, log) {
 function finishedReport(settings, phases, warnings, startedAt, cancelled) {
     const failed = firstFailure(phases) ?? phases.find((phase) => phase.outcome === 'failed' || phase.outcome === 'unknown');
     const failedStep = failed?.steps.find((step) => step.outcome === 'failed' || step.outcome === 'unknown')?.name;
-    const facts = mergeFacts(phases);
-    const byHosts = facts.hosts?.some((host) => host.outcome === 'rolled-back') ?? false;
-    facts.rolledBack = facts.rolledBack === true || byHosts;
-    const ahead = schemaAhead(facts);
-    if (ahead.length > 0)
-        facts.schemaAhead = ahead;
-    const outcome = outcomeOf(phases, settings.mode, cancelled);
+    const { outcome, facts } = endOf(phases, settings.mode, cancelled);
     const changes = changesOf(phases);
     const next = nextActionOf(phases, settings.rollback.runId);
     return {
@@ -20270,6 +21674,7 @@ const OUTPUT_DESCRIPTIONS = {
     skipped: 'Versions that were not reached or not applied on purpose (JSON array).',
     reverted: 'Versions that the rollback took back (JSON array).',
     'schema-ahead': 'Versions that stay applied although the code that came with them is not live (JSON array).',
+    'schema-lead-ms': 'Milliseconds from the first commit of this run until the last host served the new code (or the down files were committed); 0 where nothing was applied, empty where the old code stays.',
     verified: 'true when the schema was verified, else false.',
     tables: 'Tables with rows, bytes, row level security and policies (JSON array).',
     'previous-sha': 'Commit that was live before.',
@@ -20325,6 +21730,7 @@ function outputsOf(report, reportPath, limits = OUTPUT_LIMITS) {
         skipped: list('skipped', facts.skipped),
         reverted: list('reverted', facts.reverted),
         'schema-ahead': list('schema-ahead', facts.schemaAhead),
+        'schema-lead-ms': line('schema-lead-ms', facts.schemaLeadMs),
         verified: String(facts.verified ?? false),
         'previous-sha': line('previous-sha', facts.previousSha),
         'deployed-sha': line('deployed-sha', facts.deployedSha),
@@ -20423,7 +21829,7 @@ function factEntries(facts) {
 /** GitHub keeps ten per level and step, and drops the rest silently. */
 const annotations_MOST = 10;
 /** Characters. */
-const LONGEST = 4_000;
+const annotations_LONGEST = 4_000;
 /**
  * What is shown beside the files of a pull request and on top of the run: how it ended, then what went wrong,
  * then the warnings; ten at most, and the last one tells how many more the log has.
@@ -20466,11 +21872,11 @@ function annotation(level, problem, places) {
     const next = problem.next === undefined ? '' : `\n${problem.next}`;
     const message = `${problem.message}${code}${next}`;
     if (problem.at === undefined)
-        return { level, message: message.slice(0, LONGEST), properties: {} };
+        return { level, message: message.slice(0, annotations_LONGEST), properties: {} };
     const { file, line, column } = problem.at;
     return {
         level,
-        message: message.slice(0, LONGEST),
+        message: message.slice(0, annotations_LONGEST),
         properties: {
             file: fromWorkspace(file, places),
             startLine: line,
@@ -20551,7 +21957,7 @@ function refusedReport(run, problems) {
         milliseconds: Date.now() - run.startedAt,
     };
 }
-const WRITING_PHASES = ['migrate', 'redeploy', 'rollback'];
+const WRITING_PHASES = ['prepare', 'migrate', 'redeploy', 'rollback'];
 function logRecorder(log) {
     const ended = [];
     const warnings = [];
@@ -20850,14 +22256,23 @@ async function work(session, settings, dist) {
     saveState(process.env, STATE.begun, settings.mode);
     const options = { ...api(session, settings), log: recorder.log };
     let deployment;
+    let phases;
+    const log = (entry) => {
+        recorder.log(entry);
+        if (entry.kind === 'phase-started')
+            phases?.tell(entry.phase);
+    };
     const ended = await action_guarded(session, async (signal) => {
         if (settings.githubDeployment && (settings.mode === 'deploy' || settings.mode === 'redeploy')) {
             deployment = await openDeployment(options, settings);
-            if (deployment !== undefined)
+            if (deployment !== undefined) {
                 saveState(process.env, STATE.deployment, deployment);
+                phases = phaseTeller(options, settings, deployment);
+            }
         }
-        return runPipeline(settings, { log: recorder.log, signal, dist });
+        return runPipeline(settings, { log, signal, dist });
     });
+    await phases?.end();
     const again = settings.githubDeployment && ended.value && liveAgain(ended.value);
     if (again && !ended.stopped)
         deployment = await openDeployment(options, settings, again);
@@ -20988,7 +22403,7 @@ const MODE_DESCRIPTIONS = {
     redeploy: 'brings the server to one exact commit',
     health: 'database, application root and health path, with latencies; writes nothing',
     rollback: 'undoes what one run changed, or goes to a named commit',
-    deploy: 'migrate, verify, redeploy, health; on failure the rollback, by itself',
+    deploy: 'prepare, migrate, verify, redeploy, health; on failure the rollback, by itself',
 };
 const USAGE = `Usage: muva-deploy <mode> [--input value ...]
        muva-deploy init [--branch name] [--input value ...]

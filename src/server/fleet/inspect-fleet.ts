@@ -2,7 +2,7 @@ import { definedOnly } from '../../lib/defined-only.js';
 import { Failure, type Problem, problemsOf } from '../../lib/report.js';
 import type { HostFacts, Undo } from '../../worker/protocol.js';
 import { exactCommit } from '../checkout/exact-commit.js';
-import { usesLfs } from '../uses-lfs.js';
+import { usesLfs } from '../checkout/uses-lfs.js';
 import { askWorker } from '../worker-client.js';
 import { inspectRequest, withToken } from '../worker-requests.js';
 import type { Host } from './fleet.js';

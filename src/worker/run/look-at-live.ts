@@ -1,8 +1,8 @@
 import { Failure } from '../../lib/report.js';
 import { rehearsalObstacle } from '../build/rehearse.js';
-import type { DeployContext } from '../deploy-context.js';
 import type { HostState } from '../host-state/host-state.js';
 import { askLive, judgeLive, provesNothing } from '../host-state/live-version.js';
+import type { DeployContext } from './deploy-context.js';
 
 /**
  * Asks the live version before anything is changed: what it can do now is what a put-back must bring back. @throws a

@@ -1,4 +1,4 @@
-import { localGit } from './checkout/local-git.js';
+import { localGit } from './local-git.js';
 
 /**
  * Whether a commit keeps files in Git LFS; undefined where the checkout of this job is at another one, or at none: git

@@ -1,6 +1,6 @@
-import type { DeployRequest } from './protocol.js';
-import type { Reporter } from './run/reporter.js';
-import type { RunFolder } from './state/run-folder.js';
+import type { DeployRequest } from '../protocol.js';
+import type { RunFolder } from '../state/run-folder.js';
+import type { Reporter } from './reporter.js';
 
 /** What every part of one deploy on this host works with. */
 export interface DeployContext {
