@@ -31,7 +31,7 @@ test('row 63, row 35: the same results through a transaction pooler, and nothing
   const url = await server.createDatabase();
   const project = createProject({
     '1_a.sql':
-      "set search_path = ''; set role anon; reset role; set statement_timeout = '1ms'; create table public.a (id int);",
+      "set search_path = ''; set role anon; reset role; set statement_timeout = '11s'; create table public.a (id int);",
     '2_b.sql':
       'listen x; prepare q as select 1; create temp table t (id int); select pg_advisory_lock(7); create table b (id int);',
     '3_c.sql': 'create index concurrently b_i on public.b (id);',

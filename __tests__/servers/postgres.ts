@@ -11,8 +11,10 @@ import {
   cpSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -87,7 +89,7 @@ async function startIn(home: string, options: PostgresOptions): Promise<Postgres
   const passwordFile = join(home, 'password');
   writeFileSync(passwordFile, password);
   if (asRoot) for (const path of [home, passwordFile]) chownSync(path, NOBODY, NOBODY);
-  initialise(bin, folder, passwordFile);
+  initialise({ version, bin, folder, passwordFile });
   writeTls(folder, options.tls);
 
   let port = await freePort();
@@ -215,7 +217,46 @@ function linkLibraries(native: string): void {
   }
 }
 
-function initialise(bin: string, folder: string, passwordFile: string): void {
+/** Servers that this process has initialised. */
+let initialised = 0;
+
+interface NewCluster {
+  version: PostgresVersion;
+  bin: string;
+  folder: string;
+  passwordFile: string;
+}
+
+/**
+ * initdb takes more of a processor than most tests of a database, so its result is kept beside the packages and copied. Every
+ * server of one process has a copy of another one, because a copy has the system identifier of what it was copied from.
+ */
+function initialise({ version, bin, folder, passwordFile }: NewCluster): void {
+  initialised += 1;
+  const kept = join('node_modules', '.cache', 'postgres-clusters', `${version}-${initialised}`);
+  if (existsSync(kept)) {
+    copyFolder(kept, folder);
+    return;
+  }
+  runInitdb(bin, folder, passwordFile);
+  const own = `${kept}.${process.pid}`;
+  mkdirSync(dirname(kept), { recursive: true });
+  copyFolder(folder, own);
+  try {
+    renameSync(own, kept);
+  } catch {
+    // Another test process was quicker.
+    rmSync(own, { recursive: true, force: true });
+  }
+}
+
+/** With owner and mode. */
+function copyFolder(from: string, to: string): void {
+  const done = spawnSync('cp', ['-a', from, to], { encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`cp failed: ${done.stderr}${done.error?.message ?? ''}`);
+}
+
+function runInitdb(bin: string, folder: string, passwordFile: string): void {
   const done = spawnSync(
     join(bin, 'initdb'),
     [
