@@ -1,3 +1,4 @@
-import { struckAtRandomMoments } from './chaos.js';
+import { manyProcessesAndFaults, struckAtRandomMoments } from './chaos.js';
 
+manyProcessesAndFaults();
 struckAtRandomMoments();

@@ -1,3 +1,0 @@
-import { manyProcessesAndFaults } from './chaos.js';
-
-manyProcessesAndFaults();
