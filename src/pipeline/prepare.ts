@@ -8,7 +8,7 @@ import { type PhaseRecord, runPhase } from '../report/phase.js';
 import { exactCommit } from '../server/checkout/exact-commit.js';
 import { describePacked, packBuild } from '../server/checkout/pack-build.js';
 import type { HostReport } from '../server/fleet/inspect-fleet.js';
-import { beginRollout, type HostEnd, type Rollout } from '../server/fleet/rollout.js';
+import { beginRollout, type HostEnd, type Rollout, type RolloutPlan } from '../server/fleet/rollout.js';
 import { sendToAll } from '../server/fleet/send-build.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
 import { deployRequest, rollbackRequest, withToken } from '../server/worker-requests.js';
@@ -38,6 +38,7 @@ export async function prepareHosts(
   looks: readonly HostReport[],
   between: Between,
   record: PhaseRecord,
+  onLive?: RolloutPlan['onLive'],
 ): Promise<Rollout> {
   const { fleet, settings, log, signal } = servers;
   const sha = await deployedCommit(servers);
@@ -49,13 +50,21 @@ export async function prepareHosts(
     invocation: randomUUID(),
     cutover: cutoverOf(between, fleet.hosts.length),
     goLease: fleet.reconnectFor + LONGER_THAN_THE_ACTION,
+    looksAtLive: onLive !== undefined,
   });
   const undo = rollbackRequest(settings, randomUUID(), { undoRun: settings.run.id });
   const own = looks.map(({ needsToken }, index) => ({
     ...definedOnly({ packedBuild: packed[index] }),
     ...(needsToken ? withToken(settings) : {}),
   }));
-  const plan = { request, undo, own, maxParallel: settings.vps.maxParallel, signal };
+  const plan = {
+    request,
+    undo,
+    own,
+    maxParallel: settings.vps.maxParallel,
+    signal,
+    ...definedOnly({ onLive }),
+  };
   return beginRollout(fleet, plan, { log, record });
 }
 
@@ -84,11 +93,12 @@ export async function prepare(
   looks: readonly HostReport[],
   between: Between,
   untouched: boolean,
+  onLive?: RolloutPlan['onLive'],
 ): Promise<Prepared> {
   const { settings, log, signal } = servers;
   let prepared: Rollout | undefined;
   const report = await runPhase('prepare', log, settings.vps.ref, async (record) => {
-    const rollout = await prepareHosts(servers, looks, between, record);
+    const rollout = await prepareHosts(servers, looks, between, record, onLive);
     if (await rollout.prepared()) {
       prepared = rollout;
       record.summarise(PREPARED[between]);

@@ -130,6 +130,7 @@ const event = jsonByKind<WorkerEvent>({
       'putting-back',
     ),
   },
+  live: { after: jsonOptional(took), health: jsonList(check) },
   ended: { result },
 });
 

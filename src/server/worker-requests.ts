@@ -136,11 +136,13 @@ export interface DeployDetails {
   cutover: DeployRequest['cutover'];
   /** Milliseconds. */
   goLease: number;
+  /** The live version is asked while the database changes. */
+  looksAtLive: boolean;
 }
 
 export function deployRequest(settings: VpsRun, details: DeployDetails): DeployRequest {
   const { vps } = settings;
-  const { sha, invocation, cutover, goLease } = details;
+  const { sha, invocation, cutover, goLease, looksAtLive } = details;
   return {
     command: 'deploy',
     app: appRequest(settings),
@@ -165,6 +167,7 @@ export function deployRequest(settings: VpsRun, details: DeployDetails): DeployR
     timeout: vps.deployTimeout,
     cutover,
     goLease,
+    ...(looksAtLive ? { looksAtLive } : {}),
   };
 }
 

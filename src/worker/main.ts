@@ -61,6 +61,7 @@ async function main(): Promise<void> {
     case 'go':
     case 'cancel':
     case 'ask':
+    case 'look':
       return printAnswer(signal(request, home));
     case 'cancel-session':
       return printAnswer(cancelSession(request, home));

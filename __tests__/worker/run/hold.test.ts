@@ -51,7 +51,8 @@ describe('waiting for a word', () => {
     const controller = new AbortController();
     const told: WorkerEvent[] = [];
     const clock: string[] = [];
-    const folder = { rehearse: join(path, 'rehearse'), go: join(path, 'go'), heard: join(path, 'heard') };
+    const mark = (name: string): string => join(path, name);
+    const folder = { rehearse: mark('rehearse'), go: mark('go'), look: mark('look'), heard: mark('heard') };
     writeFileSync(folder.heard, '');
     return {
       told,

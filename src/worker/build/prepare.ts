@@ -15,6 +15,7 @@ import { pointersIn } from '../host-state/lfs.js';
 import { readProject } from '../host-state/project-files.js';
 import type { DeployRequest, RunResult } from '../protocol.js';
 import type { DeployContext } from '../run/deploy-context.js';
+import type { LiveLooks } from '../run/live-looks.js';
 import type { Reporter } from '../run/reporter.js';
 import { currentLink } from '../state/layout.js';
 import { newReleaseName } from '../state/release-name.js';
@@ -40,6 +41,7 @@ export async function prepareStage(
   repository: GitRepository,
   context: DeployContext,
   result: RunResult,
+  live?: LiveLooks,
 ): Promise<Stage> {
   const { request, reporter } = context;
   reporter.event({ kind: 'state', state: 'preparing' });
@@ -48,7 +50,7 @@ export async function prepareStage(
   try {
     const stage = await build(found, repository, context, { release, folder });
     await tryStage(found, stage, context);
-    await context.hold('built');
+    await context.hold('built', live);
     const bootMs = await rehearseStage(found, stage, context, result);
     return bootMs === undefined ? stage : { ...stage, bootMs };
   } catch (error) {

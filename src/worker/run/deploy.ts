@@ -34,6 +34,7 @@ import { readState, type StateFolder, writeState } from '../state/state-folder.j
 import { beginRun } from './begin.js';
 import { decideDeploy } from './decide.js';
 import type { DeployContext } from './deploy-context.js';
+import { type LiveLooks, liveLooks } from './live-looks.js';
 import { lookAtLive } from './look-at-live.js';
 import { prune } from './prune-releases.js';
 import { emptyResult, type Reporter } from './reporter.js';
@@ -56,12 +57,19 @@ export async function deployOnHost(asked: DeployContext): Promise<RunResult> {
   const decided = await decide(found, repository, context);
   if (decided !== undefined) return { ...result, ...decided };
   await refuseShutFolders(found, repository, request.sha);
-  const adopted = await adoptLive(await lookAtLive(found, context), context);
-  const stage = await prepareStage(adopted, repository, context, result);
-  const cut = await cutOverOnGo(adopted, repository, stage, context);
-  if (cut.outcome === 'deployed') await tidy(adopted, repository, request, reporter);
-  if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage, context);
-  return { ...result, ...cut, warnings: reporter.warnings };
+  const live = request.looksAtLive ? liveLooks(found, context) : undefined;
+  const adopted = await adoptLive(await lookAtLive(found, context, live !== undefined), context);
+  try {
+    const stage = await prepareStage(adopted, repository, context, result, live);
+    const liveHealth = live?.baseline ?? adopted.liveHealth;
+    const looked = { ...adopted, ...definedOnly({ liveHealth }) };
+    const cut = await cutOverOnGo(looked, repository, stage, context, live);
+    if (cut.outcome === 'deployed') await tidy(adopted, repository, request, reporter);
+    if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage, context);
+    return { ...result, ...cut, warnings: reporter.warnings };
+  } finally {
+    live?.end();
+  }
 }
 
 function preflightWords(found: HostState): string {
@@ -192,10 +200,12 @@ async function cutOverOnGo(
   repository: GitRepository,
   stage: Stage,
   context: DeployContext,
+  live: LiveLooks | undefined,
 ): Promise<CutoverResult> {
   let begun = false;
   try {
     await context.hold('rehearsed');
+    live?.end();
     return await withPm2Lock({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
       const now = await lookAgain(found, stage, context);
       context.commit();
