@@ -4,6 +4,8 @@ import { definedOnly } from '../lib/defined-only.js';
 import type {
   AppRequest,
   CancelSessionRequest,
+  CollisionsRequest,
+  CommittedFile,
   DeployRequest,
   FetchRequest,
   HealthRequest,
@@ -105,6 +107,11 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
     envFilePath: settings.vps.envFilePath,
     ...definedOnly({ undo }),
   };
+}
+
+/** Asks what the files of a commit would meet in the live checkout. */
+export function collisionsRequest(settings: VpsRun, files: CommittedFile[]): CollisionsRequest {
+  return { command: 'collisions', app: appRequest(settings), files };
 }
 
 /** `once`: a check that was good is not asked again. */

@@ -6,7 +6,7 @@ import type { RequestBudget } from '../lib/request-budget.js';
  * What the action and the worker say to each other. The worker is a bundle of its own that runs on the VPS.
  * Types and plain values only: both bundles import this file.
  *
- * Short commands (inspect, probe, follow, rehearse, go, cancel, ask, look, cancel-session) run while the connection is open: `node -` reads, over
+ * Short commands (inspect, collisions, probe, follow, rehearse, go, cancel, ask, look, cancel-session) run while the connection is open: `node -` reads, over
  * stdin, one line `globalThis.MUVA_REQUEST = {...};` and then the bundle (both inside one function, so that a text
  * that was cut on the way is a syntax error and runs nothing), and answers on stdout with lines that
  * start with LINE_MARK; everything else there is noise of the host (a login message, a profile).
@@ -150,6 +150,21 @@ export interface RollbackRequest {
 /** What is to be undone: what a run changed; or everything since `previous`, a commit or a release. */
 export type Undo = { undoRun: string } | { to: string };
 
+/** A file of a commit: its mode as git has it (`100644`, `100755`), and the hash of its content. */
+export interface CommittedFile {
+  path: string;
+  mode: string;
+  id: string;
+}
+
+/** Asks what a commit that the host need not have would meet in its live checkout. Writes and fetches nothing. */
+export interface CollisionsRequest {
+  command: 'collisions';
+  app: AppRequest;
+  /** The files that it adds to the live commit, or all that it has. */
+  files: CommittedFile[];
+}
+
 /** Looks only; writes nothing. */
 export interface InspectRequest extends FetchRequest {
   command: 'inspect';
@@ -226,6 +241,7 @@ export type WorkerRequest =
   | DeployRequest
   | RollbackRequest
   | InspectRequest
+  | CollisionsRequest
   | ProbeRequest
   | FollowRequest
   | SignalRequest
@@ -240,6 +256,11 @@ export type WorkerLine =
   | { kind: 'host'; facts: HostFacts }
   /** The other answer to `inspect`: only the job's token opens the remote, and the request does not carry it. */
   | { kind: 'token-needed' }
+  /**
+   * The one answer to `collisions`: paths that the commit must not overwrite, and those that are as it has them. The first
+   * of them, where they are many.
+   */
+  | { kind: 'collisions'; inTheWay: string[]; takenOver: string[] }
   /** A detached worker has been started and has read its request. */
   | { kind: 'started'; pid: number }
   /** The one answer to `probe`. */

@@ -6,8 +6,9 @@ import { present, writeAtomically } from '../host/files.js';
 import type { GitRepository } from '../host/git.js';
 import { inheritRights } from '../host/inherit-rights.js';
 import { must } from '../host/toolbox.js';
+import { collisionProblem, takenOverWords } from '../host-files/collision-words.js';
+import { inTheWayOf } from '../host-files/collisions.js';
 import { rebuiltFiles } from '../host-files/rebuilt-files.js';
-import { isRewritten } from '../host-files/rewritten-files.js';
 import { linkShared } from '../host-files/shared-paths.js';
 import { lookAtTracking, type Tracking } from '../host-files/tracking.js';
 import type { HostState } from '../host-state/host-state.js';
@@ -69,7 +70,8 @@ async function build(
   const stage = await reporter.step('stage', () => checkOutStage(found, repository, request, folder));
   const pointers = await pointersIn(stage);
   if (pointers !== undefined) throw new Failure(pointers);
-  await lookAtCollisions(found, request, stage, []);
+  const early = await lookAtCollisions(found, request, stage, []);
+  if (early && early.takenOver.length > 0) reporter.progress(takenOverWords(early.takenOver));
   writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
   let envFiles: string[] = [];
   const bring = async (): Promise<void> => {
@@ -219,14 +221,12 @@ export async function lookAtCollisions(
     to: request.sha,
     shared: request.sharedPaths,
     swapped,
+    takenBefore: (found.history.live && readNote(found.state, found.history.live.release)?.takenOver) ?? [],
     rules: stage,
   });
-  const inTheWay = [...tracking.inTheWay, ...tracking.hostTo].filter((path) => !isRewritten(path));
-  if (inTheWay.length === 0) return tracking;
-  throw new Failure({
-    message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
-    next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
-  });
+  const problem = collisionProblem(inTheWayOf(tracking));
+  if (problem !== undefined) throw new Failure(problem);
+  return tracking;
 }
 
 /** How the new version is started beside the live one; undefined, with a word why, where it is not. */

@@ -19,7 +19,7 @@ import {
   dirtyRefusals,
   keepLocalChanges,
   keptWords,
-  trackForPatch,
+  trackAsTheyAre,
 } from '../host-files/local-changes.js';
 import { withTidyPaths } from '../host-files/paths.js';
 import { rescue, rescuedWords } from '../host-files/untracked-files.js';
@@ -244,7 +244,8 @@ async function lookAgain(
   const refusals = dirtyRefusals(byPeople, request.dirtyCheckout);
   if (refusals.length > 0) throw new Failure(refusals);
   const untracked = [...(tracking?.inTheWay ?? []), ...(tracking?.hostTo ?? [])];
-  await trackForPatch(found.checkout!, untracked);
+  // They are kept like any local change.
+  await trackAsTheyAre(found.checkout!, untracked);
   const dirtyFiles = [...new Set([...byPeople, ...untracked])];
   const changes = await keepLocalChanges(found.checkout!, dirtyFiles, folder);
   if (changes) reporter.warn(keptWords(changes));
