@@ -50,10 +50,7 @@ describe('a file that lies on the server as the commit has it', () => {
     const sha = withNotes('v2', { healthStatus: 500, onlyLive: true });
     const files = [
       ...(
-        await filesOfCommit(
-          { tools: openToolbox({ ...process.env, ...GIT_ENV }), folder: origin.url },
-          sha,
-        )
+        await filesOfCommit({ tools: openToolbox({ ...process.env, ...GIT_ENV }), folder: origin.url }, sha)
       ).values(),
     ];
     const checkout = { tools: openToolbox(vps.env), folder: vps.appPath };

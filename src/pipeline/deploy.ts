@@ -23,7 +23,7 @@ import { probeFleet } from '../server/fleet/probe-fleet.js';
 import { resolveInterruptedFleet } from '../server/fleet/resolve-interrupted.js';
 import type { Rollout } from '../server/fleet/rollout.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
-import { backup } from './backup.js';
+import { backup, backupOnHost } from './backup.js';
 import { type Changes, changesOf, decideRollback, endOf, firstFailure, nextActionOf } from './decide.js';
 import { health, healthBaseline } from './health.js';
 import { afterUndoing, type LiveGuard, liveGuard, whyUnguarded } from './live-guard.js';
@@ -384,7 +384,9 @@ async function prepared(
   const nothingYet = untouched && (database !== undefined || look.database === undefined);
   let rollout: Rollout | undefined;
   await recordPhase('prepare', async () => {
-    const done = await prepare(servers, look.hosts ?? [], between, nothingYet, guard?.heard);
+    const backup = database && (await backupOnHost(database));
+    const beforeCommit = definedOnly({ onLive: guard?.heard, backup });
+    const done = await prepare(servers, look.hosts ?? [], between, nothingYet, beforeCommit);
     rollout = done.rollout;
     return done.report;
   });

@@ -32,13 +32,20 @@ export function cutoverOf(between: Between, hosts: number): DeployRequest['cutov
 /** Milliseconds by which a waiting host is more patient than the action that looks for it. */
 const LONGER_THAN_THE_ACTION = 60_000;
 
+/** What is asked of the hosts beside the new version, because the database is changed while they wait. */
+export interface BeforeCommit {
+  onLive?: RolloutPlan['onLive'];
+  /** The backup that the first host keeps. */
+  backup?: DeployRequest['backup'];
+}
+
 /** Starts to prepare every host, from what a look has found there. */
 export async function prepareHosts(
   servers: ServerWork,
   looks: readonly HostReport[],
   between: Between,
   record: PhaseRecord,
-  onLive?: RolloutPlan['onLive'],
+  { onLive, backup }: BeforeCommit = {},
 ): Promise<Rollout> {
   const { fleet, settings, log, signal } = servers;
   const sha = await deployedCommit(servers);
@@ -54,7 +61,7 @@ export async function prepareHosts(
   });
   const undo = rollbackRequest(settings, randomUUID(), { undoRun: settings.run.id });
   const own = looks.map(({ needsToken }, index) => ({
-    ...definedOnly({ packedBuild: packed[index] }),
+    ...definedOnly({ packedBuild: packed[index], backup: index === 0 ? backup : undefined }),
     ...(needsToken ? withToken(settings) : {}),
   }));
   const plan = {
@@ -93,12 +100,12 @@ export async function prepare(
   looks: readonly HostReport[],
   between: Between,
   untouched: boolean,
-  onLive?: RolloutPlan['onLive'],
+  beforeCommit: BeforeCommit = {},
 ): Promise<Prepared> {
   const { settings, log, signal } = servers;
   let prepared: Rollout | undefined;
   const report = await runPhase('prepare', log, settings.vps.ref, async (record) => {
-    const rollout = await prepareHosts(servers, looks, between, record, onLive);
+    const rollout = await prepareHosts(servers, looks, between, record, beforeCommit);
     if (await rollout.prepared()) {
       prepared = rollout;
       record.summarise(PREPARED[between]);

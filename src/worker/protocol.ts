@@ -124,6 +124,11 @@ export interface DeployRequest extends FetchRequest {
   goLease: number;
   /** The live version is asked, before the database is changed and from then on until the cutover. */
   looksAtLive?: true;
+  /**
+   * A backup will come into the state folder of this host: `bytes`, where nothing like it lies there yet. Room for it is
+   * part of what must be there before the database is changed.
+   */
+  backup?: { what: 'schema' | 'full'; bytes: number };
   /** It is the only host: once rehearsed it goes forward without the action, instead of dropping its stage. */
   goesAlone?: true;
   /**
@@ -246,6 +251,9 @@ export type WorkerRequest =
   | FollowRequest
   | SignalRequest
   | CancelSessionRequest;
+
+/** The folder of the backups, in the state folder of a host. */
+export const BACKUPS = 'backups';
 
 /** Starts each line that a short command prints for the action. */
 export const LINE_MARK = 'muva-worker ';

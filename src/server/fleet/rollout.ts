@@ -31,7 +31,7 @@ export interface RolloutPlan {
   /** Undoes on one host what the deploy did there. */
   undo: RollbackRequest;
   /** What each host alone is told, in their order: where its packed build lies, and the token where it needs that. */
-  own: readonly Pick<DeployRequest, 'packedBuild' | 'fetchAccess'>[];
+  own: readonly Pick<DeployRequest, 'packedBuild' | 'fetchAccess' | 'backup'>[];
   /** Hosts that cut over at the same time, after the first alone. */
   maxParallel: number;
   signal: AbortSignal;

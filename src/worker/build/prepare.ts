@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { isInstalled } from '../../lib/build-output-names.js';
 import { definedOnly } from '../../lib/defined-only.js';
 import { Failure } from '../../lib/report.js';
+import { backupRoomProblem, lastBackup } from '../host/backup-room.js';
 import { present, writeAtomically } from '../host/files.js';
+import { freeSpace } from '../host/free-space.js';
 import type { GitRepository } from '../host/git.js';
 import { inheritRights } from '../host/inherit-rights.js';
 import { must } from '../host/toolbox.js';
@@ -14,7 +16,7 @@ import { lookAtTracking, type Tracking } from '../host-files/tracking.js';
 import type { HostState } from '../host-state/host-state.js';
 import { pointersIn } from '../host-state/lfs.js';
 import { readProject } from '../host-state/project-files.js';
-import type { DeployRequest, RunResult } from '../protocol.js';
+import { BACKUPS, type DeployRequest, type RunResult } from '../protocol.js';
 import type { DeployContext } from '../run/deploy-context.js';
 import type { LiveLooks } from '../run/live-looks.js';
 import type { Reporter } from '../run/reporter.js';
@@ -51,6 +53,7 @@ export async function prepareStage(
   try {
     const stage = await build(found, repository, context, { release, folder });
     await tryStage(found, stage, context);
+    refuseBackup(found, request);
     await context.hold('built', live);
     const bootMs = await rehearseStage(found, stage, context, result);
     return bootMs === undefined ? stage : { ...stage, bootMs };
@@ -255,6 +258,14 @@ async function rehearsalOf(
   const { tools } = found;
   const { sha, health } = request;
   return { tools, command, port, sha, health, log: reporter.logged, tell: reporter.progress, signal };
+}
+
+/** @throws a Failure where the backup, which comes next, would not find room beside what was built. */
+function refuseBackup({ state, app }: HostState, { backup }: DeployRequest): void {
+  if (backup === undefined) return;
+  const last = lastBackup(join(state.path, BACKUPS), backup.what);
+  const problem = backupRoomProblem(backup, last, freeSpace(app.appPath).freeBytes);
+  if (problem !== undefined) throw new Failure(problem);
 }
 
 /** Before the migrations are committed: a version that cannot even start need not wait for them. */

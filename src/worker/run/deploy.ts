@@ -7,6 +7,8 @@ import { lookAtCollisions, prepareStage } from '../build/prepare.js';
 import { fetchSha, type Stage, stageRepository } from '../build/stage.js';
 import { discardStage } from '../build/stage-marks.js';
 import { type CutoverResult, cutOver, writeCutover } from '../cutover/cutover.js';
+import { planCutover } from '../cutover/cutover-plan.js';
+import { reserveForTurn } from '../cutover/reserve-disk-space.js';
 import { withPm2Lock } from '../cutover/restart.js';
 import { isOlder } from '../host/ancestry.js';
 import type { GitRepository } from '../host/git.js';
@@ -204,6 +206,9 @@ async function cutOverOnGo(
 ): Promise<CutoverResult> {
   let begun = false;
   try {
+    // The backup has used some of the room since; without what git needs to turn, no word is waited for.
+    if (context.request.cutover !== 'at-once')
+      await reserveForTurn(found.tools, planCutover(found, stage, context.request), context.folder);
     await context.hold('rehearsed');
     live?.end();
     return await withPm2Lock({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
