@@ -18,7 +18,7 @@ import {
 import { runPhase, skippedPhase } from '../report/phase.js';
 import { withExactCommit } from '../server/checkout/exact-commit.js';
 import { judgeProvenance } from '../server/checkout/provenance.js';
-import { openFleet } from '../server/fleet/fleet.js';
+import { type FleetOptions, openFleet } from '../server/fleet/fleet.js';
 import { probeFleet } from '../server/fleet/probe-fleet.js';
 import { resolveInterruptedFleet } from '../server/fleet/resolve-interrupted.js';
 import type { Rollout } from '../server/fleet/rollout.js';
@@ -42,6 +42,8 @@ export interface EntryPoint {
   readonly signal: AbortSignal;
   /** The folder with worker.js. */
   readonly dist: string;
+  /** How long servers and action wait for each other; default as the fleet has it. */
+  readonly patience?: Pick<FleetOptions, 'reconnectFor' | 'goLease'>;
 }
 
 /** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
@@ -88,7 +90,7 @@ async function reported(
     { log, signal: entryPoint.signal },
     {
       database: (connection) => openDatabase(connection, { log, label: labelOf(settings.run) }),
-      fleet: (vps) => openFleet(vps, { dist: entryPoint.dist, log }),
+      fleet: (vps) => openFleet(vps, { ...entryPoint.patience, dist: entryPoint.dist, log }),
     },
   );
   try {

@@ -29,9 +29,6 @@ export function cutoverOf(between: Between, hosts: number): DeployRequest['cutov
   return between === 'nothing' && hosts === 1 ? 'at-once' : 'on-go';
 }
 
-/** Milliseconds by which a waiting host is more patient than the action that looks for it. */
-const LONGER_THAN_THE_ACTION = 60_000;
-
 /** What is asked of the hosts beside the new version, because the database is changed while they wait. */
 export interface BeforeCommit {
   onLive?: RolloutPlan['onLive'];
@@ -56,7 +53,7 @@ export async function prepareHosts(
     sha,
     invocation: randomUUID(),
     cutover: cutoverOf(between, fleet.hosts.length),
-    goLease: fleet.reconnectFor + LONGER_THAN_THE_ACTION,
+    goLease: fleet.goLease,
     looksAtLive: onLive !== undefined,
   });
   const undo = rollbackRequest(settings, randomUUID(), { undoRun: settings.run.id });

@@ -13,10 +13,7 @@ describe('room for a backup on the server', () => {
     assert.equal(backupRoomProblem(full, undefined, 600 * MB), undefined);
     assert.match(backupRoomProblem(full, undefined, 520 * MB)!.message, /the database has 500 MB/);
     assert.equal(backupRoomProblem(full, 100 * MB, 200 * MB), undefined);
-    assert.match(
-      backupRoomProblem(full, 100 * MB, 120 * MB)!.message,
-      /the last full backup has 100 MB/,
-    );
+    assert.match(backupRoomProblem(full, 100 * MB, 120 * MB)!.message, /the last full backup has 100 MB/);
     assert.equal(backupRoomProblem({ what: 'schema', bytes: 0 }, undefined, 100 * MB), undefined);
   });
 
