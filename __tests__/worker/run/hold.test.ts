@@ -97,6 +97,26 @@ describe('waiting for a word', () => {
     await second;
   });
 
+  test('row 142: asked to look it asks the live version, and goes on asking once the database is changed', async () => {
+    const asked: string[] = [];
+    const one = waiting();
+    one.context.live = {
+      before: async () => void asked.push('before'),
+      begin: () => void asked.push('begin'),
+    };
+    const held = hold('built', one.context);
+    await until('built to be told', () => says(one, 'built'));
+    assert.deepEqual(asked, []);
+    for (const times of [1, 2]) {
+      writeFileSync(one.context.folder.look, '');
+      await until('the live version to be asked', () => asked.length === times);
+    }
+    assert.ok(!existsSync(one.context.folder.look));
+    writeFileSync(one.context.folder.rehearse, '');
+    await held;
+    assert.deepEqual(asked, ['before', 'before', 'begin']);
+  });
+
   test('a deploy that waits nowhere says nothing and goes on', async () => {
     const one = waiting({ cutover: 'at-once' });
     await hold('built', one.context);
