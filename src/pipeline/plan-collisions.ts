@@ -1,10 +1,10 @@
+import { collisionProblem, takenOverWords } from '../lib/collision-words.js';
 import { type Problem, problemsOf } from '../lib/report.js';
 import { addedFiles } from '../server/checkout/added-files.js';
 import type { HostReport } from '../server/fleet/inspect-fleet.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
 import { askWorker, onHost } from '../server/worker-client.js';
 import { collisionsRequest } from '../server/worker-requests.js';
-import { collisionProblem, takenOverWords } from '../worker/host-files/collision-words.js';
 
 /** Milliseconds for one host. */
 const LOOK = 30_000;

@@ -40,7 +40,7 @@ export async function whyNotUndone(
   const { role } = access.database;
   const marker = randomBytes(9).toString('base64url');
   const order = { downs, ...wholeRuns(look, target.versions), rules, role, marker };
-  const message = `${revertMessage(order)}\ndo ${dollarQuote(takeBack(rules.allowDataLoss))};`;
+  const message = `${revertMessage(order)}\ndo ${dollarQuote(endOfTry(rules.allowDataLoss))};`;
   try {
     await access.database.send(message, { deadline: DEADLINE, signal: access.signal });
   } catch (error) {
@@ -52,7 +52,7 @@ export async function whyNotUndone(
 }
 
 /** Ends the transaction, with the losses where rows would go. */
-function takeBack(lossAllowed: boolean): string {
+function endOfTry(lossAllowed: boolean): string {
   return `
 declare losses text := current_setting('muva.losses', true);
 begin

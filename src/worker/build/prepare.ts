@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { isInstalled } from '../../lib/build-output-names.js';
+import { collisionProblem, takenOverWords } from '../../lib/collision-words.js';
 import { definedOnly } from '../../lib/defined-only.js';
 import { Failure } from '../../lib/report.js';
 import { backupRoomProblem, lastBackup } from '../host/backup-room.js';
@@ -8,7 +9,6 @@ import { freeSpace } from '../host/free-space.js';
 import type { GitRepository } from '../host/git.js';
 import { inheritRights } from '../host/inherit-rights.js';
 import { must } from '../host/toolbox.js';
-import { collisionProblem, takenOverWords } from '../host-files/collision-words.js';
 import { inTheWayOf } from '../host-files/collisions.js';
 import { rebuiltFiles } from '../host-files/rebuilt-files.js';
 import { linkShared } from '../host-files/shared-paths.js';

@@ -59,7 +59,7 @@ export async function deployOnHost(asked: DeployContext): Promise<RunResult> {
   const decided = await decide(found, repository, context);
   if (decided !== undefined) return { ...result, ...decided };
   await refuseShutFolders(found, repository, request.sha);
-  const live = request.looksAtLive ? liveLooks(found, context) : undefined;
+  const live = request.looksAtLive ? liveLooks(found, request.health, context) : undefined;
   const adopted = await adoptLive(await lookAtLive(found, context, live !== undefined), context);
   try {
     const stage = await prepareStage(adopted, repository, context, result, live);

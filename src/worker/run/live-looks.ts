@@ -4,7 +4,8 @@ import { pause } from '../../lib/retry.js';
 import { lookAtLoopback } from '../host/loopback-health.js';
 import type { HostState } from '../host-state/host-state.js';
 import { askLive, judgeLive } from '../host-state/live-version.js';
-import type { DeployContext } from './deploy-context.js';
+import type { HealthRequest } from '../protocol.js';
+import type { Reporter } from './reporter.js';
 
 /** Milliseconds from the commit at which the live version is asked first, whatever it answers. */
 const FIRST_LOOKS = [0, 500, 1_000, 2_000];
@@ -39,7 +40,8 @@ export function whyNotAsked({ liveSha, port }: { liveSha?: string; port?: number
 /** Makes it; nothing is asked before it is told to. */
 export function liveLooks(
   found: Pick<HostState, 'facts'>,
-  { request: { health }, reporter, signal }: Pick<DeployContext, 'request' | 'reporter' | 'signal'>,
+  health: HealthRequest,
+  { reporter, signal }: { reporter: Pick<Reporter, 'event' | 'progress'>; signal: AbortSignal },
 ): LiveLooks {
   const over = new AbortController();
   const either = AbortSignal.any([signal, over.signal]);

@@ -1,5 +1,5 @@
-import type { Problem } from '../../lib/report.js';
-import { shortenList } from '../../lib/shorten-list.js';
+import type { Problem } from './report.js';
+import { shortenList } from './shorten-list.js';
 
 /** Why the commit cannot be deployed: git would overwrite what lies there. Pure. */
 export function collisionProblem(paths: readonly string[]): Problem | undefined {
