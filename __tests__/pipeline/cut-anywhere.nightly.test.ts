@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/lib/log.js';
 import type { Report } from '../../src/lib/report.js';
-import { type Addressed, makeReachable, type Reachable } from '../servers/deployment.js';
+import { makeReachable, type Reachable } from '../servers/deployment.js';
 import { type AppFaults, appFiles, appVersion } from '../servers/fixture-app.js';
+import { killDeploy } from '../servers/killed-deploy.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
@@ -62,15 +60,8 @@ describe('a deploy that is cut, in each of its states', () => {
     files[`${name}.down.sql`] = `drop table t${number};`;
     const workingDirectory = jobWith(files);
     folders.push(workingDirectory);
-    const { vps, sshd, wire } = server;
-    const { user, privateKey, fingerprint } = sshd;
-    const addressed: Addressed = {
-      vps: { appPath: vps.appPath, appName: vps.appName },
-      sshd: { user, privateKey, fingerprint },
-      wire: { host: wire.host, port: wire.port },
-    };
     return {
-      servers: [addressed],
+      servers: [server],
       databaseUrl,
       workingDirectory,
       inputs: {
@@ -129,25 +120,8 @@ describe('a deploy that is cut, in each of its states', () => {
     );
   }
 
-  /** Runs a deploy in a process of its own and kills that in a state. */
-  async function killedIn(state: State, given: WholeDeploy): Promise<void> {
-    const file = join(given.workingDirectory, 'deploy.json');
-    writeFileSync(file, JSON.stringify(given), { mode: 0o600 });
-    const action: ChildProcess = spawn(
-      process.execPath,
-      [resolve('build/__tests__/servers/deploy-process.js'), file],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
-    const exited = once(action, 'exit');
-    const seen = (async () => {
-      for await (const line of createInterface({ input: action.stdout! }))
-        if (reaches(state, JSON.parse(line) as LogEntry)) return;
-      if (state !== 'SQL in flight') assert.fail(`${state} was not reached`);
-    })();
-    await (state === 'SQL in flight' ? inFlight() : seen);
-    action.kill('SIGKILL');
-    await exited;
-  }
+  const killedIn = (state: State, given: WholeDeploy): Promise<void> =>
+    killDeploy(given, (entry) => reaches(state, entry), state === 'SQL in flight' ? inFlight() : undefined);
 
   /** Until nothing of the killed run is at work any more: its lease, and what it finishes by itself. */
   async function settled(): Promise<void> {
