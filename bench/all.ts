@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-const ALL = ['migrate', 'schema', 'redeploy', 'health', 'ssh', 'startup'];
+const ALL = ['migrate', 'schema', 'redeploy', 'schema-lead', 'health', 'ssh', 'startup'];
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !ALL.includes(name));
 if (unknown.length > 0) {

@@ -513,6 +513,16 @@ const MUTATIONS = [
   ),
   mutation(141, 'pipeline/prepare', "if (between === 'commits')", 'if (false)', 'pipeline/prepare.test'),
   mutation(141, 'lib/missing-schema', '42P01|', '', 'pipeline/build-reads-schema.test'),
+  mutation(142, 'pipeline/live-harm', 'after < GRACE', 'false', 'pipeline/live-harm.test'),
+  mutation(142, 'pipeline/live-harm', 'if (!reversible)', 'if (false)', 'pipeline/live-harm.test'),
+  mutation(141, 'worker/host/backup-room', 'last ?? bytes', 'bytes', 'worker/host/backup-room.test'),
+  mutation(
+    'a file that is as the commit has it is taken over, and every way back leaves it',
+    'worker/host-files/tracking',
+    '...takenOver])',
+    '])',
+    'worker/host-files.test',
+  ),
   mutation(143, 'worker/run/hold', 'removePath(word);', '', 'worker/run/hold.test'),
   mutation(
     143,

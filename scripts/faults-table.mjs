@@ -715,6 +715,12 @@ export const GROUPS = [
         '`Nothing was changed.` Everything that can fail comes before the first message that writes to the database. A build that misses a table or column names the input: `Say migrate-before: build`.',
       ),
       row(
+        142,
+        'A migration breaks the version that still serves',
+        'known',
+        '`breaks on the new schema`. The down files end it where they are allowed to run, and the live version is asked again; else `the deploy goes on, because the new version ends that sooner`. A live version that is slow, limited (429) or restarted is no reason.',
+      ),
+      row(
         143,
         'The action, its connection or a prepared server is lost between prepare and cutover',
         'known',

@@ -196,9 +196,10 @@ describe('ways back', { timeout: 600_000 }, () => {
     const killed = await run(
       7,
       commit,
-      { mode: 'deploy' },
+      // Only so are the migrations committed before the build that fails.
+      { mode: 'deploy', 'migrate-before': 'build' },
       {
-        cancelAfter: (log) => log.includes('redeploy '),
+        cancelAfter: (log) => /^prepare /m.test(log),
         force: true,
       },
     );

@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { makeFleet, type OnEntry, type Reachable } from '../servers/deployment.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
+import { killDeploy } from '../servers/killed-deploy.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { startVps, type Vps } from '../servers/vps.js';
-import { begunPhases, deployWhole, jobWith, wholeDatabase } from '../servers/whole-deploy.js';
+import { begunPhases, deployWhole, jobWith, postStep, wholeDatabase } from '../servers/whole-deploy.js';
 
 describe('a deploy with migrations to two servers', () => {
   let origin: Origin;
@@ -95,4 +96,32 @@ describe('a deploy with migrations to two servers', () => {
     }
     assert.deepEqual(await versions(), ['v4', 'v4']);
   });
+
+  for (const [what, goOn] of [
+    ['the post step', true],
+    ['the next run', false],
+  ] as const)
+    test(`row 143: the action is killed when one has cut over, and ${what}`, async () => {
+      const before = await versions();
+      const version = goOn ? 'v5' : 'v6';
+      const given = {
+        servers,
+        databaseUrl,
+        workingDirectory,
+        inputs: { ref: origin.commit(appVersion(version)), 'run-id': goOn ? '9005' : '9006' },
+        session: version,
+        patience: { reconnectFor: 2_000, goLease: 4_000 },
+      };
+      await killDeploy(given, (entry) => entry.kind === 'step' && entry.step.name === 'host 1: cutover');
+      if (goOn) {
+        await postStep(given);
+        const [one, two] = await versions();
+        assert.equal(one, two, 'no two versions stay side by side');
+        assert.ok(one === version || one === before[0], one);
+        return;
+      }
+      const { report } = await deploy(origin.commit(appVersion('v7')));
+      assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
+      assert.deepEqual(await versions(), ['v7', 'v7']);
+    });
 });

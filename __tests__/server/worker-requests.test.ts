@@ -73,7 +73,7 @@ describe('the token of the job', () => {
       inspectRequest(run, undefined),
       inspectRequest(run, undefined, { undoRun: '1' }),
       probeRequest(run),
-      deployRequest(run, { sha, invocation: 'x', cutover: 'at-once', goLease: 60_000 }),
+      deployRequest(run, { sha, invocation: 'x', cutover: 'at-once', goLease: 60_000, looksAtLive: false }),
       rollbackRequest(run, 'x', { undoRun: '1' }),
     ];
     for (const request of requests)

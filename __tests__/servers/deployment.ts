@@ -26,6 +26,13 @@ export interface Reachable {
   stop(): Promise<void>;
 }
 
+/** What the action is told of a server. */
+export interface Addressed {
+  vps: Pick<Vps, 'appPath' | 'appName'>;
+  sshd: Pick<Sshd, 'user' | 'privateKey' | 'fingerprint'>;
+  wire: Pick<Wire, 'host' | 'port'>;
+}
+
 export async function makeReachable(vps: Vps, options: SshdOptions = {}): Promise<Reachable> {
   const sshd = await startSshd({ home: vps.home, environment: vps.env, ...options });
   const wire = await startWire(sshd);
@@ -61,7 +68,7 @@ export async function makeFleet(boxes: readonly Vps[]): Promise<Reachable[]> {
 export type Inputs = Partial<Record<InputName, string>>;
 
 /** Settings as a person's inputs give them; the sandboxes must have the same path and name for several hosts. */
-export function settingsFor(servers: readonly Reachable[], inputs: Inputs): Settings {
+export function settingsFor(servers: readonly Addressed[], inputs: Inputs): Settings {
   const { vps, sshd } = servers[0]!;
   const inputsGiven: Inputs = {
     mode: 'redeploy',

@@ -27,6 +27,8 @@ export interface AppFaults {
   countIn?: string;
   /** Milliseconds of `healthStatus`, after which it is 200. */
   sickFor?: number;
+  /** /api/health answers 500 where this query fails; `pg` is the path of that package. */
+  reads?: { pg: string; url: string; sql: string };
 }
 
 /** Reads a commit's `version.txt` and `faults.json`, and the environment, into `dist/`. */
@@ -71,11 +73,15 @@ const server = createServer((request, response) => setTimeout(() => {
     response.setHeader('content-type', 'text/html');
     return response.end('<!doctype html><title>app</title><p>version ' + built.version + '</p><script src="/static/' + chunk + '.js"></script>');
   }
+  if (path === '/api/health' && faults.reads) {
+    const { Client } = require(faults.reads.pg);
+    const client = new Client({ connectionString: faults.reads.url });
+    const read = client.connect().then(() => client.query(faults.reads.sql)).finally(() => client.end());
+    return read.then(() => tellHealth(response, 200), () => tellHealth(response, 500));
+  }
   if (path === '/api/health') {
     const well = !sick || Date.now() - started > (faults.sickFor ?? Infinity);
-    const status = well ? 200 : faults.healthStatus ?? 200;
-    response.writeHead(status, { 'content-type': 'application/json' });
-    return response.end(JSON.stringify({ status: status === 200 ? 'ok' : 'error', version: built.version, commit: faults.anonymous ? undefined : revision, greeting: built.greeting, pid: process.pid }));
+    return tellHealth(response, well ? 200 : faults.healthStatus ?? 200);
   }
   const file = join(__dirname, 'dist', path);
   if (path.startsWith('/static/') && !path.includes('..') && existsSync(file)) {
@@ -85,6 +91,10 @@ const server = createServer((request, response) => setTimeout(() => {
   response.writeHead(404);
   response.end('not found');
 }, faults.answerDelay ?? 0));
+function tellHealth(response, status) {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  return response.end(JSON.stringify({ status: status === 200 ? 'ok' : 'error', version: built.version, commit: faults.anonymous ? undefined : revision, greeting: built.greeting, pid: process.pid }));
+}
 setTimeout(() => server.listen(port, () => console.log('listening on ' + port)), faults.bootDelay ?? 0);
 // In a cluster the worker disconnects, which also hands back connections that are on their way to it:
 // "server.close(() => process.exit())" would lose those.

@@ -1,10 +1,12 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Settings } from '../../src/inputs/settings.js';
+import { definedOnly } from '../../src/lib/defined-only.js';
 import type { LogEntry } from '../../src/lib/log.js';
 import type { Report } from '../../src/lib/report.js';
-import { runPipeline } from '../../src/pipeline/deploy.js';
-import { type Inputs, type OnEntry, type Reachable, settingsFor } from './deployment.js';
+import { type EntryPoint, resolveInterruptedRun, runPipeline } from '../../src/pipeline/deploy.js';
+import { type Addressed, type Inputs, type OnEntry, settingsFor } from './deployment.js';
 import { query } from './postgres.js';
 import { workerBundle } from './worker-bundle.js';
 
@@ -22,16 +24,42 @@ export function jobWith(migrations: Readonly<Record<string, string>>): string {
 }
 
 export interface WholeDeploy {
-  servers: readonly Reachable[];
+  servers: readonly Addressed[];
   databaseUrl: string;
   workingDirectory: string;
   inputs: Inputs;
   /** Sees every log entry as it comes, and may cancel the run at it. */
   onEntry?: OnEntry;
+  /** Default 1. */
+  attempt?: number;
+  /** The start of the action; default a new one. */
+  session?: string;
+  patience?: EntryPoint['patience'];
 }
 
 export async function deployWhole(given: WholeDeploy): Promise<{ report: Report; log: LogEntry[] }> {
-  const { servers, databaseUrl, workingDirectory, onEntry } = given;
+  const { entryPoint, log } = await entryPointOf(given);
+  return { report: await runPipeline(settingsOf(given), entryPoint), log };
+}
+
+/** The post step of a run that was begun with this session; undefined where it has nothing to do. */
+export async function postStep(given: WholeDeploy & { session: string }): Promise<Report | undefined> {
+  const { entryPoint } = await entryPointOf(given);
+  return resolveInterruptedRun(
+    settingsOf({ ...given, session: `${given.session}-post` }),
+    entryPoint,
+    given.session,
+  );
+}
+
+function settingsOf({
+  servers,
+  databaseUrl,
+  workingDirectory,
+  attempt = 1,
+  session,
+  ...given
+}: WholeDeploy): Settings {
   const inputs: Inputs = {
     mode: 'deploy',
     'database-url': databaseUrl,
@@ -39,20 +67,27 @@ export async function deployWhole(given: WholeDeploy): Promise<{ report: Report;
     'health-paths': '/api/health',
     ...given.inputs,
   };
+  const settings = settingsFor(servers, inputs);
+  const run = { ...settings.run, attempt, ...definedOnly({ session }) };
+  return { ...settings, run, workingDirectory };
+}
+
+async function entryPointOf({
+  onEntry,
+  patience,
+}: WholeDeploy): Promise<{ entryPoint: EntryPoint; log: LogEntry[] }> {
   const controller = new AbortController();
   const log: LogEntry[] = [];
-  const report = await runPipeline(
-    { ...settingsFor(servers, inputs), workingDirectory },
-    {
-      log: (entry) => {
-        log.push(entry);
-        onEntry?.(entry, () => controller.abort());
-      },
-      signal: controller.signal,
-      dist: await workerBundle(),
+  const entryPoint: EntryPoint = {
+    log: (entry) => {
+      log.push(entry);
+      onEntry?.(entry, () => controller.abort());
     },
-  );
-  return { report, log };
+    signal: controller.signal,
+    dist: await workerBundle(),
+    ...definedOnly({ patience }),
+  };
+  return { entryPoint, log };
 }
 
 /** The phases that were begun, in their order. */

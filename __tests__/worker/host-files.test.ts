@@ -205,17 +205,25 @@ describe('files that only one of two commits tracks', () => {
     removed: string[],
     added: string[],
     there: string[],
-    more: { ignored?: string[]; shared?: string[]; swapped?: string[] } = {},
+    more: {
+      ignored?: string[];
+      shared?: string[];
+      swapped?: string[];
+      same?: string[];
+      taken?: string[];
+    } = {},
   ) =>
     judgeTracking({
       removed,
       added,
       lies: (path) => (there.includes(path) ? { path, isFile: true } : undefined),
+      same: (path) => (more.same ?? []).includes(path),
+      takenBefore: more.taken ?? [],
       ignored: (path) => (more.ignored ?? []).includes(path),
       shared: more.shared ?? [],
       swapped: more.swapped ?? [],
     });
-  const nothing = { untrack: [], hostFrom: [], hostTo: [], inTheWay: [] };
+  const nothing = { untrack: [], hostFrom: [], hostTo: [], takenOver: [], inTheWay: [] };
   const rows: [string, ReturnType<typeof judge>, Partial<ReturnType<typeof judge>>][] = [
     ['a file that is gone from both', judge(['old.js'], [], ['old.js']), {}],
     [
@@ -236,6 +244,16 @@ describe('files that only one of two commits tracks', () => {
       'a file of the host that the commit tracks',
       judge([], ['.env'], ['.env']),
       { untrack: ['.env'], hostTo: ['.env'] },
+    ],
+    [
+      'a file that is as the commit has it is taken over, and every way back leaves it',
+      judge([], ['notes.txt'], ['notes.txt'], { same: ['notes.txt'] }),
+      { untrack: ['notes.txt'], takenOver: ['notes.txt'] },
+    ],
+    [
+      'what was taken over stays where a later commit drops it',
+      judge(['notes.txt', 'ours.txt'], [], ['notes.txt', 'ours.txt'], { taken: ['notes.txt'] }),
+      { untrack: ['notes.txt'], hostFrom: ['notes.txt'] },
     ],
     ['a file that becomes a folder', judge(['a'], ['a/b'], ['a']), {}],
     ['the file that says the commit is ours', judge(['REVISION'], ['REVISION'], ['REVISION']), {}],

@@ -14,6 +14,7 @@ import { inspectFleet } from '../server/fleet/inspect-fleet.js';
 import { keepNewest } from '../server/fleet/keep-newest.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
 import { storeFile } from '../server/fleet/store-file.js';
+import { BACKUPS, type DeployRequest } from '../worker/protocol.js';
 import { CONFIRM, type PreparedHosts } from './migrate.js';
 import type { DatabaseWork } from './tools.js';
 
@@ -72,6 +73,26 @@ export async function backup(
   });
 }
 
+/** What a backup needs of the first server, which keeps it; undefined where none is made there. */
+export async function backupOnHost({
+  database,
+  settings,
+  signal,
+}: DatabaseWork): Promise<DeployRequest['backup']> {
+  const { backup: what, backupTo, connection } = settings.database;
+  if (what === 'off' || backupTo !== 'vps' || connection.kind !== 'url') return undefined;
+  // Without rows it is small, however large the database is.
+  if (what === 'schema') return { what, bytes: 0 };
+  const results = await database.send(
+    'select pg_catalog.pg_database_size(current_database())::text as bytes',
+    {
+      deadline: 30_000,
+      signal,
+    },
+  );
+  return { what, bytes: Number(lastRow(results).bytes) };
+}
+
 async function prepareDump(
   { database, settings, signal }: DatabaseWork,
   { address, caCertificate }: ConnectionByUrl,
@@ -107,7 +128,7 @@ async function storeOnServer(servers: ServerWork | undefined): Promise<Store> {
       message: 'the server has no state folder that a backup could be put into',
       next: 'Make it writable for the login, or use backup-to: runner.',
     });
-  const folder = `${state}/backups`;
+  const folder = `${state}/${BACKUPS}`;
   return async (name, content) => {
     const path = await storeFile(host, { folder, name, content }, signal);
     await keepNewest(host, folder, '.dump', settings.vps.keepReleases, signal);

@@ -1,4 +1,5 @@
 import { openDatabase } from '../database/connection/open.js';
+import { titleOf } from '../database/migrations/batches.js';
 import type { Settings } from '../inputs/settings.js';
 import { definedOnly } from '../lib/defined-only.js';
 import { eachWarningOnce, type Log } from '../lib/log.js';
@@ -17,13 +18,16 @@ import {
 import { runPhase, skippedPhase } from '../report/phase.js';
 import { withExactCommit } from '../server/checkout/exact-commit.js';
 import { judgeProvenance } from '../server/checkout/provenance.js';
-import { openFleet } from '../server/fleet/fleet.js';
+import { type FleetOptions, openFleet } from '../server/fleet/fleet.js';
+import { probeFleet } from '../server/fleet/probe-fleet.js';
 import { resolveInterruptedFleet } from '../server/fleet/resolve-interrupted.js';
 import type { Rollout } from '../server/fleet/rollout.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
-import { backup } from './backup.js';
+import { backup, backupOnHost } from './backup.js';
 import { type Changes, changesOf, decideRollback, endOf, firstFailure, nextActionOf } from './decide.js';
 import { health, healthBaseline } from './health.js';
+import { afterUndoing, type LiveGuard, liveGuard, whyUnguarded } from './live-guard.js';
+import type { LiveHarm } from './live-harm.js';
 import { migrate } from './migrate.js';
 import { isOvertaken, type PlanResult, plan } from './plan.js';
 import { prepare } from './prepare.js';
@@ -38,6 +42,8 @@ export interface EntryPoint {
   readonly signal: AbortSignal;
   /** The folder with worker.js. */
   readonly dist: string;
+  /** How long servers and action wait for each other; default as the fleet has it. */
+  readonly patience?: Pick<FleetOptions, 'reconnectFor' | 'goLease'>;
 }
 
 /** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
@@ -84,7 +90,7 @@ async function reported(
     { log, signal: entryPoint.signal },
     {
       database: (connection) => openDatabase(connection, { log, label: labelOf(settings.run) }),
-      fleet: (vps) => openFleet(vps, { dist: entryPoint.dist, log }),
+      fleet: (vps) => openFleet(vps, { ...entryPoint.patience, dist: entryPoint.dist, log }),
     },
   );
   try {
@@ -246,13 +252,17 @@ async function deployPhases(work: Work, recordPhase: RecordPhase, phases: PhaseR
   });
   const ready = await passed(planned);
   const earlier = earlierAttempt(settings, look);
+  let harm: LiveHarm | undefined;
   if (ready && look && !look.hosts?.some(isOvertaken))
-    await change(work, recordPhase, { look, before, untouched: !earlier.database && !earlier.code });
+    harm = await change(work, recordPhase, { look, before, untouched: !earlier.database && !earlier.code });
   if (signal.aborted) return;
   const decision = decideRollback(phases, before, settings.rollback.onFailure, earlier);
   if (decision.rollback) {
     log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
-    await recordPhase('rollback', () => rollback(work));
+    // No host has cut over where the live version was harmed: looking at them first would only prolong that.
+    const alone = harm !== undefined && !earlier.code;
+    await recordPhase('rollback', () => rollback(alone ? onlyDatabase(work) : work));
+    if (harm && work.servers) await lookAfterwards(work.servers, harm, titlesOf(look));
   } else if (firstFailure(phases)) {
     const newCode = !work.servers || changesOf(phases, earlier).code;
     const kept = newCode ? [] : earlierVersions(settings, look);
@@ -262,6 +272,10 @@ async function deployPhases(work: Work, recordPhase: RecordPhase, phases: PhaseR
     });
     log({ kind: 'line', text: decision.why });
   }
+}
+
+function onlyDatabase({ settings, log, signal, database }: Work): Work {
+  return { settings, log, signal, mode: 'deploy', ...definedOnly({ database }) };
 }
 
 /** What an earlier attempt of this workflow run, which came to no end, left standing. */
@@ -296,22 +310,28 @@ interface Known {
  * The part of a deploy that writes, phase after phase, until one does not pass: prepare, backup, migrate, verify, redeploy,
  * health, and the migrations that wait for that. With `migrate-before: build` the database comes before prepare.
  */
-async function change(work: Work, recordPhase: RecordPhase, known: Known): Promise<void> {
+async function change(work: Work, recordPhase: RecordPhase, known: Known): Promise<LiveHarm | undefined> {
   const { settings, database, servers } = work;
   const { look, before } = known;
   const databaseFirst = database?.settings.database.migrateBefore === 'build';
   let rollout: Rollout | undefined;
+  const guard = databaseFirst ? undefined : guardOf(work, look);
   try {
     if (database && databaseFirst && !(await changeSchema(database, servers, recordPhase, look))) return;
     if (servers) {
-      rollout = await prepared(servers, recordPhase, known, databaseFirst ? undefined : database);
+      rollout = await prepared(servers, recordPhase, known, databaseFirst ? undefined : database, guard);
       if (!rollout) return;
     }
-    if (database && !databaseFirst && !(await changeSchema(database, servers, recordPhase, look, rollout))) {
+    if (
+      database &&
+      !databaseFirst &&
+      !(await changeSchema(database, servers, recordPhase, look, rollout, guard))
+    ) {
       if (servers && rollout) await stopped(servers, rollout, recordPhase);
       return;
     }
-    if (servers && rollout && !(await passed(redeployed(servers, rollout, recordPhase)))) return;
+    if (servers && rollout && !(await passed(redeployed(servers, rollout, recordPhase, guard))))
+      return guard?.harm;
     if (!settings.skip.includes('health')) {
       const expect = definedOnly({ expectSha: servers?.settings.vps.ref });
       if (!(await passed(recordPhase('health', () => health(work, { before, ...expect }))))) return;
@@ -321,6 +341,36 @@ async function change(work: Work, recordPhase: RecordPhase, known: Known): Promi
   } finally {
     await rollout?.stop('the deploy does not go on');
   }
+  return undefined;
+}
+
+/** Watches the live version while the database changes, where it does and there is one to ask. */
+function guardOf(
+  { database, servers, settings, log }: Work,
+  { database: plan }: PlanResult,
+): LiveGuard | undefined {
+  if (!database || !servers || !plan || plan.batches.length === 0) return undefined;
+  const why = whyUnguarded(settings);
+  if (why === undefined)
+    return liveGuard(database, { reversible: plan.reversible, files: titlesOf({ database: plan }) });
+  log({ kind: 'line', text: `The live version is not asked on the new schema: ${why}.` });
+  return undefined;
+}
+
+/** The files that this run commits before the cutover. */
+function titlesOf(look: Pick<PlanResult, 'database'> | undefined): string[] {
+  return (look?.database?.batches ?? []).flatMap(({ files }) => files.map(titleOf));
+}
+
+/** Milliseconds that the live version is given to be well again. */
+const WELL_AGAIN = 3_000;
+
+/** Asks the live version once more, and says whether the migrations were what broke it. */
+async function lookAfterwards(servers: ServerWork, harm: LiveHarm, files: readonly string[]): Promise<void> {
+  const { settings, log } = servers;
+  const asked = { ...settings, health: { ...settings.health, successes: 1, deadline: WELL_AGAIN } };
+  const health = await probeFleet({ ...servers, settings: asked }, true).catch(() => []);
+  log({ kind: 'warning', problem: afterUndoing(files, health, harm.path) });
 }
 
 /** All hosts with everything done that can fail; undefined where the deploy ends there. `database`: changed after this. */
@@ -329,13 +379,16 @@ async function prepared(
   recordPhase: RecordPhase,
   { look, untouched }: Known,
   database: DatabaseWork | undefined,
+  guard: LiveGuard | undefined,
 ): Promise<Rollout | undefined> {
   const commits = (look.database?.batches.length ?? 0) > 0;
   const between = database === undefined ? 'nothing' : commits ? 'commits' : 'records';
   const nothingYet = untouched && (database !== undefined || look.database === undefined);
   let rollout: Rollout | undefined;
   await recordPhase('prepare', async () => {
-    const done = await prepare(servers, look.hosts ?? [], between, nothingYet);
+    const backup = database && (await backupOnHost(database));
+    const beforeCommit = definedOnly({ onLive: guard?.heard, backup });
+    const done = await prepare(servers, look.hosts ?? [], between, nothingYet, beforeCommit);
     rollout = done.rollout;
     return done.report;
   });
@@ -349,11 +402,13 @@ async function changeSchema(
   recordPhase: RecordPhase,
   look: PlanResult,
   rollout?: Rollout,
+  guard?: LiveGuard,
 ): Promise<boolean> {
   if (!(await backedUp(database, servers, recordPhase, rollout))) return false;
   const options = definedOnly({ plan: look.database, hosts: rollout });
   if (!(await passed(recordPhase('migrate', () => migrate(database, options))))) return false;
   rollout?.rehearse();
+  guard?.committed();
   return passed(recordPhase('verify', () => verify(database)));
 }
 
@@ -363,8 +418,13 @@ async function stopped(servers: ServerWork, rollout: Rollout, recordPhase: Recor
   if (ends.some(({ problems }) => problems.length > 0)) await redeployed(servers, rollout, recordPhase);
 }
 
-function redeployed(servers: ServerWork, rollout: Rollout, recordPhase: RecordPhase): Promise<PhaseReport> {
-  return recordPhase('redeploy', () => cutOverHosts(servers, rollout));
+function redeployed(
+  servers: ServerWork,
+  rollout: Rollout,
+  recordPhase: RecordPhase,
+  guard?: LiveGuard,
+): Promise<PhaseReport> {
+  return recordPhase('redeploy', () => cutOverHosts(servers, rollout, guard?.until));
 }
 
 /** An unexpected error becomes a failed report, so that rollback and outputs still happen. */

@@ -12,6 +12,7 @@ import { type HostReport, inspectFleet } from '../server/fleet/inspect-fleet.js'
 import type { ServerWork } from '../server/fleet/server-work.js';
 import { orderRefusals, orderWarnings } from './build-reads-schema.js';
 import { deployCheckStep } from './deploy-check-step.js';
+import { planCollisions } from './plan-collisions.js';
 import { hostRefusals, hostStep, hostWarnings, liveFacts } from './plan-hosts.js';
 import { planOrder } from './plan-order.js';
 import type { DatabaseWork, Work } from './tools.js';
@@ -204,7 +205,7 @@ async function lookAtHosts(
     for (const problem of hostWarnings(host)) log({ kind: 'warning', problem });
   }
   Object.assign(record.facts, liveFacts(hosts));
-  return hosts.flatMap(hostRefusals);
+  return [...hosts.flatMap(hostRefusals), ...(await planCollisions(servers, hosts))];
 }
 
 /** `3 pending in 1 batch, 1 waits for health`. */

@@ -8,7 +8,7 @@ import { type PhaseRecord, runPhase } from '../report/phase.js';
 import { exactCommit } from '../server/checkout/exact-commit.js';
 import { describePacked, packBuild } from '../server/checkout/pack-build.js';
 import type { HostReport } from '../server/fleet/inspect-fleet.js';
-import { beginRollout, type HostEnd, type Rollout } from '../server/fleet/rollout.js';
+import { beginRollout, type HostEnd, type Rollout, type RolloutPlan } from '../server/fleet/rollout.js';
 import { sendToAll } from '../server/fleet/send-build.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
 import { deployRequest, rollbackRequest, withToken } from '../server/worker-requests.js';
@@ -29,8 +29,12 @@ export function cutoverOf(between: Between, hosts: number): DeployRequest['cutov
   return between === 'nothing' && hosts === 1 ? 'at-once' : 'on-go';
 }
 
-/** Milliseconds by which a waiting host is more patient than the action that looks for it. */
-const LONGER_THAN_THE_ACTION = 60_000;
+/** What is asked of the hosts beside the new version, because the database is changed while they wait. */
+export interface BeforeCommit {
+  onLive?: RolloutPlan['onLive'];
+  /** The backup that the first host keeps. */
+  backup?: DeployRequest['backup'];
+}
 
 /** Starts to prepare every host, from what a look has found there. */
 export async function prepareHosts(
@@ -38,6 +42,7 @@ export async function prepareHosts(
   looks: readonly HostReport[],
   between: Between,
   record: PhaseRecord,
+  { onLive, backup }: BeforeCommit = {},
 ): Promise<Rollout> {
   const { fleet, settings, log, signal } = servers;
   const sha = await deployedCommit(servers);
@@ -48,14 +53,22 @@ export async function prepareHosts(
     sha,
     invocation: randomUUID(),
     cutover: cutoverOf(between, fleet.hosts.length),
-    goLease: fleet.reconnectFor + LONGER_THAN_THE_ACTION,
+    goLease: fleet.goLease,
+    looksAtLive: onLive !== undefined,
   });
   const undo = rollbackRequest(settings, randomUUID(), { undoRun: settings.run.id });
   const own = looks.map(({ needsToken }, index) => ({
-    ...definedOnly({ packedBuild: packed[index] }),
+    ...definedOnly({ packedBuild: packed[index], backup: index === 0 ? backup : undefined }),
     ...(needsToken ? withToken(settings) : {}),
   }));
-  const plan = { request, undo, own, maxParallel: settings.vps.maxParallel, signal };
+  const plan = {
+    request,
+    undo,
+    own,
+    maxParallel: settings.vps.maxParallel,
+    signal,
+    ...definedOnly({ onLive }),
+  };
   return beginRollout(fleet, plan, { log, record });
 }
 
@@ -84,11 +97,12 @@ export async function prepare(
   looks: readonly HostReport[],
   between: Between,
   untouched: boolean,
+  beforeCommit: BeforeCommit = {},
 ): Promise<Prepared> {
   const { settings, log, signal } = servers;
   let prepared: Rollout | undefined;
   const report = await runPhase('prepare', log, settings.vps.ref, async (record) => {
-    const rollout = await prepareHosts(servers, looks, between, record);
+    const rollout = await prepareHosts(servers, looks, between, record, beforeCommit);
     if (await rollout.prepared()) {
       prepared = rollout;
       record.summarise(PREPARED[between]);

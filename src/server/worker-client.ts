@@ -5,6 +5,7 @@ import { pause, retry } from '../lib/retry.js';
 import { stopClock } from '../lib/stop-clock.js';
 import type {
   CancelSessionRequest,
+  CollisionsRequest,
   DeployRequest,
   InspectRequest,
   ProbeRequest,
@@ -104,7 +105,7 @@ export function onHost({ name, prefix }: Pick<Host, 'name' | 'prefix'>, problem:
 export async function askWorker(
   fleet: Fleet,
   host: Host,
-  request: InspectRequest | ProbeRequest | SignalRequest | CancelSessionRequest,
+  request: InspectRequest | CollisionsRequest | ProbeRequest | SignalRequest | CancelSessionRequest,
   options: { deadline: number; signal?: AbortSignal },
 ): Promise<WorkerLine> {
   const program = streamedWorker(await fleet.worker(), request);

@@ -130,6 +130,7 @@ const event = jsonByKind<WorkerEvent>({
       'putting-back',
     ),
   },
+  live: { after: jsonOptional(took), health: jsonList(check) },
   ended: { result },
 });
 
@@ -186,6 +187,7 @@ const host = jsonRecord<HostFacts>({
 const line = jsonByKind<WorkerLine>({
   host: { facts: host },
   'token-needed': {},
+  collisions: { inTheWay: jsonList(jsonText), takenOver: jsonList(jsonText) },
   started: { pid },
   probed: { health: jsonList(check), healthy: jsonFlag },
   event: { offset: jsonWhole(), line: jsonText },

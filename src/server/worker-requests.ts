@@ -4,6 +4,8 @@ import { definedOnly } from '../lib/defined-only.js';
 import type {
   AppRequest,
   CancelSessionRequest,
+  CollisionsRequest,
+  CommittedFile,
   DeployRequest,
   FetchRequest,
   HealthRequest,
@@ -107,6 +109,11 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
   };
 }
 
+/** Asks what the files of a commit would meet in the live checkout. */
+export function collisionsRequest(settings: VpsRun, files: CommittedFile[]): CollisionsRequest {
+  return { command: 'collisions', app: appRequest(settings), files };
+}
+
 /** `once`: a check that was good is not asked again. */
 export function probeRequest(settings: VpsRun, once = false): ProbeRequest {
   const health = healthRequest(settings);
@@ -136,11 +143,13 @@ export interface DeployDetails {
   cutover: DeployRequest['cutover'];
   /** Milliseconds. */
   goLease: number;
+  /** The live version is asked while the database changes. */
+  looksAtLive: boolean;
 }
 
 export function deployRequest(settings: VpsRun, details: DeployDetails): DeployRequest {
   const { vps } = settings;
-  const { sha, invocation, cutover, goLease } = details;
+  const { sha, invocation, cutover, goLease, looksAtLive } = details;
   return {
     command: 'deploy',
     app: appRequest(settings),
@@ -165,6 +174,7 @@ export function deployRequest(settings: VpsRun, details: DeployDetails): DeployR
     timeout: vps.deployTimeout,
     cutover,
     goLease,
+    ...(looksAtLive ? { looksAtLive } : {}),
   };
 }
 

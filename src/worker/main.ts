@@ -5,8 +5,10 @@ import { KEY_LENGTH } from '../lib/seal.js';
 import { isFolder } from './host/files.js';
 import { TokenNeeded } from './host/git.js';
 import { askLoopback, countedIn } from './host/loopback-health.js';
+import { foreseeCollisions, inTheWayOf } from './host-files/collisions.js';
 import { readHostState } from './host-state/host-state.js';
 import {
+  type CollisionsRequest,
   type InspectRequest,
   LINE_MARK,
   type ProbeRequest,
@@ -53,6 +55,8 @@ async function main(): Promise<void> {
   switch (request.command) {
     case 'inspect':
       return printAnswer(await lookAtHost(request, env));
+    case 'collisions':
+      return printAnswer(await collisions(request, env));
     case 'probe':
       return probe(request, env);
     case 'follow':
@@ -61,6 +65,7 @@ async function main(): Promise<void> {
     case 'go':
     case 'cancel':
     case 'ask':
+    case 'look':
       return printAnswer(signal(request, home));
     case 'cancel-session':
       return printAnswer(cancelSession(request, home));
@@ -79,6 +84,19 @@ async function lookAtHost(request: InspectRequest, env: NodeJS.ProcessEnv): Prom
     if (error instanceof TokenNeeded) return { kind: 'token-needed' };
     throw error;
   }
+}
+
+/** Paths of each kind that are told. */
+const MOST_TOLD = 100;
+
+async function collisions({ app, files }: CollisionsRequest, env: NodeJS.ProcessEnv): Promise<WorkerLine> {
+  const { checkout, strategy } = await readHostState(app, env);
+  const found = strategy === 'in-place' && checkout ? await foreseeCollisions(checkout, files) : undefined;
+  return {
+    kind: 'collisions',
+    inTheWay: inTheWayOf(found).slice(0, MOST_TOLD),
+    takenOver: (found?.takenOver ?? []).slice(0, MOST_TOLD),
+  };
 }
 
 async function probe(request: ProbeRequest, env: NodeJS.ProcessEnv): Promise<void> {

@@ -6,7 +6,7 @@ import type { RequestBudget } from '../lib/request-budget.js';
  * What the action and the worker say to each other. The worker is a bundle of its own that runs on the VPS.
  * Types and plain values only: both bundles import this file.
  *
- * Short commands (inspect, probe, follow, rehearse, go, cancel, ask, cancel-session) run while the connection is open: `node -` reads, over
+ * Short commands (inspect, collisions, probe, follow, rehearse, go, cancel, ask, look, cancel-session) run while the connection is open: `node -` reads, over
  * stdin, one line `globalThis.MUVA_REQUEST = {...};` and then the bundle (both inside one function, so that a text
  * that was cut on the way is a syntax error and runs nothing), and answers on stdout with lines that
  * start with LINE_MARK; everything else there is noise of the host (a login message, a profile).
@@ -122,6 +122,13 @@ export interface DeployRequest extends FetchRequest {
   cutover: 'at-once' | 'on-go' | 'step-by-step';
   /** Milliseconds without a sign of the action after which a worker that waits no longer does: it drops its stage. */
   goLease: number;
+  /** The live version is asked, before the database is changed and from then on until the cutover. */
+  looksAtLive?: true;
+  /**
+   * A backup will come into the state folder of this host: `bytes`, where nothing like it lies there yet. Room for it is
+   * part of what must be there before the database is changed.
+   */
+  backup?: { what: 'schema' | 'full'; bytes: number };
   /** It is the only host: once rehearsed it goes forward without the action, instead of dropping its stage. */
   goesAlone?: true;
   /**
@@ -147,6 +154,21 @@ export interface RollbackRequest {
 
 /** What is to be undone: what a run changed; or everything since `previous`, a commit or a release. */
 export type Undo = { undoRun: string } | { to: string };
+
+/** A file of a commit: its mode as git has it (`100644`, `100755`), and the hash of its content. */
+export interface CommittedFile {
+  path: string;
+  mode: string;
+  id: string;
+}
+
+/** Asks what a commit that the host need not have would meet in its live checkout. Writes and fetches nothing. */
+export interface CollisionsRequest {
+  command: 'collisions';
+  app: AppRequest;
+  /** The files that it adds to the live commit, or all that it has. */
+  files: CommittedFile[];
+}
 
 /** Looks only; writes nothing. */
 export interface InspectRequest extends FetchRequest {
@@ -185,7 +207,8 @@ export interface ProbeRequest {
 
 /**
  * Streams the events of a run from byte `offset` of its events file until its worker is gone.
- * While it streams, the worker knows that the action is still there (see `goLease`).
+ * That it is asked for shows the worker that the action is there (see `goLease`), and so does each word; that it streams
+ * does not, for a connection that leads nowhere any more is noticed late.
  */
 export interface FollowRequest {
   command: 'follow';
@@ -208,10 +231,11 @@ export interface CancelSessionRequest {
 /**
  * One word to one run. `rehearse` and `go` let it go on where it waits for that word: at `built`, at `rehearsed`; in any
  * other state they are none. `cancel` stops what has not cut over yet; after that it changes nothing, and the run
- * finishes. `ask` changes nothing: the answer says whether the worker is there. How it ended is told by `follow` alone.
+ * finishes. `ask` changes nothing: the answer says whether the worker is there. `look` asks that too, and where it waits at
+ * `built` the worker tells how the live version is (event `live`). How it ended is told by `follow` alone.
  */
 export interface SignalRequest {
-  command: 'rehearse' | 'go' | 'cancel' | 'ask';
+  command: 'rehearse' | 'go' | 'cancel' | 'ask' | 'look';
   app: AppRequest;
   run: RunRequest;
   /** Default `deploy`. */
@@ -222,10 +246,14 @@ export type WorkerRequest =
   | DeployRequest
   | RollbackRequest
   | InspectRequest
+  | CollisionsRequest
   | ProbeRequest
   | FollowRequest
   | SignalRequest
   | CancelSessionRequest;
+
+/** The folder of the backups, in the state folder of a host. */
+export const BACKUPS = 'backups';
 
 /** Starts each line that a short command prints for the action. */
 export const LINE_MARK = 'muva-worker ';
@@ -236,6 +264,11 @@ export type WorkerLine =
   | { kind: 'host'; facts: HostFacts }
   /** The other answer to `inspect`: only the job's token opens the remote, and the request does not carry it. */
   | { kind: 'token-needed' }
+  /**
+   * The one answer to `collisions`: paths that the commit must not overwrite, and those that are as it has them. The first
+   * of them, where they are many.
+   */
+  | { kind: 'collisions'; inTheWay: string[]; takenOver: string[] }
   /** A detached worker has been started and has read its request. */
   | { kind: 'started'; pid: number }
   /** The one answer to `probe`. */
@@ -276,6 +309,11 @@ export type WorkerEvent =
         | 'verifying'
         | 'putting-back';
     }
+  /**
+   * What the live version answered: `after` so many milliseconds since the word that the database is changed, and before
+   * that without it. Nothing where it cannot be asked.
+   */
+  | { kind: 'live'; after?: number; health: HealthFact[] }
   | { kind: 'ended'; result: RunResult };
 
 /** How a deploy or rollback ended on one host. */

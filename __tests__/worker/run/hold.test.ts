@@ -51,7 +51,8 @@ describe('waiting for a word', () => {
     const controller = new AbortController();
     const told: WorkerEvent[] = [];
     const clock: string[] = [];
-    const folder = { rehearse: join(path, 'rehearse'), go: join(path, 'go'), heard: join(path, 'heard') };
+    const mark = (name: string): string => join(path, name);
+    const folder = { rehearse: mark('rehearse'), go: mark('go'), look: mark('look'), heard: mark('heard') };
     writeFileSync(folder.heard, '');
     return {
       told,
@@ -94,6 +95,26 @@ describe('waiting for a word', () => {
     assert.ok(!existsSync(one.context.folder.go), 'go came while it was built');
     writeFileSync(one.context.folder.go, '');
     await second;
+  });
+
+  test('row 142: asked to look it asks the live version, and goes on asking once the database is changed', async () => {
+    const asked: string[] = [];
+    const one = waiting();
+    one.context.live = {
+      before: async () => void asked.push('before'),
+      begin: () => void asked.push('begin'),
+    };
+    const held = hold('built', one.context);
+    await until('built to be told', () => says(one, 'built'));
+    assert.deepEqual(asked, []);
+    for (const times of [1, 2]) {
+      writeFileSync(one.context.folder.look, '');
+      await until('the live version to be asked', () => asked.length === times);
+    }
+    assert.ok(!existsSync(one.context.folder.look));
+    writeFileSync(one.context.folder.rehearse, '');
+    await held;
+    assert.deepEqual(asked, ['before', 'before', 'begin']);
   });
 
   test('a deploy that waits nowhere says nothing and goes on', async () => {

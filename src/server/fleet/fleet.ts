@@ -37,6 +37,8 @@ export interface Fleet {
   worker(): Promise<string>;
   /** Milliseconds for which a lost server is looked for before the outcome of its run is given up as unknown. */
   readonly reconnectFor: number;
+  /** Milliseconds for which a server waits that does not hear of the action: longer than it is looked for. */
+  readonly goLease: number;
   close(): Promise<void>;
 }
 
@@ -50,9 +52,13 @@ export interface FleetOptions {
   patience?: number;
   /** Milliseconds. Default 3 min. */
   reconnectFor?: number;
+  /** Milliseconds. Default a minute more than `reconnectFor`. */
+  goLease?: number;
 }
 
 const RECONNECT_FOR = 180_000;
+/** Milliseconds by which a waiting host is more patient than the action that looks for it. */
+const LONGER_THAN_THE_ACTION = 60_000;
 
 export function openFleet({ ssh }: Pick<VpsSettings, 'ssh'>, options: FleetOptions): Fleet {
   const closing = new AbortController();
@@ -65,6 +71,7 @@ export function openFleet({ ssh }: Pick<VpsSettings, 'ssh'>, options: FleetOptio
   };
   const open: Open = (target, via) => openConnection(target, via, readKey, options, closing.signal);
   const targets = targetsOf(ssh);
+  const { reconnectFor = RECONNECT_FOR } = options;
   const jump = targets.jump && line(targets.jump, undefined, open);
   const lines = targets.hosts.map((target) => line(target, jump, open));
   return {
@@ -76,7 +83,8 @@ export function openFleet({ ssh }: Pick<VpsSettings, 'ssh'>, options: FleetOptio
       worker ??= readFile(join(options.dist, 'worker.js'), 'utf8');
       return worker;
     },
-    reconnectFor: options.reconnectFor ?? RECONNECT_FOR,
+    reconnectFor,
+    goLease: options.goLease ?? reconnectFor + LONGER_THAN_THE_ACTION,
     async close() {
       closing.abort();
       for (const own of [...lines, ...(jump ? [jump] : [])]) own.close();

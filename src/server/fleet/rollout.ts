@@ -6,7 +6,14 @@ import { whenAborted } from '../../lib/when-aborted.js';
 import type { DeployRequest, RollbackRequest, RunResult } from '../../worker/protocol.js';
 import { onHost, sendSignal, WorkerDied } from '../worker-client.js';
 import type { Fleet, Host } from './fleet.js';
-import { type Audience, factOfError, hostFact, type RunState, runWorker } from './run-worker.js';
+import {
+  type Audience,
+  factOfError,
+  hostFact,
+  type LiveLook,
+  type RunState,
+  runWorker,
+} from './run-worker.js';
 import { broughtByRun, findWhatServes, servedFact, servedWords } from './what-serves.js';
 
 /** How a deploy went on one host. */
@@ -24,16 +31,20 @@ export interface RolloutPlan {
   /** Undoes on one host what the deploy did there. */
   undo: RollbackRequest;
   /** What each host alone is told, in their order: where its packed build lies, and the token where it needs that. */
-  own: readonly Pick<DeployRequest, 'packedBuild' | 'fetchAccess'>[];
+  own: readonly Pick<DeployRequest, 'packedBuild' | 'fetchAccess' | 'backup'>[];
   /** Hosts that cut over at the same time, after the first alone. */
   maxParallel: number;
   signal: AbortSignal;
+  /** Told how the live version of a host is, before the database is changed and from then on. */
+  onLive?: (host: Host, look: LiveLook) => void;
 }
 
 /** A deploy under way on one host. */
 interface RunningDeploy {
   host: Host;
   state?: RunState;
+  /** Resolves with the next answer of the live version there that came before the database was changed. */
+  baseline: ReturnType<typeof reached>;
   /** Resolves when the host waits for a word, cuts over, or has ended without. */
   prepared: Promise<void>;
   /** Resolves when the host waits for its cutover, cuts over, or has ended without. */
@@ -61,12 +72,17 @@ export interface Rollout {
    * will not, and the others were told to stop for that.
    */
   prepared(): Promise<boolean>;
-  /** Asks every host, on a connection that is there, whether it still waits. @throws a Failure where one does not */
+  /**
+   * Asks every host, on a connection that is there, whether it still waits, and what its live version answers now.
+   * @throws a Failure where one does not
+   */
   confirm(): Promise<void>;
   /** Fires when a host can no longer be counted on. */
   readonly broken: AbortSignal;
   /** Lets the hosts rehearse that wait for that; the database is as the new version needs it. */
   rehearse(): void;
+  /** Resolves when no host rehearses any more; steps told from now on belong to `record`. */
+  rehearsed(record: StepRecord): Promise<void>;
   /**
    * Lets the first host cut over alone, and the others after it. Where one fails, those that have cut over are put back.
    * Resolves with one end per host, in their order, whatever happened there.
@@ -95,7 +111,7 @@ export function beginRollout(fleet: Fleet, plan: RolloutPlan, { log, record }: A
   const steps = stepsByPhase(record);
   const audience: Audience = { log, record: steps };
   const running = fleet.hosts.map((host, index) =>
-    startHost(fleet, host, { ...request, ...plan.own[index] }, { log, steps }),
+    startHost(fleet, host, { ...request, ...plan.own[index] }, plan, { log, steps }),
   );
   const stop = (why: string): Promise<void> => stopAll(fleet, running, request, log, why);
   const listenNoMore = whenAborted(plan.signal, () => void stop('cancelled'));
@@ -134,9 +150,12 @@ export function beginRollout(fleet: Fleet, plan: RolloutPlan, { log, record }: A
         if (run.state === 'built')
           void tell(fleet, run, 'rehearse', request, log, () => run.state === 'built' && !halted());
     },
-    async cutOver(into) {
+    async rehearsed(into) {
       steps.open(into);
       await Promise.all(running.map((run) => run.rehearsed));
+    },
+    async cutOver(into) {
+      await this.rehearsed(into);
       if (request.cutover !== 'at-once') await letGo(fleet, running, request, plan, log, halted);
       return finish();
     },
@@ -177,12 +196,18 @@ function stepsByPhase(first: StepRecord): StepRecord & {
   };
 }
 
+/** Milliseconds that the live version of a host is waited for; it has five seconds there. */
+const BASELINE = 8_000;
+
 /** Why a host cannot be counted on; empty where it waits, or had nothing to do. */
 async function absence(fleet: Fleet, run: RunningDeploy, request: DeployRequest): Promise<Problem[]> {
   const { host } = run;
   if (run.ended) return isGoodEnd(run.ended) ? [] : [notWaiting(host), ...run.ended.problems];
   try {
-    const { accepted } = await sendSignal(fleet, host, 'ask', request);
+    run.baseline = reached();
+    const { accepted } = await sendSignal(fleet, host, request.looksAtLive ? 'look' : 'ask', request);
+    if (accepted && run.state === 'built' && request.looksAtLive)
+      await Promise.race([run.baseline.promise, run.end, pause(BASELINE)]);
     if (run.ended) return absence(fleet, run, request);
     return accepted && isWaiting(run) ? [] : [notWaiting(host)];
   } catch (error) {
@@ -213,6 +238,7 @@ function startHost(
   fleet: Fleet,
   host: Host,
   request: DeployRequest,
+  plan: RolloutPlan,
   { log, steps }: { log: Log; steps: ReturnType<typeof stepsByPhase> },
 ): RunningDeploy {
   const prepared = reached();
@@ -228,8 +254,13 @@ function startHost(
         else steps.add(step);
       },
     },
+    onLive: (look) => {
+      if (look.after === undefined) run.baseline.now();
+      plan.onLive?.(host, look);
+    },
     onState: (state) => {
       run.state = state;
+      if (isWaiting(run)) void keepHeard(fleet, run, request);
       run.cuttingOver ||= state === 'cutting-over';
       if (state !== 'built' && state !== 'rehearsed' && state !== 'cutting-over') return;
       waits = true;
@@ -242,6 +273,7 @@ function startHost(
     gone: false,
     stopping: false,
     cuttingOver: false,
+    baseline: reached(),
     prepared: prepared.promise,
     rehearsed: rehearsed.promise,
     end: work(),
@@ -256,6 +288,28 @@ function startHost(
     return end;
   }
   return run;
+}
+
+/** How often in its lease a host that waits hears of us. */
+const WORDS_A_LEASE = 4;
+
+/**
+ * Lets a host know, for as long as it waits in this state, that the action is there: that it streams tells it nothing,
+ * for it notices late that a connection leads nowhere.
+ */
+async function keepHeard(fleet: Fleet, run: RunningDeploy, request: DeployRequest): Promise<void> {
+  const { state } = run;
+  const over = new AbortController();
+  void run.end.then(() => over.abort());
+  const waits = (): boolean => run.state === state && !over.signal.aborted;
+  while (waits()) {
+    try {
+      await pause(request.goLease / WORDS_A_LEASE, over.signal);
+      if (waits()) await sendSignal(fleet, run.host, 'ask', request);
+    } catch {
+      // A server that is out of reach is told by those who follow it.
+    }
+  }
 }
 
 function reached(): { promise: Promise<void>; now: () => void } {

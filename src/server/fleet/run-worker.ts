@@ -12,12 +12,17 @@ import type { Fleet, Host } from './fleet.js';
 /** A state of a run, as its worker tells it. */
 export type RunState = Extract<WorkerEvent, { kind: 'state' }>['state'];
 
+/** How the live version was, as a worker tells it. */
+export type LiveLook = Omit<Extract<WorkerEvent, { kind: 'live' }>, 'kind'>;
+
 /** Where the events of a run are told. */
 export interface Audience {
   log: Log;
   record: Pick<PhaseRecord, 'add'>;
   /** The state that the run has reached. */
   onState?: (state: RunState) => void;
+  /** What the live version answered there. */
+  onLive?: (look: LiveLook) => void;
 }
 
 /** Milliseconds around a run's own limits, for the start and the last answer. */
@@ -56,7 +61,7 @@ async function abandoned(fleet: Fleet, host: Host, request: LongRequest, error: 
   throw error;
 }
 
-function reportEvent(host: Host, event: WorkerEvent, { log, record, onState }: Audience): void {
+function reportEvent(host: Host, event: WorkerEvent, { log, record, onState, onLive }: Audience): void {
   switch (event.kind) {
     case 'progress':
       log({ kind: 'progress', text: host.prefix + event.text });
@@ -75,6 +80,9 @@ function reportEvent(host: Host, event: WorkerEvent, { log, record, onState }: A
       break;
     case 'state':
       onState?.(event.state);
+      break;
+    case 'live':
+      onLive?.(event);
       break;
     case 'started':
     case 'ended':

@@ -1,20 +1,24 @@
 import { join } from 'node:path';
 import { isInstalled } from '../../lib/build-output-names.js';
+import { collisionProblem, takenOverWords } from '../../lib/collision-words.js';
 import { definedOnly } from '../../lib/defined-only.js';
 import { Failure } from '../../lib/report.js';
+import { backupRoomProblem, lastBackup } from '../host/backup-room.js';
 import { present, writeAtomically } from '../host/files.js';
+import { freeSpace } from '../host/free-space.js';
 import type { GitRepository } from '../host/git.js';
 import { inheritRights } from '../host/inherit-rights.js';
 import { must } from '../host/toolbox.js';
+import { inTheWayOf } from '../host-files/collisions.js';
 import { rebuiltFiles } from '../host-files/rebuilt-files.js';
-import { isRewritten } from '../host-files/rewritten-files.js';
 import { linkShared } from '../host-files/shared-paths.js';
 import { lookAtTracking, type Tracking } from '../host-files/tracking.js';
 import type { HostState } from '../host-state/host-state.js';
 import { pointersIn } from '../host-state/lfs.js';
 import { readProject } from '../host-state/project-files.js';
-import type { DeployRequest, RunResult } from '../protocol.js';
+import { BACKUPS, type DeployRequest, type RunResult } from '../protocol.js';
 import type { DeployContext } from '../run/deploy-context.js';
+import type { LiveLooks } from '../run/live-looks.js';
 import type { Reporter } from '../run/reporter.js';
 import { currentLink } from '../state/layout.js';
 import { newReleaseName } from '../state/release-name.js';
@@ -40,6 +44,7 @@ export async function prepareStage(
   repository: GitRepository,
   context: DeployContext,
   result: RunResult,
+  live?: LiveLooks,
 ): Promise<Stage> {
   const { request, reporter } = context;
   reporter.event({ kind: 'state', state: 'preparing' });
@@ -48,7 +53,8 @@ export async function prepareStage(
   try {
     const stage = await build(found, repository, context, { release, folder });
     await tryStage(found, stage, context);
-    await context.hold('built');
+    refuseBackup(found, request);
+    await context.hold('built', live);
     const bootMs = await rehearseStage(found, stage, context, result);
     return bootMs === undefined ? stage : { ...stage, bootMs };
   } catch (error) {
@@ -67,7 +73,8 @@ async function build(
   const stage = await reporter.step('stage', () => checkOutStage(found, repository, request, folder));
   const pointers = await pointersIn(stage);
   if (pointers !== undefined) throw new Failure(pointers);
-  await lookAtCollisions(found, request, stage, []);
+  const early = await lookAtCollisions(found, request, stage, []);
+  if (early && early.takenOver.length > 0) reporter.progress(takenOverWords(early.takenOver));
   writeAtomically(join(folder, 'REVISION'), `${request.sha}\n`, 0o644);
   let envFiles: string[] = [];
   const bring = async (): Promise<void> => {
@@ -217,14 +224,12 @@ export async function lookAtCollisions(
     to: request.sha,
     shared: request.sharedPaths,
     swapped,
+    takenBefore: (found.history.live && readNote(found.state, found.history.live.release)?.takenOver) ?? [],
     rules: stage,
   });
-  const inTheWay = [...tracking.inTheWay, ...tracking.hostTo].filter((path) => !isRewritten(path));
-  if (inTheWay.length === 0) return tracking;
-  throw new Failure({
-    message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
-    next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
-  });
+  const problem = collisionProblem(inTheWayOf(tracking));
+  if (problem !== undefined) throw new Failure(problem);
+  return tracking;
 }
 
 /** How the new version is started beside the live one; undefined, with a word why, where it is not. */
@@ -253,6 +258,14 @@ async function rehearsalOf(
   const { tools } = found;
   const { sha, health } = request;
   return { tools, command, port, sha, health, log: reporter.logged, tell: reporter.progress, signal };
+}
+
+/** @throws a Failure where the backup, which comes next, would not find room beside what was built. */
+function refuseBackup({ state, app }: HostState, { backup }: DeployRequest): void {
+  if (backup === undefined) return;
+  const last = lastBackup(join(state.path, BACKUPS), backup.what);
+  const problem = backupRoomProblem(backup, last, freeSpace(app.appPath).freeBytes);
+  if (problem !== undefined) throw new Failure(problem);
 }
 
 /** Before the migrations are committed: a version that cannot even start need not wait for them. */

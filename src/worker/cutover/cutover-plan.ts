@@ -52,6 +52,7 @@ export function planCutover(
         from: extrasOfLive(found, from!, stage),
         to: { rebuilt: { folder: stage.folder, paths: stage.rebuilt }, host: [] },
         untrack: stage.tracking?.untrack ?? [],
+        takenOver: stage.tracking?.takenOver ?? [],
         aside: asideFor(state, base.run, to),
       },
     };
@@ -126,8 +127,16 @@ export async function noteReleases(found: HostState, stage: Stage, plan: Plan): 
     envFiles: stage.envFiles,
     envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
     carriedChunks: stage.carriedChunks,
+    takenOver: takenOverBy(found, stage),
   });
   if (plan.from && found.live !== undefined) await noteLeaving(found, plan, stage.envFiles);
+}
+
+/** What the new release has taken over, itself or through those before it. */
+function takenOverBy({ history, state }: HostState, { tracking }: Stage): string[] {
+  const before = history.live && readNote(state, history.live.release)?.takenOver;
+  const left = new Set(tracking?.hostFrom);
+  return [...(before ?? []).filter((path) => !left.has(path)), ...(tracking?.takenOver ?? [])];
 }
 
 /** What moves away from the live version now, and its env files as they are now, is what a rollback brings back. */
@@ -163,6 +172,7 @@ export async function noteLeaving(
     envFiles: ownEnvFiles,
     ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
     carriedChunks: note?.carriedChunks ?? [],
+    ...definedOnly({ takenOver: note?.takenOver }),
     ...(inPlace ? { kept } : {}),
     ...definedOnly({ changes }),
   });

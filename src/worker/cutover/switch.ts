@@ -7,7 +7,7 @@ import { type GitRepository, git, refreshIndex, untrack } from '../host/git.js';
 import { freeIndex } from '../host/git-index-lock.js';
 import { copyAsItIs, makeFoldersLike } from '../host/permissions.js';
 import type { Toolbox } from '../host/toolbox.js';
-import { bringBackChanges } from '../host-files/local-changes.js';
+import { bringBackChanges, trackAsTheyAre } from '../host-files/local-changes.js';
 import { layOver } from '../host-files/rebuilt-files.js';
 import {
   applyAdoption,
@@ -78,6 +78,7 @@ async function turnCheckout(
   await freeIndex(checkout);
   await layAside(tools, turn, host);
   await untrack(checkout, turn.untrack);
+  if (to === 'to') await trackAsTheyAre(checkout, turn.takenOver ?? []);
   await refreshIndex(checkout);
   await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
   for (const path of host) {
@@ -141,6 +142,7 @@ function turnCommands(turn: NonNullable<Plan['checkout']>, to: 'from' | 'to'): s
         `[ -e ${quote(join(aside, path))} ] || (umask 077 && ${copy(join(folder, path), join(aside, path))})`,
     ),
     ...untrack.map((path) => `${git} rm -q --cached --ignore-unmatch -- ${quote(path)}`),
+    ...(to === 'to' ? (turn.takenOver ?? []) : []).map((path) => `${git} add -f -- ${quote(path)}`),
     `${git} reset --hard ${to === 'to' ? turn.toSha : turn.fromSha}`,
     ...host.map((path) => copy(join(aside, path), join(folder, path))),
     ...rebuilt.paths.map((path) =>

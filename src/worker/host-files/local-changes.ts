@@ -65,8 +65,8 @@ export async function changedByPeople({
   return dirty.filter((path) => classifyPath(path, found) === 'people');
 }
 
-/** Lets git know files that lie untracked where the next commit brings its own: they are kept like any local change. */
-export async function trackForPatch(checkout: GitRepository, paths: readonly string[]): Promise<void> {
+/** Lets git know files that lie untracked where the next commit has them too; they are not written to. */
+export async function trackAsTheyAre(checkout: GitRepository, paths: readonly string[]): Promise<void> {
   if (paths.length > 0) await git(checkout, 'add', '-f', '--', ...paths.map(literalPath));
 }
 
@@ -156,7 +156,7 @@ export async function bringBackChanges(checkout: GitRepository, changes: LocalCh
     await copyAsItIs(tools, kept, live);
   }
   // Only what git knows it takes away again with the version.
-  await trackForPatch(checkout, added);
+  await trackAsTheyAre(checkout, added);
 }
 
 /** False where somebody has deleted or moved what was kept. */

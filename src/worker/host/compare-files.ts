@@ -39,6 +39,34 @@ export function sameContent(one: string, other: string): boolean {
   }
 }
 
+/** What git keeps of a file: its mode, and the hash of its content. */
+interface CommittedContent {
+  mode: string;
+  id: string;
+}
+
+/** True for a regular file with the bytes and the executable bit that git keeps; its filters are left out. */
+export function isCommitted(path: string, kept: CommittedContent | undefined): boolean {
+  const stats = statOf(path);
+  if (kept === undefined || !stats?.isFile()) return false;
+  if (kept.mode !== ((stats.mode & 0o100) === 0 ? '100644' : '100755')) return false;
+  const hash = createHash(kept.id.length === 64 ? 'sha256' : 'sha1').update(`blob ${stats.size}\0`);
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch {
+    return false;
+  }
+  try {
+    const buffer = Buffer.alloc(Math.min(CHUNK, Math.max(1, stats.size)));
+    for (let read = readSync(file, buffer); read > 0; read = readSync(file, buffer))
+      hash.update(buffer.subarray(0, read));
+  } finally {
+    closeSync(file);
+  }
+  return hash.digest('hex') === kept.id;
+}
+
 /**
  * A mark of a file or of a whole folder: the same as long as nobody writes there, also after a move to another place.
  * Made of names, sizes and times, so that a large folder costs no reading.

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Failure } from '../../lib/report.js';
-import type { FetchRequest } from '../protocol.js';
+import type { CommittedFile, FetchRequest } from '../protocol.js';
 import { present } from './files.js';
 import { type Ended, explainEnd, lastLines } from './run-program.js';
 import { call, must, type Toolbox, versionOf } from './toolbox.js';
@@ -26,6 +26,27 @@ function words(repository: GitRepository, args: readonly string[]): string[] {
 
 /** The oldest git that is worked with: that of Ubuntu 20.04. What is younger is used where it is there, and done without. */
 export const OLDEST_GIT = '2.25';
+
+/** The files of a commit, by their paths. Submodules and symlinks are among them, by their modes. */
+export async function filesOfCommit(
+  repository: GitRepository,
+  sha: string,
+): Promise<Map<string, CommittedFile>> {
+  const entries = await listed(repository, 'ls-tree', '-r', '-z', '--full-tree', sha);
+  return new Map(
+    entries.map((entry) => {
+      const tab = entry.indexOf('\t');
+      const [mode = '', , id = ''] = entry.slice(0, tab).split(' ');
+      const path = entry.slice(tab + 1);
+      return [path, { path, mode, id }];
+    }),
+  );
+}
+
+/** The paths that git looks after in a checkout. */
+export async function trackedPaths(repository: GitRepository): Promise<string[]> {
+  return listed(repository, 'ls-files', '-z');
+}
 
 const versions = new WeakMap<Toolbox, Promise<string | undefined>>();
 

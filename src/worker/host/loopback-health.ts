@@ -1,5 +1,6 @@
 import { askAnsweredVersion, type Shown } from '../../http/answered-version.js';
 import { checkHealth, type HealthTarget } from '../../http/check-health.js';
+import { lookOnce } from '../../http/look-once.js';
 import { LOOPBACK } from '../../http/loopback-lookup.js';
 import { tellWaiting } from '../../http/waiting-progress.js';
 import { definedOnly } from '../../lib/defined-only.js';
@@ -56,6 +57,18 @@ export async function askLoopback(check: LoopbackCheck): Promise<{ facts: Health
   } finally {
     waiting.stop();
   }
+}
+
+/** Asks each path once; undefined where too few requests are left. @throws Cancelled when the signal fires */
+export function lookAtLoopback({
+  port,
+  health,
+  version = '-',
+  signal,
+}: Pick<LoopbackCheck, 'port' | 'health' | 'version' | 'signal'>): Promise<HealthFact[] | undefined> {
+  const { expectVersion: _, budget, ...asked } = health;
+  const counted = budget && { ledger: ledgerOf(budget), budget, version };
+  return lookOnce(loopback(port, health), asked, { signal, counted });
 }
 
 /** Where the requests to the application are counted: in a file, or for this process where the host has no place for it. */

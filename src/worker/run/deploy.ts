@@ -7,6 +7,8 @@ import { lookAtCollisions, prepareStage } from '../build/prepare.js';
 import { fetchSha, type Stage, stageRepository } from '../build/stage.js';
 import { discardStage } from '../build/stage-marks.js';
 import { type CutoverResult, cutOver, writeCutover } from '../cutover/cutover.js';
+import { planCutover } from '../cutover/cutover-plan.js';
+import { reserveForTurn } from '../cutover/reserve-disk-space.js';
 import { withPm2Lock } from '../cutover/restart.js';
 import { isOlder } from '../host/ancestry.js';
 import type { GitRepository } from '../host/git.js';
@@ -19,7 +21,7 @@ import {
   dirtyRefusals,
   keepLocalChanges,
   keptWords,
-  trackForPatch,
+  trackAsTheyAre,
 } from '../host-files/local-changes.js';
 import { withTidyPaths } from '../host-files/paths.js';
 import { rescue, rescuedWords } from '../host-files/untracked-files.js';
@@ -34,6 +36,7 @@ import { readState, type StateFolder, writeState } from '../state/state-folder.j
 import { beginRun } from './begin.js';
 import { decideDeploy } from './decide.js';
 import type { DeployContext } from './deploy-context.js';
+import { type LiveLooks, liveLooks } from './live-looks.js';
 import { lookAtLive } from './look-at-live.js';
 import { prune } from './prune-releases.js';
 import { emptyResult, type Reporter } from './reporter.js';
@@ -56,12 +59,19 @@ export async function deployOnHost(asked: DeployContext): Promise<RunResult> {
   const decided = await decide(found, repository, context);
   if (decided !== undefined) return { ...result, ...decided };
   await refuseShutFolders(found, repository, request.sha);
-  const adopted = await adoptLive(await lookAtLive(found, context), context);
-  const stage = await prepareStage(adopted, repository, context, result);
-  const cut = await cutOverOnGo(adopted, repository, stage, context);
-  if (cut.outcome === 'deployed') await tidy(adopted, repository, request, reporter);
-  if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage, context);
-  return { ...result, ...cut, warnings: reporter.warnings };
+  const live = request.looksAtLive ? liveLooks(found, request.health, context) : undefined;
+  const adopted = await adoptLive(await lookAtLive(found, context, live !== undefined), context);
+  try {
+    const stage = await prepareStage(adopted, repository, context, result, live);
+    const liveHealth = live?.baseline ?? adopted.liveHealth;
+    const looked = { ...adopted, ...definedOnly({ liveHealth }) };
+    const cut = await cutOverOnGo(looked, repository, stage, context, live);
+    if (cut.outcome === 'deployed') await tidy(adopted, repository, request, reporter);
+    if (cut.outcome === 'put-back') await dropStage(adopted, repository, stage, context);
+    return { ...result, ...cut, warnings: reporter.warnings };
+  } finally {
+    live?.end();
+  }
 }
 
 function preflightWords(found: HostState): string {
@@ -192,10 +202,15 @@ async function cutOverOnGo(
   repository: GitRepository,
   stage: Stage,
   context: DeployContext,
+  live: LiveLooks | undefined,
 ): Promise<CutoverResult> {
   let begun = false;
   try {
+    // The backup has used some of the room since; without what git needs to turn, no word is waited for.
+    if (context.request.cutover !== 'at-once')
+      await reserveForTurn(found.tools, planCutover(found, stage, context.request), context.folder);
     await context.hold('rehearsed');
+    live?.end();
     return await withPm2Lock({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
       const now = await lookAgain(found, stage, context);
       context.commit();
@@ -234,7 +249,8 @@ async function lookAgain(
   const refusals = dirtyRefusals(byPeople, request.dirtyCheckout);
   if (refusals.length > 0) throw new Failure(refusals);
   const untracked = [...(tracking?.inTheWay ?? []), ...(tracking?.hostTo ?? [])];
-  await trackForPatch(found.checkout!, untracked);
+  // They are kept like any local change.
+  await trackAsTheyAre(found.checkout!, untracked);
   const dirtyFiles = [...new Set([...byPeople, ...untracked])];
   const changes = await keepLocalChanges(found.checkout!, dirtyFiles, folder);
   if (changes) reporter.warn(keptWords(changes));

@@ -19,11 +19,11 @@ const UNTIL_IT_APPEARS = 20_000;
 export async function streamRunEvents(request: FollowRequest, home: string, say: Print): Promise<void> {
   const folder = await appearing(request, home);
   const ended = (message: string): void => say(gone(message, isFull(request.app.appPath)));
+  if (folder) noteHeard(folder);
   if (!folder) return ended('The run has not begun on the server: no worker has opened its folder.');
   const events = eventLines(folder.events, request.offset);
   let beat = performance.now();
   for (;;) {
-    noteHeard(folder);
     // Asked before reading, so that a last event written in between is not missed.
     const alive = workerLives(folder);
     const found = events.read();
@@ -89,7 +89,13 @@ export function signal(request: SignalRequest, home: string): WorkerLine {
   return answer(true, TAKEN[request.command]);
 }
 
-const TAKEN = { ask: 'is at work', rehearse: 'is rehearsed', go: 'cuts over', cancel: 'stops' };
+const TAKEN = {
+  ask: 'is at work',
+  look: 'is at work',
+  rehearse: 'is rehearsed',
+  go: 'cuts over',
+  cancel: 'stops',
+};
 
 /** On a full disk with the room that the run holds there: it would wait in vain for the word. */
 function leaveMark(file: string, { reserve }: RunFolder): void {

@@ -5,6 +5,7 @@ import { pause } from '../../lib/retry.js';
 import { removePath } from '../host/files.js';
 import type { DeployRequest } from '../protocol.js';
 import { actionWatch, type RunFolder } from '../state/run-folder.js';
+import type { LiveLooks } from './live-looks.js';
 import type { Reporter } from './reporter.js';
 
 /** A state in which a deploy can wait for a word of the action. */
@@ -13,13 +14,15 @@ export type Held = 'built' | 'rehearsed';
 /** What holding a run needs of it. */
 export interface HoldContext {
   request: Pick<DeployRequest, 'cutover' | 'goLease' | 'goesAlone'>;
-  folder: Pick<RunFolder, 'rehearse' | 'go' | 'heard'>;
+  folder: Pick<RunFolder, 'rehearse' | 'go' | 'look' | 'heard'>;
   reporter: Pick<Reporter, 'event' | 'progress'>;
   signal: AbortSignal;
   /** The time of the deploy: it stands still while the run waits. */
   clock: { pause(): void; resume(): void };
   /** Takes whether the run waits, for those who wait for its lock. */
   tell(waits: boolean): void;
+  /** The live version, which is asked while the run waits and the database changes; absent where it is not. */
+  live?: Pick<LiveLooks, 'before' | 'begin'> | undefined;
 }
 
 /** Milliseconds between two looks for the word. */
@@ -41,7 +44,7 @@ export function whenUnheard(at: Held, goesAlone: boolean): 'drop' | 'go' {
 /** Waits for the word of the action where the run stops at this state. @throws a Failure where the action is gone, Cancelled */
 export async function hold(
   at: Held,
-  { request, folder, reporter, signal, clock, tell }: HoldContext,
+  { request, folder, reporter, signal, clock, tell, live }: HoldContext,
 ): Promise<void> {
   if (signal.aborted) throw new Cancelled();
   // Waiting for another application's turn is no time of the deploy, so the clock of one that never stops ends here.
@@ -50,6 +53,7 @@ export async function hold(
   const word = at === 'built' ? folder.rehearse : folder.go;
   // A word that came before its state is none: the build could have left it.
   removePath(word);
+  removePath(folder.look);
   if (!reporter.event({ kind: 'state', state: at }))
     throw new Failure({
       message: `Everything is ${at}, but the action could not be told: the disk of the server is full. Nothing was changed.`,
@@ -65,8 +69,14 @@ export async function hold(
       );
       break;
     }
+    if (at === 'built' && existsSync(folder.look)) {
+      removePath(folder.look);
+      void live?.before();
+    }
     await pause(BETWEEN_LOOKS, signal);
   }
+  // The word says that the database is changed.
+  if (at === 'built') live?.begin();
   tell(false);
   clock.resume();
   if (at === 'built') reporter.event({ kind: 'state', state: 'preparing' });

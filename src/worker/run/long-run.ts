@@ -102,11 +102,12 @@ async function lockedRun(
               ...shared,
               request,
               folder,
-              hold: (at) =>
+              hold: (at, live) =>
                 hold(at, {
                   ...shared,
                   request,
                   folder,
+                  live,
                   clock: stop.clock,
                   tell: (waits) => noteWaiting(state, waits),
                 }),

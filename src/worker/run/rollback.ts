@@ -245,6 +245,7 @@ async function lookBack(
     to: to.sha,
     shared: [],
     swapped: [...moves.paths, ...moves.onlyHere],
+    takenBefore: readNote(state, liveRef(found)!.release)?.takenOver ?? [],
     ...((await isWorkTree(rules)) ? { rules } : {}),
   });
   const dirty = (await changedByPeople(found)).filter((path) => !tracking.hostFrom.includes(path));
@@ -304,6 +305,7 @@ function planRollback(
       from: extrasOf(away, [], moved, tracking.hostFrom, look.changes),
       to: extrasOf(target, note?.rebuilt ?? [], moved, tracking.hostTo, note?.changes),
       untrack: tracking.untrack,
+      takenOver: tracking.takenOver,
       aside: asideFor(state, base.run, to),
     },
   };

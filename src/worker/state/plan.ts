@@ -57,6 +57,8 @@ export interface Plan {
     to: ReleaseExtras;
     /** Files that git must not look after when it turns to another commit: it would delete or overwrite them. */
     untrack: string[];
+    /** Untracked files that are as `toSha` has them: git takes them as they are, with their owner and mode. */
+    takenOver?: string[];
     /** A folder for files that git would overwrite, while it works. */
     aside: string;
   };

@@ -25,6 +25,8 @@ export interface ReleaseNote {
   kept?: string[];
   /** In-place: changes that people had made to its tracked files when it left. */
   changes?: LocalChanges;
+  /** In-place: files of people that its commit has too, which were there before it. No way back takes them away. */
+  takenOver?: string[];
   /** Environment files that the release was built with. */
   envFiles: string[];
   /** Fingerprint of these files as they were built in; absent where the build was not made here. */

@@ -32,7 +32,9 @@ export interface RunFolder {
   readonly rehearse: string;
   /** Exists once the action lets a rehearsed deploy cut over. */
   readonly go: string;
-  /** Touched while the action follows. */
+  /** Exists when the action wants to know how the live version is. */
+  readonly look: string;
+  /** Touched by each message of the action. */
   readonly heard: string;
   /** Full output of install, build and rehearsal. */
   readonly log: string;
@@ -52,6 +54,7 @@ function runFolderAt(path: string): RunFolder {
     cancel: join(path, 'cancel'),
     rehearse: join(path, 'rehearse'),
     go: join(path, 'go'),
+    look: join(path, 'look'),
     heard: join(path, 'heard'),
     log: join(path, 'output.log'),
     reserve: join(path, 'reserve'),
