@@ -38,6 +38,13 @@ export function readVps(reader: InputReader, mode: Mode, context: InputContext):
       'Give the name that `pm2 list` shows for the application, or a restart-command.',
     );
   }
+  const ecosystem = reader.value('ecosystem');
+  if (ecosystem === 'follow' && restartCommand !== undefined)
+    reader.complain(
+      'ecosystem',
+      'is "follow", and restart-command leaves PM2 out',
+      'Give one of the two: an ecosystem file is for PM2.',
+    );
   const askedRef = checked(reader, 'ref', checkGitRef);
   const ref = askedRef ?? context.run.sha;
   const sharedPaths = readAppPaths(reader, 'shared-paths');
@@ -59,6 +66,7 @@ export function readVps(reader: InputReader, mode: Mode, context: InputContext):
     ...definedOnly({ ref }),
     refExplicit: askedRef !== undefined,
     buildOutput,
+    ecosystem,
     ...definedOnly({
       repositoryUrl,
       installCommand: reader.value('install-command'),

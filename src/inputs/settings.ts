@@ -113,6 +113,7 @@ export interface VpsSettings {
   readonly installCommand?: InputValue<'install-command'>;
   readonly buildCommand?: InputValue<'build-command'>;
   readonly startCommand?: InputValue<'start-command'>;
+  readonly ecosystem: InputValue<'ecosystem'>;
   readonly restartCommand?: InputValue<'restart-command'>;
   readonly envFile?: InputValue<'env-file'>;
   readonly envFilePath: string;

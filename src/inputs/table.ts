@@ -309,6 +309,11 @@ const SERVER = {
     description:
       "How PM2 starts the app where it has no entry yet; the repository's ecosystem file or package.json's start by default.",
   }),
+  ecosystem: input(choice(['auto', 'follow', 'keep']), {
+    fallback: 'auto',
+    description:
+      "How PM2's entry follows the commit's ecosystem file: auto (where the entry is what the live commit's file says), follow, or keep.",
+  }),
   'restart-command': optional(text, {
     description: 'Replaces PM2 where another supervisor runs the app.',
   }),

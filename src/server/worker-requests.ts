@@ -29,6 +29,7 @@ function appRequest(settings: VpsRun): AppRequest {
     ...definedOnly({ environment }),
     adoptEnvironment,
     ...definedOnly({ database, restartCommand: vps.restartCommand, healthPort: vps.healthPort }),
+    ecosystem: vps.ecosystem,
   };
 }
 

@@ -39,6 +39,8 @@ export interface AppRequest {
   database?: 'given' | 'missing';
   restartCommand?: string;
   healthPort?: number;
+  /** Whether PM2's entry follows the ecosystem file of the commit; default `auto`. */
+  ecosystem?: 'follow' | 'keep' | 'auto';
 }
 
 export interface RunRequest {

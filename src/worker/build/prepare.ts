@@ -20,7 +20,7 @@ import { currentLink } from '../state/layout.js';
 import { newReleaseName } from '../state/release-name.js';
 import { readNote, releaseFolder } from '../state/releases.js';
 import { portOf } from '../supervisor/entry.js';
-import type { FirstStart } from '../supervisor/supervisor.js';
+import type { EntryChange, FirstStart } from '../supervisor/supervisor.js';
 import { recipeOf } from './build-commands.js';
 import { type BuildOutput, carryChunks, checkOutput, findOutput, withEnvFile } from './build-output.js';
 import {
@@ -97,7 +97,8 @@ async function build(
   const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
   if (found.live !== undefined) await inheritFrom(found.live, stage, made.paths, reporter);
   const start = found.entry === undefined ? await decideFirstStart(found, context, folder) : undefined;
-  const port = found.facts.port ?? (start && portOf(start.entry));
+  const change = await decideEntryChange(found, context, folder);
+  const port = portAfter(change, context) ?? found.facts.port ?? (start && portOf(start.entry));
   if (port === undefined)
     throw new Failure({
       message:
@@ -115,8 +116,25 @@ async function build(
     envFiles,
     carriedChunks,
     port,
-    ...definedOnly({ start }),
+    ...definedOnly({ start, change }),
   };
+}
+
+/** How the application is run from this build on; undefined where that stays as it is. */
+async function decideEntryChange(
+  { supervisor, entry, live }: HostState,
+  { reporter }: DeployContext,
+  folder: string,
+): Promise<EntryChange | undefined> {
+  if (entry === undefined || live === undefined) return undefined;
+  const change = await supervisor.follow({ folder, reporter }, { folder: live, entry });
+  if (change) reporter.progress(change.words);
+  return change;
+}
+
+/** Where the application listens by a changed entry, as far as that says it and nobody else does. */
+function portAfter(change: EntryChange | undefined, { request }: DeployContext): number | undefined {
+  return change === undefined || request.app.healthPort !== undefined ? undefined : portOf(change.entry);
 }
 
 /** Whoever could read what is replaced, a web server by its group say, can read what comes. */
@@ -234,7 +252,7 @@ async function rehearsalOf(
   { request, reporter, signal }: DeployContext,
   tell: (text: string) => void,
 ): Promise<RehearsalOptions | undefined> {
-  const entry = found.entry ?? stage.start?.entry;
+  const entry = stage.change?.entry ?? found.entry ?? stage.start?.entry;
   const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, entry);
   if (obstacle !== undefined || entry === undefined) {
     tell(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);

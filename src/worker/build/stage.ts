@@ -24,7 +24,7 @@ import { readProject } from '../host-state/project-files.js';
 import type { DeployRequest } from '../protocol.js';
 import type { Reporter } from '../run/reporter.js';
 import type { LocalChanges } from '../state/plan.js';
-import type { FirstStart } from '../supervisor/supervisor.js';
+import type { EntryChange, FirstStart } from '../supervisor/supervisor.js';
 import { type Recipe, recipeOf } from './build-commands.js';
 import { firstError } from './first-error.js';
 import { markStage } from './stage-marks.js';
@@ -52,6 +52,8 @@ export interface Stage {
   bootMs?: number;
   /** How the application is started where it has no entry yet. */
   start?: FirstStart;
+  /** How it is run from this version on, where that changes. */
+  change?: EntryChange;
 }
 
 /** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */

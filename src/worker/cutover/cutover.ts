@@ -11,9 +11,9 @@ import type { RunResult } from '../protocol.js';
 import type { DeployContext } from '../run/deploy-context.js';
 import type { Reporter } from '../run/reporter.js';
 import { writeJournal } from '../state/journal.js';
-import { dropPlan, type Plan, refuseOneAndTheSame, writePlan } from '../state/plan.js';
+import { dropKeptEntry, dropPlan, type Plan, refuseOneAndTheSame, writePlan } from '../state/plan.js';
 import { dropNote, dropRelease } from '../state/releases.js';
-import type { RunningPrograms, Versions } from '../supervisor/supervisor.js';
+import type { RunningPrograms, Supervisor, Versions } from '../supervisor/supervisor.js';
 import { noteReleases, planCutover } from './cutover-plan.js';
 import { reserveForTurn } from './reserve-disk-space.js';
 import { saveOrWarn } from './restart.js';
@@ -57,6 +57,7 @@ export async function writeCutover(
   try {
     await reserveForTurn(found.tools, plan, folder);
     await noteReleases(found, stage, plan);
+    if (plan.entry) await found.supervisor.keepEntry(plan.entry.from);
     writePlan(state, plan);
     writeJournal(state, request.run, {
       event: 'cutover',
@@ -77,7 +78,8 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
   const { request, reporter } = context;
   const { state, supervisor, tools } = found;
   reporter.event({ kind: 'state', state: 'cutting-over' });
-  const longer = supervisor.longerWait(found.entry, stage.bootMs, request.health.deadline);
+  const runAs = stage.change?.entry ?? found.entry;
+  const longer = supervisor.longerWait(runAs, stage.bootMs, request.health.deadline);
   if (longer !== undefined) reporter.progress(longer.words);
   const probe = probeDowntime(stage.port, request.health.budget, reporter);
   let health: HealthFact[];
@@ -86,7 +88,7 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
       await applyCutoverPlan(tools, plan);
       await supervisor.restart({
         state,
-        ...definedOnly({ wait: longer?.ms, start: stage.start }),
+        ...definedOnly({ wait: longer?.ms, start: stage.start, change: stage.change }),
       });
     });
     reporter.event({ kind: 'state', state: 'verifying' });
@@ -190,8 +192,8 @@ async function putBack(
       // A first deploy that failed has nothing to go back to: what it started is taken away again.
       if (from === undefined) return stage.start === undefined ? undefined : supervisor.remove();
       const revived = async (): Promise<HealthFact[]> => {
-        await supervisor.restart({ state });
-        return verifyVersion(found, context, stage.port, {
+        await supervisor.restart({ state, ...definedOnly({ kept: plan.entry?.from }) });
+        return verifyVersion(found, context, found.facts.port ?? stage.port, {
           sha: from.sha,
           before,
           versions: reversed(failed.versions),
@@ -205,7 +207,7 @@ async function putBack(
   } catch (error) {
     [why] = problemsOf(error);
     result.outcome = 'broken';
-    result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor.restartWords)];
+    result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor)];
   }
   const unwritten = catchProblem(() => {
     const end = { ...(plan.from ?? plan.to), detail: reporter.clean(why?.message ?? '') };
@@ -217,6 +219,7 @@ async function putBack(
       from: plan.to,
     });
     dropPlan(state);
+    dropKeptEntry(plan, 'from');
   });
   // The plan stays then: the next run puts back once more, which changes nothing on the disk, and writes it down.
   warnUnwritten(reporter, unwritten);
@@ -247,10 +250,15 @@ export function warnUnwritten(reporter: Pick<Reporter, 'warn'>, why: Problem | u
 }
 
 /** What a person must do by hand after the old version could not be verified either. */
-export function handWork(plan: Plan, restartCommand: string): Problem {
+export function handWork(
+  plan: Plan,
+  { restartWords, keptWords }: Pick<Supervisor, 'restartWords' | 'keptWords'>,
+): Problem {
+  const to = plan.task === 'deploy' ? 'from' : 'to';
+  const entry = plan.entry?.[to];
   return {
     message:
       'The old version could not be brought back and verified. These commands put it in place by hand:',
-    next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
+    next: manualCommands(plan, to, entry === undefined ? restartWords : keptWords(entry)).join('\n'),
   };
 }

@@ -1,10 +1,11 @@
+import { definedOnly } from '../../lib/defined-only.js';
 import { problemsOf } from '../../lib/report.js';
 import { clearStages } from '../build/stage-marks.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest, HealthRequest, RunRequest } from '../protocol.js';
 import type { Reporter } from '../run/reporter.js';
 import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from '../state/journal.js';
-import { dropPlan, type Plan, readPlan } from '../state/plan.js';
+import { dropKeptEntry, dropPlan, type Plan, readPlan } from '../state/plan.js';
 import type { StateFolder } from '../state/state-folder.js';
 import type { RunningPrograms, Supervisor } from '../supervisor/supervisor.js';
 import { saveOrWarn, withPm2Lock } from './restart.js';
@@ -102,7 +103,8 @@ async function revive(
 ): Promise<void> {
   const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
   try {
-    await supervisor.restart({ state });
+    const kept = live === plan.to ? plan.entry?.to : plan.entry?.from;
+    await supervisor.restart({ state, ...definedOnly({ kept }) });
     if (port !== undefined)
       await verifyRestart({
         supervisor,
@@ -121,6 +123,7 @@ async function revive(
       app: app.appName,
     });
     await saveOrWarn({ supervisor }, reporter);
+    dropKeptEntry(plan, live === plan.to ? 'to' : 'from');
   } catch (error) {
     const [problem] = problemsOf(error);
     reporter.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });

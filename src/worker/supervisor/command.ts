@@ -20,6 +20,9 @@ export function commandSupervisor(tools: Toolbox, app: AppRequest, command: stri
     rehearsalObstacle: () =>
       'with restart-command there is no PM2 entry that tells how the application is started',
     firstStart: async () => undefined,
+    follow: async () => undefined,
+    keepEntry: async () => undefined,
+    readKept: async () => undefined,
     turnFile: () => undefined,
     provenBy: 'answers',
     running: async (port) => ({
@@ -32,6 +35,7 @@ export function commandSupervisor(tools: Toolbox, app: AppRequest, command: stri
     save: async () => undefined,
     remove: async () => undefined,
     restartWords: command,
+    keptWords: () => command,
     logWords: 'See its log on the server.',
   };
 }
