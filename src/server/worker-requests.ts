@@ -30,6 +30,10 @@ function appRequest(settings: VpsRun): AppRequest {
     adoptEnvironment,
     ...definedOnly({ database, restartCommand: vps.restartCommand, healthPort: vps.healthPort }),
     ecosystem: vps.ecosystem,
+    ...definedOnly({
+      portless: vps.portless ? 'named' : settings.health.from === 'none' ? 'health-from' : undefined,
+    } as const),
+    ...(vps.otherPrograms.length === 0 ? {} : { others: [...vps.otherPrograms] }),
   };
 }
 

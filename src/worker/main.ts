@@ -7,6 +7,7 @@ import { TokenNeeded } from './host/git.js';
 import { askLoopback, countedIn } from './host/loopback-health.js';
 import { readHostState } from './host-state/host-state.js';
 import {
+  type HostFacts,
   type InspectRequest,
   LINE_MARK,
   type ProbeRequest,
@@ -83,6 +84,7 @@ async function lookAtHost(request: InspectRequest, env: NodeJS.ProcessEnv): Prom
 
 async function probe(request: ProbeRequest, env: NodeJS.ProcessEnv): Promise<void> {
   const { facts, state } = await readHostState(request.app, env);
+  if (facts.portless && facts.refusals.length === 0) return printAnswer(supervisorSays(facts));
   if (facts.port === undefined) return refuse(facts.refusals);
   const asked = await askLoopback({
     port: facts.port,
@@ -94,6 +96,22 @@ async function probe(request: ProbeRequest, env: NodeJS.ProcessEnv): Promise<voi
     signal: new AbortController().signal,
   });
   printAnswer({ kind: 'probed', health: asked.facts, healthy: asked.healthy });
+}
+
+/** Of a program without a port there is only its supervisor to ask. */
+function supervisorSays({ entry }: HostFacts): WorkerLine {
+  const ok = entry?.status === 'online';
+  const detail = `is ${entry?.status ?? 'not run'} in PM2`;
+  const fact = {
+    name: 'pm2',
+    from: 'vps' as const,
+    ok,
+    status: null,
+    'latency-ms': null,
+    attempts: 1,
+    detail,
+  };
+  return { kind: 'probed', health: [fact], healthy: ok };
 }
 
 function refuse(problems: Problem[]): void {

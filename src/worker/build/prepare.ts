@@ -98,12 +98,14 @@ async function build(
   if (found.live !== undefined) await inheritFrom(found.live, stage, made.paths, reporter);
   const start = found.entry === undefined ? await decideFirstStart(found, context, folder) : undefined;
   const change = await decideEntryChange(found, context, folder);
-  const port = portAfter(change, context) ?? found.facts.port ?? (start && portOf(start.entry));
-  if (port === undefined)
+  const port = isPortless(found)
+    ? undefined
+    : (portAfter(change, context) ?? found.facts.port ?? (start && portOf(start.entry)));
+  if (port === undefined && !isPortless(found))
     throw new Failure({
       message:
         'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
-      next: 'Give health-port.',
+      next: `Give health-port. A program without a port: "app-name: ${request.app.appName} none".`,
     });
   return {
     release,
@@ -115,9 +117,24 @@ async function build(
     ...definedOnly({ tracking }),
     envFiles,
     carriedChunks,
-    port,
-    ...definedOnly({ start, change }),
+    ...definedOnly({ port, start, change }),
+    otherStarts: await startsOfOthers(found, context, folder),
   };
+}
+
+/** How those of the other programs are started that do not run yet. */
+async function startsOfOthers(
+  { others }: HostState,
+  { reporter }: DeployContext,
+  folder: string,
+): Promise<Map<string, FirstStart>> {
+  const starts = new Map<string, FirstStart>();
+  for (const { name, supervisor, entry } of others) {
+    if (entry !== undefined) continue;
+    const start = await supervisor.firstStart({ folder, packageManager: 'npm', reporter });
+    if (start) starts.set(name, start);
+  }
+  return starts;
 }
 
 /** How the application is run from this build on; undefined where that stays as it is. */
@@ -130,6 +147,11 @@ async function decideEntryChange(
   const change = await supervisor.follow({ folder, reporter }, { folder: live, entry });
   if (change) reporter.progress(change.words);
   return change;
+}
+
+/** True for a program that nobody can ask. */
+function isPortless({ app, entry }: HostState): boolean {
+  return app.portless !== undefined || entry?.portless === true;
 }
 
 /** Where the application listens by a changed entry, as far as that says it and nobody else does. */

@@ -24,7 +24,7 @@ export interface RehearsalCommand {
 export function rehearsalObstacle(
   rehearse: boolean,
   supervisor: Pick<Supervisor, 'rehearsalObstacle'>,
-  entry: Pick<Entry, 'args' | 'env'> | undefined,
+  entry: Pick<Entry, 'args' | 'env' | 'portless'> | undefined,
 ): string | undefined {
   return rehearse ? supervisor.rehearsalObstacle(entry) : 'rehearse is false';
 }

@@ -46,12 +46,14 @@ export interface Stage {
   changes?: LocalChanges;
   envFiles: string[];
   carriedChunks: string[];
-  /** Where the application answers on loopback. */
-  port: number;
+  /** Where the application answers on loopback; undefined where it has no port. */
+  port?: number;
   /** Milliseconds that the new version took until it listened, where it was rehearsed. */
   bootMs?: number;
   /** How the application is started where it has no entry yet. */
   start?: FirstStart;
+  /** The same of the other programs of the checkout, by their names. */
+  otherStarts?: ReadonlyMap<string, FirstStart>;
   /** How it is run from this version on, where that changes. */
   change?: EntryChange;
 }

@@ -5,7 +5,7 @@ import { keepOpenPages } from '../build/build-output.js';
 import type { Stage } from '../build/stage.js';
 import { type DowntimeProbe, probeDowntime } from '../host/downtime.js';
 import { git } from '../host/git.js';
-import type { HostState } from '../host-state/host-state.js';
+import type { HostState, OtherProgram } from '../host-state/host-state.js';
 import { heldTo, wasDown } from '../host-state/live-version.js';
 import type { RunResult } from '../protocol.js';
 import type { DeployContext } from '../run/deploy-context.js';
@@ -15,6 +15,7 @@ import { dropKeptEntry, dropPlan, type Plan, refuseOneAndTheSame, writePlan } fr
 import { dropNote, dropRelease } from '../state/releases.js';
 import type { RunningPrograms, Supervisor, Versions } from '../supervisor/supervisor.js';
 import { noteReleases, planCutover } from './cutover-plan.js';
+import { restartOthers } from './other-programs.js';
 import { reserveForTurn } from './reserve-disk-space.js';
 import { saveOrWarn } from './restart.js';
 import { applyCutoverPlan, manualCommands, takeBack } from './switch.js';
@@ -81,7 +82,9 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
   const runAs = stage.change?.entry ?? found.entry;
   const longer = supervisor.longerWait(runAs, stage.bootMs, request.health.deadline);
   if (longer !== undefined) reporter.progress(longer.words);
-  const probe = probeDowntime(stage.port, request.health.budget, reporter);
+  const probe =
+    stage.port === undefined ? undefined : probeDowntime(stage.port, request.health.budget, reporter);
+  const restarted: OtherProgram[] = [];
   let health: HealthFact[];
   try {
     await reporter.step('cutover', async () => {
@@ -101,8 +104,16 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
         health: request.health,
       }),
     );
+    await restartOthers({
+      found,
+      sha: plan.to.sha,
+      health: request.health,
+      reporter,
+      starts: stage.otherStarts,
+      onRestart: (program) => restarted.push(program),
+    });
   } catch (error) {
-    return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
+    return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe, restarted });
   }
   // Only what the new version does can take it back, not what is written or told about it.
   return finishCutover(found, context, plan, health, probe);
@@ -111,7 +122,7 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
 async function verifyVersion(
   found: HostState,
   { reporter }: DeployContext,
-  port: number,
+  port: number | undefined,
   version: Pick<VerifyOptions, 'sha' | 'before' | 'versions' | 'expectVersion' | 'health'>,
 ): Promise<HealthFact[]> {
   return verifyRestart({
@@ -128,7 +139,7 @@ async function finishCutover(
   { request, reporter }: DeployContext,
   plan: Plan,
   health: HealthFact[],
-  probe: DowntimeProbe,
+  probe: DowntimeProbe | undefined,
 ): Promise<CutoverResult> {
   const { state } = found;
   const record = (): void =>
@@ -155,14 +166,14 @@ async function finishCutover(
     (command) =>
       `The new version runs and is verified; run "${command}" on the server so that it survives a reboot.`,
   );
-  const downtimeMs = await probe.stop();
+  const downtimeMs = await probe?.stop();
   return {
     outcome: 'deployed',
     problems: [],
     deployedSha: plan.to.sha,
     release: plan.to.release,
     health,
-    ...(plan.from === undefined ? {} : { downtimeMs }),
+    ...(plan.from === undefined ? {} : definedOnly({ downtimeMs })),
   };
 }
 
@@ -172,9 +183,17 @@ const NOTHING_RUNNING: RunningPrograms = { instances: [], programs: new Set() };
 async function putBack(
   found: HostState,
   context: DeployContext,
-  failed: { plan: Plan; stage: Stage; versions: Versions; problems: Problem[]; probe: DowntimeProbe },
+  failed: {
+    plan: Plan;
+    stage: Stage;
+    versions: Versions;
+    problems: Problem[];
+    probe: DowntimeProbe | undefined;
+    /** Those of the other programs that run the new version, or may. */
+    restarted: readonly OtherProgram[];
+  },
 ): Promise<CutoverResult> {
-  const { plan, stage, problems, probe } = failed;
+  const { plan, stage, problems, probe, restarted } = failed;
   const { request, reporter } = context;
   const { state, supervisor, tools } = found;
   const started = performance.now();
@@ -190,7 +209,10 @@ async function putBack(
     const health = await reporter.step('put back', async () => {
       await takeBack(tools, plan);
       // A first deploy that failed has nothing to go back to: what it started is taken away again.
-      if (from === undefined) return stage.start === undefined ? undefined : supervisor.remove();
+      if (from === undefined) {
+        for (const { supervisor: other, entry } of restarted) if (entry === undefined) await other.remove();
+        return stage.start === undefined ? undefined : supervisor.remove();
+      }
       const revived = async (): Promise<HealthFact[]> => {
         await supervisor.restart({ state, ...definedOnly({ kept: plan.entry?.from }) });
         return verifyVersion(found, context, found.facts.port ?? stage.port, {
@@ -204,6 +226,8 @@ async function putBack(
       return wasDown(found.liveHealth) ? revived().catch(stillDown(reporter)) : revived();
     });
     if (health) result.health = health;
+    if (from !== undefined)
+      await restartOthers({ found, sha: from.sha, health: request.health, reporter }, restarted);
   } catch (error) {
     [why] = problemsOf(error);
     result.outcome = 'broken';
@@ -224,7 +248,7 @@ async function putBack(
   // The plan stays then: the next run puts back once more, which changes nothing on the disk, and writes it down.
   warnUnwritten(reporter, unwritten);
   result.rollbackMs = Math.round(performance.now() - started);
-  result.downtimeMs = await probe.stop();
+  Object.assign(result, definedOnly({ downtimeMs: await probe?.stop() }));
   return result;
 }
 

@@ -122,6 +122,33 @@ function socketsOn(port: number): Set<string> {
   return sockets;
 }
 
+/** The TCP ports on which programs listen, and all that they have started, as far as may be looked into them. */
+export function portsHeldBy(programs: ReadonlySet<number>): number[] {
+  const links = new Set(
+    allProcesses()
+      .filter((pid) => descendsFrom(pid, programs))
+      .flatMap(openedBy),
+  );
+  const ports = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
+    try {
+      return listeningPorts(readFileSync(table, 'utf8'), links);
+    } catch {
+      // No such table on this host.
+      return [];
+    }
+  });
+  return [...new Set(ports)];
+}
+
+function listeningPorts(table: string, links: ReadonlySet<string>): number[] {
+  return table
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === '0A' && links.has(`socket:[${fields[9]}]`))
+    .map((fields) => Number.parseInt(fields[1]!.split(':')[1] ?? '', 16));
+}
+
 function holdersOf(sockets: ReadonlySet<string>): { pid: number; holds: string[] }[] {
   if (sockets.size === 0) return [];
   return allProcesses()

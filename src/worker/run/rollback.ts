@@ -6,6 +6,7 @@ import { shortenList } from '../../lib/shorten-list.js';
 import { keepOpenPages } from '../build/build-output.js';
 import { handWork, warnUnwritten } from '../cutover/cutover.js';
 import { asideFor, extrasOf, liveRef, noteLeaving } from '../cutover/cutover-plan.js';
+import { restartOthers } from '../cutover/other-programs.js';
 import { reserveForTurn } from '../cutover/reserve-disk-space.js';
 import { saveOrWarn, withPm2Lock } from '../cutover/restart.js';
 import { bringInPlace } from '../cutover/switch.js';
@@ -131,14 +132,14 @@ async function goBack(
     await noteLeaving(found, plan, []);
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
-  const port = request.app.healthPort ?? kept?.port ?? found.facts.port!;
+  const port = found.facts.portless ? undefined : (request.app.healthPort ?? kept?.port ?? found.facts.port);
   const versions = rollbackVersions(found, plan);
   const before = await supervisor.running(port, found.entry);
   keepOpenPages(found, plan.from, to, reporter);
   if (plan.entry) await supervisor.keepEntry(plan.entry.from);
   writePlan(state, plan);
   reporter.event({ kind: 'state', state: 'putting-back' });
-  const probe = probeDowntime(port, request.health.budget, reporter);
+  const probe = port === undefined ? undefined : probeDowntime(port, request.health.budget, reporter);
   let health: HealthFact[];
   try {
     await reporter.step(
@@ -162,6 +163,7 @@ async function goBack(
         warn: reporter.warn,
       }),
     );
+    await restartOthers({ found, sha: to.sha, health: request.health, reporter });
   } catch (error) {
     const detail = reporter.clean(problemsOf(error)[0]!.message);
     warnUnwritten(
@@ -171,7 +173,7 @@ async function goBack(
     return {
       outcome: 'broken',
       problems: [...problemsOf(error), handWork(plan, supervisor)],
-      downtimeMs: await probe.stop(),
+      ...definedOnly({ downtimeMs: await probe?.stop() }),
     };
   }
   // It is back and verified, whatever can be written about it.
@@ -194,7 +196,7 @@ async function goBack(
     deployedSha: to.sha,
     release: to.release,
     health,
-    downtimeMs: await probe.stop(),
+    ...definedOnly({ downtimeMs: await probe?.stop() }),
   };
 }
 

@@ -69,12 +69,14 @@ async function runCommand(tools: Toolbox, appPath: string, command: string): Pro
 /** The exit code of the command says nothing: only the programs behind the port and the answers do. */
 function watchPort(restarted: Restarted): Watch {
   const { port, warn } = restarted;
+  if (port === undefined)
+    throw new Error('an application behind restart-command is looked at through its port');
   return {
     signal: new AbortController().signal,
     ownDelay: 0,
     end: async () => undefined,
     async prove() {
-      const proof = await awaitProof(restarted);
+      const proof = await awaitProof({ ...restarted, port });
       if (proof.verdict === 'not-restarted') throw restartedNothing(port);
       if (proof.verdict === 'unknown') warn(unprovenRestart(port, proof));
       // What was healthy before there was a proof may have been the version that leaves.

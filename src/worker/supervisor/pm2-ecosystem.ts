@@ -39,6 +39,8 @@ export interface EcosystemApplication {
   config: Config;
   /** Variables of the environment that the file reads while it is read; `*`: all of them. */
   reads: string[];
+  /** What PM2 would not take of it. */
+  faults: string[];
 }
 
 /**
@@ -55,8 +57,8 @@ export async function findApplication(
   const first = files.filter((file) => file === preferred);
   for (const file of [...first, ...files.filter((other) => other !== preferred)]) {
     const { apps, reads } = await readFile(tools, folder, file);
-    const config = apps.find((app) => nameOf(app) === appName);
-    if (config) return { file, config, reads };
+    const found = apps.find(({ config }) => nameOf(config) === appName);
+    if (found) return { file, ...found, reads };
   }
   return undefined;
 }
@@ -68,7 +70,7 @@ function nameOf({ name, script }: Config): unknown {
 
 /**
  * Reads a file as PM2 does: what is JSON for PM2 may have comments, and YAML is read by the reader that PM2 brings. What the
- * file itself asks of the environment is noted; what Node asks meanwhile is not.
+ * file itself asks of the environment is noted; what Node asks meanwhile is not. PM2's own check says what it would not take.
  */
 const READER = `
 const { readFileSync } = require('node:fs');
@@ -101,9 +103,17 @@ const load = async () => {
     return imported();
   }
 };
+const faultsOf = (config) => {
+  try {
+    return createRequire(pm2)('./lib/tools/Config').validateJSON(structuredClone(config)).errors.map(String);
+  } catch {
+    return [];
+  }
+};
 load().then((all) => {
-  const apps = all.apps ?? all.pm2 ?? all;
-  process.stdout.write('\\n' + JSON.stringify({ apps: [apps].flat(), reads: [...reads] }));
+  const asked = [...reads];
+  const apps = [all.apps ?? all.pm2 ?? all].flat().map((config) => ({ config, faults: faultsOf(config) }));
+  process.stdout.write('\\n' + JSON.stringify({ apps, reads: asked }));
   process.exit(0);
 }, (error) => {
   console.error(String(error && error.stack || error));
@@ -115,13 +125,13 @@ async function readFile(
   tools: Toolbox,
   folder: string,
   file: string,
-): Promise<{ apps: Config[]; reads: string[] }> {
+): Promise<{ apps: Pick<EcosystemApplication, 'config' | 'faults'>[]; reads: string[] }> {
   const pm2 = join(pm2Package(tools) ?? folder, 'package.json');
   const out = await must(tools, ['node', '-e', READER, join(folder, file), pm2], {
     cwd: folder,
     timeout: 20_000,
   });
-  return JSON.parse(out.slice(out.lastIndexOf('\n') + 1)) as { apps: Config[]; reads: string[] };
+  return JSON.parse(out.slice(out.lastIndexOf('\n') + 1)) as Awaited<ReturnType<typeof readFile>>;
 }
 
 export interface EcosystemQuestion {

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
+import type { Pm2Entry, RawEntry } from './pm2-client.js';
 import type { Config } from './pm2-config.js';
 import { ENV_BLOCK } from './pm2-ecosystem.js';
-import type { Pm2Entry, RawEntry } from './pm2-client.js';
 
 /** An entry in values that can be compared, by the names of ecosystem files; an absent key says nothing. */
 export type EntryValues = Readonly<Record<string, unknown>>;
@@ -36,7 +36,15 @@ const AT_START = { watch: 'watch', cron_restart: 'text', uid: 'text', gid: 'text
 >;
 
 /** What of an entry is nobody's wish, or is compared by itself. */
-const NOT_COMPARED = new Set(['name', 'env', 'port', 'cmd', 'command', 'interpreter_args', 'exec_interpreter']);
+const NOT_COMPARED = new Set([
+  'name',
+  'env',
+  'port',
+  'cmd',
+  'command',
+  'interpreter_args',
+  'exec_interpreter',
+]);
 
 /** `maxMemoryRestart` as `max_memory_restart`: PM2 takes both. */
 function tidyKey(key: string): string {
@@ -48,10 +56,7 @@ function tidyKey(key: string): string {
 /** A config with all keys as PM2's documents write them. */
 export function withTidyKeys(config: Config): Config {
   return Object.fromEntries(
-    Object.entries(config).map(([key, value]) => [
-      key.startsWith(ENV_BLOCK) ? key : tidyKey(key),
-      value,
-    ]),
+    Object.entries(config).map(([key, value]) => [key.startsWith(ENV_BLOCK) ? key : tidyKey(key), value]),
   );
 }
 
@@ -143,7 +148,9 @@ export function differences(declared: EntryValues, stored: EntryValues): string[
 /** The keys that two declarations do not have alike. Pure. */
 export function changes(before: EntryValues, after: EntryValues): string[] {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
-  return [...keys].filter((key) => !isDeepStrictEqual(before[key] ?? DEFAULTS[key], after[key] ?? DEFAULTS[key]));
+  return [...keys].filter(
+    (key) => !isDeepStrictEqual(before[key] ?? DEFAULTS[key], after[key] ?? DEFAULTS[key]),
+  );
 }
 
 /** True where PM2 takes the new value of all these keys at a reload, and keeps its programs' places. */
@@ -168,4 +175,3 @@ export function textValues(env: unknown): Record<string, string> {
       .map(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]),
   );
 }
-

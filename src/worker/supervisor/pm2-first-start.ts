@@ -113,7 +113,11 @@ function scriptIn(folder: string, script: string): string {
 }
 
 /** The application of an ecosystem file, made to run where it will lie, whatever the file says. */
-export function fromEcosystem(application: Config, place: BuildPlace, reporter: Pick<Reporter, 'warn'>): FirstStart {
+export function fromEcosystem(
+  application: Config,
+  place: BuildPlace,
+  reporter: Pick<Reporter, 'warn'>,
+): FirstStart {
   const { tools, stage, link } = place;
   // `__dirname` in the file was the stage.
   const app = mapTexts(application, (text) => moved(text, stage, link)) as Config;

@@ -1,5 +1,5 @@
 import { definedOnly } from '../../lib/defined-only.js';
-import { problemsOf } from '../../lib/report.js';
+import { Failure, problemsOf } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
@@ -63,6 +63,13 @@ export async function followEcosystem(
   const decided = decideFollowing(question);
   if (decided.kind === 'keep' && decided.problem !== undefined) reporter.warn(decided.problem);
   if (decided.kind !== 'follow' || next === undefined) return undefined;
+  const [fault] = next.faults;
+  if (fault !== undefined) {
+    const problem = { message: `PM2 does not take ${next.file}: ${fault}.`, next: 'Correct the file.' };
+    if (mode === 'follow') throw new Failure(problem);
+    reporter.warn({ ...problem, message: `${problem.message} The PM2 entry stays as it is.` });
+    return undefined;
+  }
   const { how, changed, env } = decided;
   const { config, entry: will } = started(folder, { ...next.config, env });
   return {

@@ -42,7 +42,8 @@ export type Following =
       env: Record<string, string>;
     };
 
-const FOLLOW = 'To let the entry follow the commit, say ecosystem: follow; to leave it as it is without this word, ecosystem: keep.';
+const FOLLOW =
+  'To let the entry follow the commit, say ecosystem: follow; to leave it as it is without this word, ecosystem: keep.';
 
 /** Whether and how the entry follows the new commit's ecosystem file. Pure. */
 export function decideFollowing(question: FollowingQuestion): Following {
@@ -50,7 +51,10 @@ export function decideFollowing(question: FollowingQuestion): Following {
   if (mode === 'keep') return { kind: 'keep' };
   if (next === undefined)
     return mode === 'follow'
-      ? keep(`No ecosystem file of the commit has "${appName}": its PM2 entry stays as it is.`, 'Add it there, or leave ecosystem: follow out.')
+      ? keep(
+          `No ecosystem file of the commit has "${appName}": its PM2 entry stays as it is.`,
+          'Add it there, or leave ecosystem: follow out.',
+        )
       : { kind: 'keep' };
   // A file that nobody has changed is no reason to say anything.
   if (mode === 'auto' && live !== undefined && isDeepStrictEqual(live.config, next.config))
@@ -163,7 +167,9 @@ export function usedBlock(
 ): string | undefined | 'unclear' {
   const explained = (block: string | undefined): number => {
     const env = environmentOf(config, block);
-    return Object.entries(env).every(([name, value]) => stored[name] === value) ? Object.keys(env).length : -1;
+    return Object.entries(env).every(([name, value]) => stored[name] === value)
+      ? Object.keys(env).length
+      : -1;
   };
   const blocks = [undefined, ...blocksOf(config)];
   const named = blocks.find((block) => block === ENV_BLOCK + environment);
@@ -171,6 +177,8 @@ export function usedBlock(
   const most = Math.max(...blocks.map(explained));
   if (most < 0) return blocks.length === 1 ? undefined : 'unclear';
   const best = blocks.filter((block) => explained(block) === most);
-  const alike = best.every((block) => isDeepStrictEqual(environmentOf(config, block), environmentOf(config, best[0])));
+  const alike = best.every((block) =>
+    isDeepStrictEqual(environmentOf(config, block), environmentOf(config, best[0])),
+  );
   return alike ? best[0] : 'unclear';
 }

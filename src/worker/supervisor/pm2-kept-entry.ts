@@ -49,11 +49,7 @@ export async function readKept(
 }
 
 /** The keys in which an entry is another one than that which was kept; variables as `env.NAME`. Pure. */
-export function keptChanges(
-  now: readonly RawEntry[],
-  kept: readonly RawEntry[],
-  appName: string,
-): string[] {
+export function keptChanges(now: readonly RawEntry[], kept: readonly RawEntry[], appName: string): string[] {
   const [is, was] = [entryOfRaw(now, appName), entryOfRaw(kept, appName)];
   if (is === undefined || was === undefined) return ['name'];
   const values = changes(storedValues(now, is), storedValues(kept, was)).filter(

@@ -21,7 +21,10 @@ export function pm2Supervisor(tools: Toolbox, app: AppRequest): Supervisor {
     programFolders: () => daemonFolders(tools),
     look: (question) => lookAtPm2(tools, app, question),
     keeps: (pid) => isUnderPm2(tools, pid),
-    rehearsalObstacle: fixedPort,
+    rehearsalObstacle: (entry) =>
+      app.portless !== undefined || entry?.portless
+        ? 'it has no port, and beside the live one it would do real work twice'
+        : fixedPort(entry),
     firstStart: (build) => firstStart(tools, app, build),
     follow: (build, live) => followEcosystem(tools, app, build, live),
     keepEntry: (file) => keepEntry(tools, appName, file),

@@ -18,7 +18,7 @@ export interface Supervisor {
   /** True for a program that a supervisor of this host has started: it is not for us to end. */
   keeps(pid: number): boolean;
   /** Why a version cannot be started beside the live one; `entry` is undefined before the first start is decided. */
-  rehearsalObstacle(entry: Pick<Entry, 'args' | 'env'> | undefined): string | undefined;
+  rehearsalObstacle(entry: Pick<Entry, 'args' | 'env' | 'portless'> | undefined): string | undefined;
   /**
    * Decides how an application without an entry is started; undefined where that is not for the supervisor to know.
    * @throws a Failure where neither the request nor the commit says it.
@@ -28,7 +28,10 @@ export interface Supervisor {
    * Decides how an application that is run already is run from this build on; undefined where nothing of that changes.
    * @throws a Failure where a person wants it to follow the commit, and what the commit says cannot be read.
    */
-  follow(build: Pick<NewBuild, 'folder' | 'reporter'>, live: LiveApplication): Promise<EntryChange | undefined>;
+  follow(
+    build: Pick<NewBuild, 'folder' | 'reporter'>,
+    live: LiveApplication,
+  ): Promise<EntryChange | undefined>;
   /** Writes down how the application is run now, for `restart` to bring back; for nobody else to read. */
   keepEntry(file: string): Promise<void>;
   /** What was written down there: whether the application is run so now, and on which port it listens then. */
@@ -70,7 +73,7 @@ export interface SupervisorQuestion {
 export interface FoundApplication {
   /** Undefined where the application is not run yet, or nothing says how. */
   entry?: Entry;
-  facts: Pick<HostFacts, 'pm2' | 'port' | 'entry'>;
+  facts: Pick<HostFacts, 'pm2' | 'port' | 'portless' | 'entry'>;
   refusals: Problem[];
   warnings: Problem[];
 }
@@ -150,7 +153,8 @@ export interface RestartOptions {
 }
 
 export interface Restarted {
-  port: number;
+  /** Undefined for a program without one: only its supervisor tells how it is. */
+  port: number | undefined;
   health: HealthRequest;
   /** What ran before the restart. */
   before: RunningPrograms;
