@@ -23,6 +23,7 @@ import { portOf } from '../supervisor/entry.js';
 import type { EntryChange, FirstStart } from '../supervisor/supervisor.js';
 import { recipeOf } from './build-commands.js';
 import { type BuildOutput, carryChunks, checkOutput, findOutput, withEnvFile } from './build-output.js';
+import { withMissingFiles } from './missing-files.js';
 import {
   type RehearsalOptions,
   rehearsalCommand,
@@ -52,8 +53,9 @@ export async function prepareStage(
     const bootMs = await rehearseStage(found, stage, context, result);
     return bootMs === undefined ? stage : { ...stage, bootMs };
   } catch (error) {
+    const told = await withMissingFiles(error, found, request, folder);
     await discardStage(repository, folder, reporter);
-    throw error;
+    throw told;
   }
 }
 

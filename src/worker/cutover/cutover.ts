@@ -276,13 +276,13 @@ export function warnUnwritten(reporter: Pick<Reporter, 'warn'>, why: Problem | u
 /** What a person must do by hand after the old version could not be verified either. */
 export function handWork(
   plan: Plan,
-  { restartWords, keptWords }: Pick<Supervisor, 'restartWords' | 'keptWords'>,
+  { restartWords, keptEntryWords }: Pick<Supervisor, 'restartWords' | 'keptEntryWords'>,
 ): Problem {
   const to = plan.task === 'deploy' ? 'from' : 'to';
   const entry = plan.entry?.[to];
   return {
     message:
       'The old version could not be brought back and verified. These commands put it in place by hand:',
-    next: manualCommands(plan, to, entry === undefined ? restartWords : keptWords(entry)).join('\n'),
+    next: manualCommands(plan, to, entry === undefined ? restartWords : keptEntryWords(entry)).join('\n'),
   };
 }

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { definedOnly } from '../../lib/defined-only.js';
 import { emptyConnection } from '../../lib/empty-connection.js';
 import { Failure, type HealthFact, type Problem, problemsOf } from '../../lib/report.js';
@@ -134,11 +134,12 @@ export async function readHostState(app: AppRequest, env: NodeJS.ProcessEnv): Pr
     refusals.push(...found.refusals);
     others.push({ name, supervisor: other, ...definedOnly({ entry: found.entry }) });
   }
+  const own = ownRuntime(run.entry);
   lookAtState(facts, { app, state, history });
   judgeFreeSpace(facts, app.appPath);
   return {
     app,
-    tools,
+    tools: own === undefined ? tools : tools.withFolders([own]),
     supervisor,
     state,
     strategy: strategy ?? 'in-place',
@@ -151,6 +152,12 @@ export async function readHostState(app: AppRequest, env: NodeJS.ProcessEnv): Pr
     project,
     facts,
   };
+}
+
+/** The folder of the Node that an entry names for itself: its packages must be built for that, and it is rehearsed with it. */
+function ownRuntime(entry: Entry | undefined): string | undefined {
+  const interpreter = entry?.interpreter;
+  return interpreter?.startsWith('/') && basename(interpreter) === 'node' ? dirname(interpreter) : undefined;
 }
 
 /** What hinders a deploy in the environment files that the host has for the next version. */

@@ -21,6 +21,7 @@ export function commandSupervisor(tools: Toolbox, app: AppRequest, command: stri
       'with restart-command there is no PM2 entry that tells how the application is started',
     firstStart: async () => undefined,
     follow: async () => undefined,
+    standing: async () => undefined,
     keepEntry: async () => undefined,
     readKept: async () => undefined,
     turnFile: () => undefined,
@@ -35,7 +36,7 @@ export function commandSupervisor(tools: Toolbox, app: AppRequest, command: stri
     save: async () => undefined,
     remove: async () => undefined,
     restartWords: command,
-    keptWords: () => command,
+    keptEntryWords: () => command,
     logWords: 'See its log on the server.',
   };
 }

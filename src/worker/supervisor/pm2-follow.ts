@@ -1,15 +1,14 @@
 import { definedOnly } from '../../lib/defined-only.js';
-import { Failure, problemsOf } from '../../lib/report.js';
+import { Failure, type Problem, problemsOf } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
 import { currentLink } from '../state/layout.js';
-import { entryOfRaw, rawEntries } from './pm2-client.js';
-import type { Config } from './pm2-config.js';
-import { type EcosystemApplication, findApplication } from './pm2-ecosystem.js';
+import { entryOfRaw, type Pm2Entry, rawEntries } from './pm2-client.js';
+import { type EcosystemApplication, ecosystemFiles, findApplication } from './pm2-ecosystem.js';
 import { declaredValues, storedValues } from './pm2-entry-values.js';
 import { fromEcosystem } from './pm2-first-start.js';
-import { type Declared, decideFollowing, type FollowingQuestion } from './pm2-following.js';
+import { type Declared, decideFollowing, type FollowingQuestion, judgeStanding } from './pm2-following.js';
 import type { EntryChange, FirstStart, LiveApplication, NewBuild } from './supervisor.js';
 
 const MUTE = { warn: () => {} };
@@ -23,33 +22,22 @@ export async function followEcosystem(
 ): Promise<EntryChange | undefined> {
   const { appName, environment, ecosystem: mode = 'auto' } = app;
   if (mode === 'keep') return undefined;
-  const link = currentLink(app.appPath);
-  const started = (from: string, config: Config): FirstStart =>
-    fromEcosystem(config, { tools, stage: from, link }, from === folder ? reporter : MUTE);
-  const declared = ({ file, config, reads }: EcosystemApplication, from: string): Declared => ({
-    file,
-    config,
-    values: declaredValues(config, started(from, config).entry),
-    reads,
-  });
-  const raw = await rawEntries(tools, appName);
-  const entry = entryOfRaw(raw, appName);
-  if (entry === undefined) return undefined;
-  // Its folder as it was found: PM2 may know it by a symlink of the host.
-  const { cwd, script, args } = live.entry;
-  const stored = { values: storedValues(raw, { ...entry, cwd, script, args }), env: entry.env };
-  const found = await readable(() => findApplication(tools, live.folder, appName));
+  const place = { tools, stage: folder, link: currentLink(app.appPath) };
+  const running = await runningEntry(tools, appName, live);
+  if (running === undefined) return undefined;
+  const { entry, stored } = running;
+  const was = await declaredLive(tools, app, live);
   let question: FollowingQuestion;
   let next: EcosystemApplication | undefined;
   try {
-    next = await findApplication(tools, folder, appName, found?.file);
+    next = await findApplication(tools, folder, appName, was?.file);
     question = {
       mode,
       appName,
       environment,
       stored,
-      live: found && (await readable(async () => declared(found, live.folder))),
-      next: next && declared(next, folder),
+      live: was,
+      next: next && declaredBy(next, fromEcosystem(next.config, place, reporter)),
     };
   } catch (error) {
     if (mode === 'follow') throw error;
@@ -71,7 +59,7 @@ export async function followEcosystem(
     return undefined;
   }
   const { how, changed, env } = decided;
-  const { config, entry: will } = started(folder, { ...next.config, env });
+  const { config, entry: will } = fromEcosystem({ ...next.config, env }, place, MUTE);
   return {
     config: { ...config, name: appName },
     entry: { ...will, env, instances: entry.instances },
@@ -82,7 +70,52 @@ export async function followEcosystem(
   };
 }
 
+/** What stands against that the entry follows the commits to come; undefined where nothing is known to. */
+export async function entryStanding(
+  tools: Toolbox,
+  app: AppRequest,
+  live: LiveApplication,
+): Promise<Problem | undefined> {
+  const { appName, environment, ecosystem = 'auto' } = app;
+  const [file] = ecosystemFiles(live.folder);
+  if (ecosystem !== 'auto' || file === undefined) return undefined;
+  const running = await runningEntry(tools, appName, live);
+  return (
+    running && judgeStanding(appName, file, await declaredLive(tools, app, live), running.stored, environment)
+  );
+}
+
+async function runningEntry(
+  tools: Toolbox,
+  appName: string,
+  live: LiveApplication,
+): Promise<{ entry: Pm2Entry; stored: FollowingQuestion['stored'] } | undefined> {
+  const raw = await rawEntries(tools, appName);
+  const entry = entryOfRaw(raw, appName);
+  if (entry === undefined) return undefined;
+  // Its folder as it was found: PM2 may know it by a symlink of the host.
+  const { cwd, script, args } = live.entry;
+  return {
+    entry,
+    stored: { values: storedValues(raw, { ...entry, cwd, script, args }), env: entry.env },
+  };
+}
+
 /** What lies in the live version may be anything: what cannot be read there says nothing. */
-async function readable<T>(work: () => Promise<T>): Promise<T | undefined> {
-  return work().catch(() => undefined);
+async function declaredLive(
+  tools: Toolbox,
+  { appName, appPath }: AppRequest,
+  { folder }: LiveApplication,
+): Promise<Declared | undefined> {
+  try {
+    const found = await findApplication(tools, folder, appName);
+    const place = { tools, stage: folder, link: currentLink(appPath) };
+    return found && declaredBy(found, fromEcosystem(found.config, place, MUTE));
+  } catch {
+    return undefined;
+  }
+}
+
+function declaredBy({ file, config, reads }: EcosystemApplication, { entry }: FirstStart): Declared {
+  return { file, config, values: declaredValues(config, entry), reads };
 }

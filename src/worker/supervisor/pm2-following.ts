@@ -66,6 +66,48 @@ export function decideFollowing(question: FollowingQuestion): Following {
   return mode === 'auto' ? decideAuto(question, next) : decideFollow(question, next, stored);
 }
 
+/**
+ * Why the entry does not follow the commits by itself, as the live commit has it; undefined where it does, or where that is told
+ * when a file changes. `file`: an ecosystem file that is there. Pure.
+ */
+export function judgeStanding(
+  appName: string,
+  file: string,
+  live: Declared | undefined,
+  stored: FollowingQuestion['stored'],
+  environment: string | undefined,
+): Problem | undefined {
+  if (live === undefined)
+    return {
+      message: `${file} of the live commit has no "${appName}" that can be read: the PM2 entry was made otherwise, and does not follow the commits.`,
+      next: FOLLOW,
+    };
+  if (live.reads.length > 0) return undefined;
+  const block = usedBlock(live.config, stored.env, environment);
+  if (block === 'unclear') return { message: unclearBlock(live), next: 'Give its name as environment.' };
+  const byHand = changedByHand(live, block, stored);
+  if (byHand.length === 0) return undefined;
+  return {
+    message: `The PM2 entry "${appName}" is not what ${live.file} of the live commit says (${shortenList(byHand)}): it does not follow the commits.`,
+    next: FOLLOW,
+  };
+}
+
+/** In what an entry is not what the live commit's file says. */
+function changedByHand(
+  live: Declared,
+  block: string | undefined,
+  stored: FollowingQuestion['stored'],
+): string[] {
+  const was = environmentOf(live.config, block);
+  return [
+    ...differences(live.values, stored.values),
+    ...Object.keys(was)
+      .filter((name) => stored.env[name] !== was[name])
+      .map((name) => `env.${name}`),
+  ];
+}
+
 function keepsReading({ file, reads }: Declared): Following {
   const names = reads.includes('*') ? 'process.env' : shortenList(reads.map((name) => `process.env.${name}`));
   return keep(
@@ -84,12 +126,7 @@ function decideAuto(question: FollowingQuestion, next: Declared): Following {
   const block = usedBlock(live.config, stored.env, environment);
   if (block === 'unclear') return keep(unclearBlock(live), 'Give its name as environment.');
   const was = environmentOf(live.config, block);
-  const byHand = [
-    ...differences(live.values, stored.values),
-    ...Object.keys(was)
-      .filter((name) => stored.env[name] !== was[name])
-      .map((name) => `env.${name}`),
-  ];
+  const byHand = changedByHand(live, block, stored);
   if (byHand.length > 0)
     return keep(
       `${next.file} was changed, but the PM2 entry is not what ${live.file} said before (${shortenList(byHand)}): it stays as it is.`,

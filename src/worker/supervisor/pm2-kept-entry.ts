@@ -66,6 +66,6 @@ function environmentChanges({ env: is }: Pm2Entry, { env: was }: Pm2Entry): stri
 }
 
 /** The command by which a person brings a kept entry back. */
-export function keptWords(appName: string, file: string): string {
+export function keptEntryWords(appName: string, file: string): string {
   return `pm2 delete ${quote(appName)}; PM2_DUMP_FILE_PATH=${quote(file)} pm2 resurrect && pm2 save`;
 }

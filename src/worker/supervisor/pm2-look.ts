@@ -5,7 +5,7 @@ import { isInside } from '../../lib/paths.js';
 import { type Problem, problemsOf } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
 import { isFolder, isSymlink } from '../host/files.js';
-import { ageOf, portsHeldBy } from '../host/processes.js';
+import { ageOf, elsewhereOn, portsHeldBy, readableAddress } from '../host/processes.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
 import { liveFolder } from '../state/layout.js';
@@ -69,6 +69,8 @@ export async function lookAtPm2(
     seen.facts.port = way.port;
     const stranger = otherListener(tools, way.port, entry.instances);
     if (stranger !== undefined) seen.refusals.push(...stranger.problems);
+    const [elsewhere] = elsewhereOn(way.port);
+    if (elsewhere !== undefined) seen.refusals.push(notOnLoopback(way.port, readableAddress(elsewhere)));
   }
   const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
   seen.facts.entry = {
@@ -78,6 +80,14 @@ export async function lookAtPm2(
     script: entry.script,
   };
   return { ...seen, entry };
+}
+
+/** Everything is asked on loopback: the version that serves, and the new one before it does. */
+function notOnLoopback(port: number, address: string): Problem {
+  return {
+    message: `The application listens on ${address}:${port} alone, and it is asked on 127.0.0.1.`,
+    next: 'Let it listen on 127.0.0.1 or on all addresses (HOST or HOSTNAME in the environment, -H of next start), and keep others out by the firewall.',
+  };
 }
 
 /** Milliseconds after which a program that listens on nothing is taken for one that never will. */
@@ -99,7 +109,12 @@ export function judgePort(
     held,
     entry,
     age,
-  }: { port: number | undefined; held: readonly number[]; entry: Pick<Pm2Entry, 'mode'>; age: number },
+  }: {
+    port: number | undefined;
+    held: readonly number[];
+    entry: Pick<Pm2Entry, 'mode' | 'env'>;
+    age: number;
+  },
 ): { port: number | undefined } | { refusal: Problem } {
   const listens = held[0] ?? port;
   if (portless === 'health-from' && listens !== undefined)
@@ -110,6 +125,13 @@ export function judgePort(
       },
     };
   if (portless !== undefined) return { port: undefined };
+  if (port === undefined && entry.env.PORT?.includes('/'))
+    return {
+      refusal: {
+        message: `"${appName}" listens on the Unix socket ${entry.env.PORT}, on which it cannot be asked.`,
+        next: 'Give it a port on 127.0.0.1 (PORT), and the web server that address.',
+      },
+    };
   if (port !== undefined) return { port };
   if (held.length === 0 && entry.mode === 'fork' && age >= LONGEST_BOOT) return { port: undefined };
   return {

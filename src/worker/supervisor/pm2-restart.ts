@@ -10,7 +10,7 @@ import { type Entry, portOf } from './entry.js';
 import { entryOfRaw, findEntry, LISTEN_TIMEOUT, type Renewal, rawEntries, renew } from './pm2-client.js';
 import type { Config } from './pm2-config.js';
 import { type EntryValues, isTakenByReload, storedValues, textValues } from './pm2-entry-values.js';
-import { keptChanges, keptEntries, keptWords } from './pm2-kept-entry.js';
+import { keptChanges, keptEntries, keptEntryWords } from './pm2-kept-entry.js';
 import { renewalOf } from './pm2-renewal.js';
 import type { LongerWait, RestartOptions } from './supervisor.js';
 
@@ -78,7 +78,7 @@ async function bringBackEntry(
   if ((await findEntry(tools, appName)) !== undefined) return true;
   throw new Failure({
     message: `PM2 did not take the entry of "${appName}" back as it was: ${lastLines(ended.tail, 2)}`,
-    next: `Run on the server: ${keptWords(appName, file)}`,
+    next: `Run on the server: ${keptEntryWords(appName, file)}`,
   });
 }
 

@@ -6,8 +6,8 @@ import type { AppRequest } from '../protocol.js';
 import { type Entry, portOf, withPort } from './entry.js';
 import { daemonFolders, findEntry, isUnderPm2, pm2Home, save } from './pm2-client.js';
 import { firstStart } from './pm2-first-start.js';
-import { followEcosystem } from './pm2-follow.js';
-import { keepEntry, keptWords, readKept } from './pm2-kept-entry.js';
+import { entryStanding, followEcosystem } from './pm2-follow.js';
+import { keepEntry, keptEntryWords, readKept } from './pm2-kept-entry.js';
 import { lookAtPm2 } from './pm2-look.js';
 import { renewalOf } from './pm2-renewal.js';
 import { longerReload, restartUnderPm2 } from './pm2-restart.js';
@@ -27,6 +27,7 @@ export function pm2Supervisor(tools: Toolbox, app: AppRequest): Supervisor {
         : fixedPort(entry),
     firstStart: (build) => firstStart(tools, app, build),
     follow: (build, live) => followEcosystem(tools, app, build, live),
+    standing: (live) => entryStanding(tools, app, live),
     keepEntry: (file) => keepEntry(tools, appName, file),
     readKept: (file) => readKept(tools, appName, file),
     turnFile: () => {
@@ -57,7 +58,7 @@ export function pm2Supervisor(tools: Toolbox, app: AppRequest): Supervisor {
       await call(tools, ['pm2', 'delete', appName], { timeout: 30_000 });
     },
     restartWords: `pm2 restart ${appName} && pm2 save`,
-    keptWords: (file) => keptWords(appName, file),
+    keptEntryWords: (file) => keptEntryWords(appName, file),
     logWords: logWords(appName),
   };
 }

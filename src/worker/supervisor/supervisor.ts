@@ -32,6 +32,8 @@ export interface Supervisor {
     build: Pick<NewBuild, 'folder' | 'reporter'>,
     live: LiveApplication,
   ): Promise<EntryChange | undefined>;
+  /** What stands against that it follows the commits to come, which a plan tells. */
+  standing(live: LiveApplication): Promise<Problem | undefined>;
   /** Writes down how the application is run now, for `restart` to bring back; for nobody else to read. */
   keepEntry(file: string): Promise<void>;
   /** What was written down there: whether the application is run so now, and on which port it listens then. */
@@ -58,7 +60,7 @@ export interface Supervisor {
   /** The command by which a person restarts the application. */
   readonly restartWords: string;
   /** The command by which a person runs it as it was written down in a file of `keepEntry`. */
-  keptWords(file: string): string;
+  keptEntryWords(file: string): string;
   /** Where a person finds what the application printed. */
   readonly logWords: string;
 }
