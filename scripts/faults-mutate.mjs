@@ -446,7 +446,7 @@ const MUTATIONS = [
     'worker/cutover/cutover',
     'heldTo(request.health, found.liveHealth)',
     'request.health',
-    'worker/nothing-proves.test',
+    'worker/nothing-proves.slow.test',
   ),
   mutation(
     165,

@@ -141,11 +141,12 @@ async function startsOfOthers(
 
 /** How the application is run from this build on; undefined where that stays as it is. */
 async function decideEntryChange(
-  { supervisor, entry, live }: HostState,
+  { supervisor, entry, live, facts }: HostState,
   { reporter }: DeployContext,
   folder: string,
 ): Promise<EntryChange | undefined> {
-  if (entry === undefined || live === undefined) return undefined;
+  // A version without a name could not be given its entry back.
+  if (entry === undefined || live === undefined || facts.liveSha === undefined) return undefined;
   const change = await supervisor.follow({ folder, reporter }, { folder: live, entry });
   if (change) reporter.progress(change.words);
   return change;

@@ -67,6 +67,7 @@ export async function writeCutover(
     });
   } catch (error) {
     catchProblem(() => dropPlan(state));
+    catchProblem(() => dropKeptEntry(plan, 'from'));
     catchProblem(() => dropNote(state, stage.release));
     throw error;
   }

@@ -150,7 +150,7 @@ export function listeningAddresses(table: string, port: number): string[] {
 }
 
 /** True for the loopback addresses and for "all addresses", of both versions. The bytes of each word are turned round. */
-function isReachedByLoopback(address: string): boolean {
+export function isReachedByLoopback(address: string): boolean {
   return (
     /^0+$/.test(address) ||
     /^[0-9A-F]{6}7F$/.test(address) ||
