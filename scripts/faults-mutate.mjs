@@ -488,7 +488,7 @@ const MUTATIONS = [
     'worker/cutover/cutover',
     'onRestart: (program) => restarted.push(program)',
     'onRestart: () => undefined',
-    'worker/portless.slow.test',
+    'worker/portless.nightly.test',
   ),
   mutation(167, 'http/check-state', 'if (state.limited > 0)', 'if (false)', 'http/limits.test'),
   mutation(167, 'lib/request-budget', '> now - WINDOW', '> now', 'lib/request-budget.test'),

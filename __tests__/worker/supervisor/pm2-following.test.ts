@@ -185,6 +185,14 @@ describe('whether the PM2 entry follows the ecosystem file of the commit', () =>
     assert.equal(usedBlock(config, { A: '2' }, undefined), 'unclear');
   });
 
+  test('row 166: a program of PATH is known by its name', () => {
+    const npm = declared({ name: 'app', script: 'npm', args: 'start' });
+    assert.deepEqual(differences({ script: npm?.values.script }, { script: '/opt/node/bin/npm' }), []);
+    assert.deepEqual(differences({ script: npm?.values.script }, { script: '/srv/app/server.js' }), [
+      'script',
+    ]);
+  });
+
   test('row 166: a listen_timeout that a deploy has raised is no change by hand', () => {
     assert.deepEqual(differences({ listen_timeout: 3_000 }, { listen_timeout: 8_000 }), []);
     assert.deepEqual(differences({ listen_timeout: 8_000 }, { listen_timeout: 3_000 }), ['listen_timeout']);

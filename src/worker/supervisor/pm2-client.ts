@@ -19,7 +19,7 @@ export interface Pm2Entry extends Entry {
 
 /** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
 const PM2_OWN =
-  /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
+  /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|updateEnv$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
 
 /** Milliseconds that PM2 keeps its lock for reloads. */
 const RELOAD_LOCK = 35_000;
@@ -122,7 +122,7 @@ function applicationEnvironment(value: unknown): Record<string, string> {
   if (typeof value !== 'object' || value === null) return {};
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([name, item]) => !PM2_OWN.test(name) && (typeof item === 'string' || typeof item === 'number'))
+      .filter(([name, item]) => !PM2_OWN.test(name) && ['string', 'number', 'boolean'].includes(typeof item))
       .map(([name, item]) => [name, String(item)]),
   );
 }

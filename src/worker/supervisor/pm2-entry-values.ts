@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Pm2Entry, RawEntry } from './pm2-client.js';
 import type { Config } from './pm2-config.js';
@@ -83,7 +84,7 @@ function declaredValue(
 ): unknown {
   switch (key) {
     case 'script':
-      return entry.script;
+      return isBareName(value) ? value : entry.script;
     case 'cwd':
       return entry.cwd;
     case 'args':
@@ -99,6 +100,11 @@ function declaredValue(
       return kind === undefined ? value : KINDS[kind](value);
     }
   }
+}
+
+/** `npm`: neither a path nor a file of the project. */
+function isBareName(script: unknown): script is string {
+  return typeof script === 'string' && /^[\w-]+$/.test(script);
 }
 
 function kindOf(key: string): keyof typeof KINDS | undefined {
@@ -139,6 +145,8 @@ const DEFAULTS: EntryValues = { autorestart: true, wait_ready: false, watch: fal
 export function differences(declared: EntryValues, stored: EntryValues): string[] {
   return Object.keys(declared).filter((key) => {
     if (!(key in stored)) return false;
+    // A program that PM2 has looked up in PATH.
+    if (key === 'script' && isBareName(declared[key])) return basename(String(stored[key])) !== declared[key];
     // A deploy raises it where a version starts slowly.
     if (key === 'listen_timeout' && Number(stored[key]) > Number(declared[key])) return false;
     return !isDeepStrictEqual(declared[key], stored[key] ?? DEFAULTS[key]);
