@@ -81,7 +81,8 @@ export async function watchInstances(
   let sample = entry?.instances ?? [];
   const stop = new AbortController();
   const crash = watchForCrash(tools, appName, sample, stop);
-  const handsOver = entry !== undefined && renewalOf(tools, entry, port) === 'restart';
+  // Without a port nothing changes hands: a restart that nobody asked for is a crash.
+  const handsOver = port !== undefined && entry !== undefined && renewalOf(tools, entry, port) === 'restart';
   const restartDelay = (handsOver ? entry.restartDelay : undefined) ?? 0;
   const stable = Math.max(entry?.minUptime ?? MIN_UPTIME, port === undefined ? SILENT_UPTIME : 0);
   const minUptime = Math.min(stable, health.deadline);
