@@ -149,7 +149,7 @@ describe("the first users' server: Next.js 15 through npm in cluster mode", () =
     const resurrected = await vps.run('pm2 resurrect && pm2 --version');
     assert.match(resurrected.stdout, /^6\.0\.14$/m);
     await until('Next.js to answer', () => vps.served(), 60_000);
-    origin.commit({ 'ecosystem.guesthouse.config.js': 'module.exports = { apps: [] };\n' });
+    origin.commit({ 'ecosystem.guesthouse.config.js': 'module.exports = { apps: [] }; // once more\n' });
     await thereAndBack('v3');
   });
 });
