@@ -80,12 +80,26 @@ describe('an entry that changes, and a worker that is killed meanwhile', () => {
       assert.equal(adopted.result.outcome, 'deployed', JSON.stringify(adopted, null, 1));
       const cluster = origin.commit({
         ...appVersion('v3'),
-        'ecosystem.config.cjs': file({ exec_mode: 'cluster' }),
+        'ecosystem.config.cjs': file({ exec_mode: 'cluster', max_memory_restart: '300M' }),
       });
       const followed = await runWorker(vps, deployRequest(vps, cluster));
       assert.equal(followed.result.outcome, 'deployed', JSON.stringify(followed, null, 1));
       assert.equal((await entryOn(vps)).exec_mode, 'cluster_mode');
       assert.deepEqual(JSON.stringify((await inspectHost(vps)).warnings).includes('ecosystem'), false);
+
+      const load = vps.load(30);
+      const limits = file({ exec_mode: 'cluster', max_memory_restart: '400M' });
+      const more = await runWorker(
+        vps,
+        deployRequest(vps, origin.commit({ ...appVersion('v4'), 'ecosystem.config.cjs': limits })),
+      );
+      assert.equal(more.result.outcome, 'deployed', JSON.stringify(more, null, 1));
+      assert.equal((await entryOn(vps)).max_memory_restart, 419_430_400);
+      const undone = await runWorker(vps, rollbackRequest(vps, { to: 'previous' }));
+      assert.equal(undone.result.outcome, 'rolled-back', JSON.stringify(undone, null, 1));
+      const { failed, failures } = await load.stop();
+      assert.deepEqual([failed, failures, (await vps.served())?.version], [0, [], 'v3']);
+
       const back = await runWorker(vps, rollbackRequest(vps, { to: 'previous' }));
       assert.equal(back.result.outcome, 'rolled-back', JSON.stringify(back, null, 1));
       assert.deepEqual([(await vps.served())?.version, (await entryOn(vps)).exec_mode], ['v2', 'fork_mode']);
