@@ -155,7 +155,7 @@ export async function readHostState(app: AppRequest, env: NodeJS.ProcessEnv): Pr
 }
 
 /** The folder of the Node that an entry names for itself: its packages must be built for that, and it is rehearsed with it. */
-function ownRuntime(entry: Entry | undefined): string | undefined {
+export function ownRuntime(entry: Pick<Entry, 'interpreter'> | undefined): string | undefined {
   const interpreter = entry?.interpreter;
   return interpreter?.startsWith('/') && basename(interpreter) === 'node' ? dirname(interpreter) : undefined;
 }

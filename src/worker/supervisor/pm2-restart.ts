@@ -7,7 +7,15 @@ import { explainEnd, lastLines } from '../host/run-program.js';
 import { call, type Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
 import { type Entry, portOf } from './entry.js';
-import { entryOfRaw, findEntry, LISTEN_TIMEOUT, type Renewal, rawEntries, renew } from './pm2-client.js';
+import {
+  daemonPid,
+  entryOfRaw,
+  findEntry,
+  LISTEN_TIMEOUT,
+  type Renewal,
+  rawEntries,
+  renew,
+} from './pm2-client.js';
 import type { Config } from './pm2-config.js';
 import { type EntryValues, isTakenByReload, storedValues, textValues } from './pm2-entry-values.js';
 import { keptChanges, keptEntries, keptEntryWords } from './pm2-kept-entry.js';
@@ -28,6 +36,9 @@ export async function restartUnderPm2(
       how: renewalOf(tools, found, healthPort ?? portOf(found)),
       ...renewal,
     });
+  // All that a daemon ran which was killed comes back first, and not this application alone.
+  if ((kept ?? change) !== undefined && daemonPid(tools) === undefined)
+    await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
   if (kept !== undefined && (await bringBackEntry(tools, appName, kept, state, again))) return;
   // Its programs are other ones now than before the build.
   const now = await findEntry(tools, appName);
