@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { processEnvironment } from '../../src/worker/host/processes.js';
@@ -56,8 +56,11 @@ test('row 166: the PM2 entry follows the commit, keeps what only its shell knew,
     const dump = await vps.run(`cat ${vps.home}/.pm2/dump.pm2`);
     assert.match(dump.stdout, /cluster_mode/);
     const notes = join(vps.root, 'var/www/.app.deploy/notes');
-    const kept = (await vps.run(`ls ${notes}/*.entry`)).stdout.trim();
-    assert.equal(statSync(kept).mode & 0o777, 0o600);
+    const kept = readdirSync(notes).filter((name) => name.endsWith('.entry'));
+    assert.deepEqual(
+      kept.map((name) => statSync(join(notes, name)).mode & 0o777),
+      [0o600, 0o600],
+    );
 
     const crashes = await deploy({
       ...appVersion('v5', { crashAtBoot: true, onlyLive: true }),
