@@ -12,7 +12,9 @@ export function ecosystem(vps: Vps): (more: Readonly<Record<string, unknown>>) =
       env: { PORT: vps.port },
       ...more,
     };
-    return `module.exports = { apps: [{ name: 'worker', script: 'worker.js' }, ${JSON.stringify(entry)}] };\n`;
+    // A path of the folder in which the file lies is another one in each stage, and no change.
+    const mine = `{ ...${JSON.stringify(entry)}, error_file: __dirname + '/dist/error.log' }`;
+    return `module.exports = { apps: [{ name: 'worker', script: 'worker.js' }, ${mine}] };\n`;
   };
 }
 

@@ -116,6 +116,11 @@ async function declaredLive(
   }
 }
 
-function declaredBy({ file, config, reads }: EcosystemApplication, { entry }: FirstStart): Declared {
+/** With the paths as they are once it is live: `__dirname` in the file is the folder in which it was read. */
+function declaredBy(
+  { file, config: read, reads }: EcosystemApplication,
+  { config: placed, entry }: FirstStart,
+): Declared {
+  const config = Object.fromEntries(Object.keys(read).map((key) => [key, placed[key]]));
   return { file, config, values: declaredValues(config, entry), reads };
 }

@@ -9,7 +9,7 @@ import { changes, differences, type EntryValues, isTakenByReload, textValues } f
 /** An application as an ecosystem file declares it. */
 export interface Declared {
   file: string;
-  /** As the file has it. */
+  /** As the file has it, for where it will lie. */
   config: Config;
   values: EntryValues;
   /** Variables of the environment that the file reads; `*`: all. */
