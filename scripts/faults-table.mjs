@@ -856,6 +856,12 @@ export const GROUPS = [
         'Restarted once, where the program itself holds the port; its own delays are waited out: `PM2 started the application once more`',
       ),
       row(
+        166,
+        "The commit changes the ecosystem file, people changed PM2's entry by hand, or both",
+        'ok',
+        'The entry follows where it was what the file said before (`the PM2 entry follows`), and a rollback brings it back; else it stays, and that is told with `ecosystem: follow`',
+      ),
+      row(
         167,
         'The application limits requests, ours too',
         'ok',
@@ -863,9 +869,9 @@ export const GROUPS = [
       ),
       row(
         168,
-        'A program that tells PM2 that it is ready (wait_ready), with min_uptime',
+        'A program that tells PM2 that it is ready (wait_ready), with min_uptime; one without a port; several of one checkout',
         'ok',
-        'Rehearsed with a channel as PM2 gives one; what is waited for is told: `calls a start stable (min_uptime)`',
+        'Rehearsed with a channel as PM2 gives one; what is waited for is told: `calls a start stable (min_uptime)`. Without a port it is judged by PM2 alone; who is not named is told: `app-name does not name`',
       ),
       row(
         169,

@@ -118,6 +118,14 @@ describe('judge', () => {
     assert.equal(problems[1]!.next, undefined);
   });
 
+  test('what the proxy in front does by itself is named', () => {
+    const advice = (...facts: HealthFact[]): string =>
+      judgeHealth([...INSIDE, ...facts], [], {}).problems[0]?.next ?? '';
+    assert.match(advice({ ...bad('/'), status: 401 }), /health-from: vps/);
+    assert.match(advice(good('/'), bad('assets', 'runner', 'assets')), /location \/static/);
+    assert.match(advice(bad('/')), /nginx -t/);
+  });
+
   test('slow names the slowest and warns', () => {
     const { warnings } = judgeHealth([good('/', 'vps', 700), good('/', 'runner', 1_900)], [], {
       maxLatency: 500,

@@ -140,6 +140,19 @@ describe('rows 9-13: names and paths', () => {
       assert.equal(accepted({ ...SSH, 'app-name': name }).vps?.appName, name);
   });
 
+  test('row 168: several programs of one checkout stand one per line, the one with the port first', () => {
+    const { vps } = accepted({ ...SSH, 'app-name': 'shop web\n  jobs none\n\nbot none\n' });
+    assert.deepEqual([vps?.appName, vps?.portless, vps?.otherPrograms], ['shop web', false, ['jobs', 'bot']]);
+    assert.equal(accepted({ ...SSH, 'app-name': 'jobs none' }).vps?.portless, true);
+    refused({ ...SSH, 'app-name': 'jobs none\nshop' }, 'app-name', /answers requests first/);
+    refused({ ...SSH, 'app-name': 'shop\nshop none' }, 'app-name', /each once/);
+    refused({ ...SSH, 'app-name': 'shop\n42' }, 'app-name', /pm2 list/);
+    const systemd = { ...SSH, 'restart-command': 'systemctl restart shop', 'health-port': '3000' };
+    refused({ ...systemd, 'app-name': 'shop\njobs none' }, 'app-name', /one of the two/);
+    refused({ ...systemd, 'health-from': 'none' }, 'health-from', /one of the two/);
+    refused({ ...systemd, ecosystem: 'follow' }, 'ecosystem', /for PM2/);
+  });
+
   test('row 12: qualified and quoted table names are read as SQL reads them', () => {
     const tables = accepted({
       'database-url': URL_OK,

@@ -9,6 +9,28 @@ import { sshSettings } from './fleet-settings.js';
 
 const kinds = existsSync('/usr/sbin/sshd') ? (['openssh', 'embedded'] as const) : (['embedded'] as const);
 
+test('a jump host that forbids forwarding is told with what allows it', async () => {
+  const clientKey = makeKeyPair();
+  const kind = kinds[0];
+  const [jump, inner] = await Promise.all([
+    startSshd({ kind, clientKey, forwards: false }),
+    startSshd({ kind, clientKey }),
+  ]);
+  const fingerprints = [jump, inner].map(({ port, fingerprint }) => `[127.0.0.1]:${port} ${fingerprint}`);
+  const ssh = {
+    ...sshSettings([inner]),
+    fingerprints,
+    jump: { host: '127.0.0.1', port: jump.port, user: jump.user },
+  };
+  const fleet = openFleet({ ssh }, { dist: '', log: () => {}, patience: 2_000 });
+  try {
+    await assert.rejects(fleet.hosts[0]!.exec('true'), /the jump host does not let this login go on to/);
+  } finally {
+    await fleet.close();
+    await Promise.all([jump.stop(), inner.stop()]);
+  }
+});
+
 for (const kind of kinds) {
   describe(`through a jump host of ${kind}`, () => {
     let jump: Sshd;

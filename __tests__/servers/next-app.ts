@@ -11,7 +11,7 @@ const PACKAGE = {
   name: 'next-app',
   version: '1.0.0',
   private: true,
-  scripts: { build: 'next build' },
+  scripts: { build: 'next build', start: 'next start' },
   dependencies: { next: '15.5.25', react: '19.1.1', 'react-dom': '19.1.1' },
   pnpm: { ignoredOptionalDependencies: ['sharp'] },
 };
@@ -73,32 +73,19 @@ export function silentlyBroken(version: string): Files {
 }
 
 function packageJson(build: string): string {
-  return `${JSON.stringify({ ...PACKAGE, scripts: { build } }, null, 2)}\n`;
+  return `${JSON.stringify({ ...PACKAGE, scripts: { ...PACKAGE.scripts, build } }, null, 2)}\n`;
 }
 
 /** What a registry behind a proxy or an authority of one's own needs, for pnpm in the sandbox. */
 const NETWORK = /^(https?_proxy|no_proxy|node_extra_ca_certs|npm_config_registry)$/i;
 
-/**
- * Installs, builds and starts the application by hand, as docs/server.md says: a checkout, PM2 in cluster mode, an exit
- * that loses no connection, the port in the arguments. Commits the lock file, and returns the commit that is live.
- */
-export async function installNext(vps: Vps, origin: Origin): Promise<string> {
-  for (const [name, value] of Object.entries(process.env))
-    if (NETWORK.test(name) && value !== undefined) vps.env[name] = value;
-  vps.env.NEXT_TELEMETRY_DISABLED = '1';
-  await mustRun(vps, `git clone -q '${origin.url}' '${vps.appPath}'`, vps.home);
-  await mustRun(vps, 'pnpm install --no-frozen-lockfile');
-  const sha = origin.commit({ 'pnpm-lock.yaml': readFileSync(join(vps.appPath, 'pnpm-lock.yaml'), 'utf8') });
-  await mustRun(vps, 'git fetch -q origin && git reset -q --hard origin/main && pnpm build');
-  const ecosystem = join(vps.home, 'ecosystem.config.json');
+/** As docs/server.md says: PM2 in cluster mode, an exit that loses no connection, the port in the arguments. */
+function plainEntry(vps: Vps): Readonly<Record<string, unknown>> {
   const gracefulExit = join(vps.home, 'graceful-exit.cjs');
   copyFileSync('examples/graceful-exit.cjs', gracefulExit);
-  const entry = {
-    name: vps.appName,
+  return {
     script: 'node_modules/next/dist/bin/next',
     args: ['start', '-p', String(vps.port)],
-    cwd: vps.appPath,
     node_args: `--require ${gracefulExit}`,
     env: { NEXT_MANUAL_SIG_HANDLE: '1' },
     exec_mode: 'cluster',
@@ -107,7 +94,23 @@ export async function installNext(vps: Vps, origin: Origin): Promise<string> {
     // PM2's 3 seconds are too few for a new process on a machine that runs other tests too.
     listen_timeout: 30_000,
   };
-  writeFileSync(ecosystem, JSON.stringify({ apps: [entry] }));
+}
+
+/**
+ * Installs, builds and starts the application by hand, in a checkout. Commits the lock file, and returns the commit that is
+ * live. `entry`: how PM2 runs it.
+ */
+export async function installNext(vps: Vps, origin: Origin, entry = plainEntry(vps)): Promise<string> {
+  for (const [name, value] of Object.entries(process.env))
+    if (NETWORK.test(name) && value !== undefined) vps.env[name] = value;
+  vps.env.NEXT_TELEMETRY_DISABLED = '1';
+  await mustRun(vps, `git clone -q '${origin.url}' '${vps.appPath}'`, vps.home);
+  await mustRun(vps, 'pnpm install --no-frozen-lockfile');
+  const sha = origin.commit({ 'pnpm-lock.yaml': readFileSync(join(vps.appPath, 'pnpm-lock.yaml'), 'utf8') });
+  await mustRun(vps, 'git fetch -q origin && git reset -q --hard origin/main && pnpm build');
+  const ecosystem = join(vps.home, 'ecosystem.config.json');
+  const all = { name: vps.appName, cwd: vps.appPath, ...entry };
+  writeFileSync(ecosystem, JSON.stringify({ apps: [all] }));
   await mustRun(vps, `pm2 start '${ecosystem}' && pm2 save`);
   await until('Next.js to answer', () => vps.served(), 60_000);
   return sha;

@@ -45,6 +45,8 @@ export interface SshdOptions {
   hostKeys?: HostKeyType[];
   /** Sessions that one connection may open (OpenSSH's MaxSessions). */
   maxSessions?: number;
+  /** False: nobody goes on from it to another server. */
+  forwards?: boolean;
   /** Lines for sshd_config; OpenSSH only. */
   config?: string[];
 }
@@ -194,6 +196,7 @@ function sshdConfig(parts: Parts, port: number): string {
       .map(([name, value]) => `"${name}=${value}"`)
       .join(' ')}`,
     `ForceCommand ${run}`,
+    ...(options.forwards === false ? ['AllowTcpForwarding no'] : []),
     ...(options.config ?? []),
     '',
   ].join('\n');
@@ -324,6 +327,8 @@ function serve(client: Connection, parts: Parts, commands: Set<ChildProcess>): v
     session.on('env', (acceptEnv) => acceptEnv?.());
     onExec(session, parts, commands);
   });
+  // Without a listener it answers that this is forbidden.
+  if (parts.options.forwards === false) return;
   client.on('tcpip', (accept, reject, info) => {
     const target = connect(info.destPort, info.destIP);
     target.once('error', () => reject?.());

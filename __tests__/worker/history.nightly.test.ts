@@ -51,7 +51,7 @@ describe('what is live, what was, and the way back', () => {
 
   test('row 100: a version that crashes only when live is put back by the worker, and told', async () => {
     const load = vps.load(50);
-    const sha = push('v2', { crashAfter: 400, onlyLive: true });
+    const sha = push('v2', { crashAfter: 100, onlyLive: true });
     const { result, steps, events } = await runWorker(vps, deployRequest(vps, sha, { health: SHORT }));
     assert.equal(result.outcome, 'put-back', JSON.stringify(result));
     assert.match(result.problems[0]!.message, /does not stay up|not healthy/);
@@ -64,10 +64,10 @@ describe('what is live, what was, and the way back', () => {
   });
 
   test('row 100: a min_uptime of the PM2 entry is waited for, so a crash before it is noticed', async () => {
-    const crashing = push('v2b', { crashAfter: 2_500, onlyLive: true });
+    const crashing = push('v2b', { crashAfter: 1_500, onlyLive: true });
     const ecosystem = join(vps.home, 'ecosystem.config.json');
     const text = readFileSync(ecosystem, 'utf8');
-    writeFileSync(ecosystem, text.replace('"exec_mode"', '"min_uptime":4000,"exec_mode"'));
+    writeFileSync(ecosystem, text.replace('"exec_mode"', '"min_uptime":5500,"exec_mode"'));
     await vps.run(`pm2 delete app && pm2 start '${ecosystem}' && pm2 save`);
     await until('the application to answer', () => vps.served());
     const { result } = await runWorker(vps, deployRequest(vps, crashing));

@@ -102,6 +102,10 @@ function nextActionOfVerdict(verdict: Verdict, cause: HealthFact, options: Judge
     return 'Check supabase-service-role-key: the project does not take it (another project, rotated, or cut). Without it the REST endpoint is not asked.';
   // What the check itself advises, unless the fault lies on the way there, of which it knows nothing.
   if (cause.next !== undefined && (verdict === 'app' || cause.fault === 'redirect')) return cause.next;
+  if (verdict === 'edge' && cause.status === 401)
+    return 'The proxy in front of the application asks for a password: say health-from: vps, and the server alone is asked. The new version is left serving.';
+  if (verdict === 'edge' && isAssets(cause))
+    return 'The application itself is not at fault: the web server in front of it answers scripts and styles by itself (location /static or /_next/static in nginx), from another folder or without the right to read. Let it pass them on, or read them below app-path. The new version is left serving.';
   if (verdict === 'edge')
     return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
   if (verdict === 'database')

@@ -21,9 +21,9 @@ import type { InputContext, Mode, SshSettings, VpsSettings } from './settings.js
 export function readVps(reader: InputReader, mode: Mode, context: InputContext): VpsSettings | undefined {
   const ssh = readSsh(reader);
   const appPath = (reader.value('app-path') ?? '').replace(/(?<=.)\/+$/, '');
-  const appName = reader.value('app-name') ?? '';
+  const [program, ...others] = readPrograms(reader);
+  const appName = program?.name ?? '';
   if (appPath !== '') addInputProblem(reader, 'app-path', checkRemotePath(appPath));
-  if (appName !== '') addInputProblem(reader, 'app-name', checkProcessName(appName));
   if (ssh && appPath === '')
     reader.complain(
       'app-path',
@@ -38,6 +38,20 @@ export function readVps(reader: InputReader, mode: Mode, context: InputContext):
       'Give the name that `pm2 list` shows for the application, or a restart-command.',
     );
   }
+  const ecosystem = reader.value('ecosystem');
+  if (ecosystem === 'follow' && restartCommand !== undefined)
+    reader.complain(
+      'ecosystem',
+      'is "follow", and restart-command leaves PM2 out',
+      'Give one of the two: an ecosystem file is for PM2.',
+    );
+  const asksPm2 = reader.value('health-from') === 'none' ? 'health-from' : undefined;
+  if (restartCommand !== undefined && (asksPm2 !== undefined || program?.portless || others.length > 0))
+    reader.complain(
+      asksPm2 ?? 'app-name',
+      'needs PM2, and restart-command leaves it out',
+      'Give one of the two: restart-command restarts all that the application is, and is judged by its port.',
+    );
   const askedRef = checked(reader, 'ref', checkGitRef);
   const ref = askedRef ?? context.run.sha;
   const sharedPaths = readAppPaths(reader, 'shared-paths');
@@ -51,6 +65,8 @@ export function readVps(reader: InputReader, mode: Mode, context: InputContext):
   const rest = {
     appPath,
     appName: appName === '' ? (appPath.split('/').pop() ?? '') : appName,
+    portless: program?.portless === true,
+    otherPrograms: others.map(({ name }) => name),
     strategy: reader.value('strategy'),
     buildOn: reader.value('build-on'),
     rehearse: reader.value('rehearse'),
@@ -59,6 +75,7 @@ export function readVps(reader: InputReader, mode: Mode, context: InputContext):
     ...definedOnly({ ref }),
     refExplicit: askedRef !== undefined,
     buildOutput,
+    ecosystem,
     ...definedOnly({
       repositoryUrl,
       installCommand: reader.value('install-command'),
@@ -77,6 +94,27 @@ export function readVps(reader: InputReader, mode: Mode, context: InputContext):
   if (ssh === undefined) return undefined;
   addTooLongProblems(reader, rest, ssh.hosts.length);
   return { ssh, ...rest };
+}
+
+/** The programs of the checkout, one per line; the word `none` behind a name says that it has no port. */
+function readPrograms(reader: InputReader): { name: string; portless: boolean }[] {
+  const lines = (reader.value('app-name') ?? '').split('\n').map((line) => line.trim());
+  const programs = lines.filter(Boolean).map((line) => {
+    const name = line.replace(/\s+none$/, '');
+    return { name, portless: name !== line };
+  });
+  for (const { name } of programs) addInputProblem(reader, 'app-name', checkProcessName(name));
+  const twice = programs.find(
+    ({ name }, index) => programs.findIndex((other) => other.name === name) < index,
+  );
+  if (twice !== undefined) reader.complain('app-name', `names ${twice.name} twice`, 'Name each once.');
+  if (programs[0]?.portless && programs.some(({ portless }) => !portless))
+    reader.complain(
+      'app-name',
+      'begins with a program without a port',
+      'Name the one that answers requests first: health is asked of it.',
+    );
+  return programs;
 }
 
 function readAppPaths(reader: InputReader, name: 'shared-paths' | 'build-output'): string[] {

@@ -99,6 +99,10 @@ export interface VpsSettings {
   readonly ssh: SshSettings;
   readonly appPath: string;
   readonly appName: string;
+  /** True where its name says that it has no port. */
+  readonly portless: boolean;
+  /** The other programs of the checkout that are restarted with it, in this order. */
+  readonly otherPrograms: readonly string[];
   readonly strategy: InputValue<'strategy'>;
   readonly buildOn: InputValue<'build-on'>;
   readonly rehearse: InputValue<'rehearse'>;
@@ -113,6 +117,7 @@ export interface VpsSettings {
   readonly installCommand?: InputValue<'install-command'>;
   readonly buildCommand?: InputValue<'build-command'>;
   readonly startCommand?: InputValue<'start-command'>;
+  readonly ecosystem: InputValue<'ecosystem'>;
   readonly restartCommand?: InputValue<'restart-command'>;
   readonly envFile?: InputValue<'env-file'>;
   readonly envFilePath: string;

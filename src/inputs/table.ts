@@ -262,7 +262,8 @@ const SERVER = {
     description: 'Folder of the application on the server, absolute.',
   }),
   'app-name': optional(text, {
-    description: 'PM2 process name.',
+    description:
+      'PM2 process name; several programs of one checkout, one per line, the one with the port first; "NAME none": one without a port.',
   }),
   strategy: input(choice(['auto', 'in-place', 'releases', 'adopt']), {
     fallback: 'auto',
@@ -309,6 +310,11 @@ const SERVER = {
     description:
       "How PM2 starts the app where it has no entry yet; the repository's ecosystem file or package.json's start by default.",
   }),
+  ecosystem: input(choice(['auto', 'follow', 'keep']), {
+    fallback: 'auto',
+    description:
+      "How PM2's entry follows the commit's ecosystem file: auto (where the entry is what the live commit's file says), follow, or keep.",
+  }),
   'restart-command': optional(text, {
     description: 'Replaces PM2 where another supervisor runs the app.',
   }),
@@ -351,10 +357,10 @@ const HEALTH = {
     description:
       'Paths that must answer with a status from 200 to 299, and not with JSON whose status says otherwise; the last one is the health answer. Without /api/health: health-paths: /.',
   }),
-  'health-from': input(choice(['both', 'runner', 'vps']), {
+  'health-from': input(choice(['both', 'runner', 'vps', 'none']), {
     fallback: 'both',
     description:
-      'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back.',
+      'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back. none: judged by PM2 alone, for programs without a port.',
   }),
   'health-port': optional(integer(1, 65_535), {
     description: "Port on the server for health-from vps; PM2's by default.",

@@ -41,7 +41,7 @@ export function vantagePoints({ database, servers, settings }: HealthWork): Vant
   const { url, from, rest } = settings.health;
   return {
     ...definedOnly({ database: database?.database, rest }),
-    ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
+    ...(url !== undefined && from !== 'vps' && from !== 'none' ? { outside: url } : {}),
     ...(servers && from !== 'runner' ? { inside: (once = false) => probeFleet(servers, once) } : {}),
   };
 }

@@ -123,10 +123,11 @@ function nothingToAsk(health: HealthSettings): Failure {
     both: 'no database, no health-url and no server is given',
     runner: 'health-from is runner, and health-url is empty',
     vps: 'health-from is vps, and no server is given',
+    none: 'health-from is none, and no server is given',
   }[health.from];
   return new Failure({
     message: `there is nothing to ask: ${why}`,
-    next: `${health.from === 'vps' ? 'Give ssh-host' : 'Set health-url'}, or list health in skip.`,
+    next: `${health.from === 'vps' || health.from === 'none' ? 'Give ssh-host' : 'Set health-url'}, or list health in skip.`,
   });
 }
 

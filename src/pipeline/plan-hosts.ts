@@ -62,7 +62,8 @@ function describeHost(facts: HostFacts, next: string | undefined): string {
       ? `${live} is live already`
       : `${live ?? 'nothing live'} -> ${short(next) ?? 'no commit given'}`;
   const entry = facts.entry ? `${facts.entry.mode} x${facts.entry.instances}` : 'first start';
-  const parts = [move, facts.strategy, entry, `${formatBytes(facts.freeBytes)} free`];
+  const judged = facts.portless ? ['no port: judged by PM2 alone'] : [];
+  const parts = [move, facts.strategy, entry, ...judged, `${formatBytes(facts.freeBytes)} free`];
   return facts.notRehearsedWhy === undefined
     ? parts.join(', ')
     : `${parts.join(', ')}\nnot rehearsed: ${facts.notRehearsedWhy}`;

@@ -169,6 +169,7 @@ const host = jsonRecord<HostFacts>({
   freeInodes: jsonOptional(amount),
   memoryBytes: amount,
   port: jsonOptional(jsonNumber(0, 65_535)),
+  portless: jsonOptional(jsonOneOf(true)),
   entry: jsonOptional(
     jsonRecord({
       mode: jsonOneOf('cluster', 'fork'),

@@ -31,6 +31,11 @@ function appRequest(settings: VpsRun): AppRequest {
     ...definedOnly({ environment }),
     adoptEnvironment,
     ...definedOnly({ database, restartCommand: vps.restartCommand, healthPort: vps.healthPort }),
+    ecosystem: vps.ecosystem,
+    ...definedOnly({
+      portless: vps.portless ? 'named' : settings.health.from === 'none' ? 'health-from' : undefined,
+    } as const),
+    ...(vps.otherPrograms.length === 0 ? {} : { others: [...vps.otherPrograms] }),
   };
 }
 

@@ -9,6 +9,7 @@ import { foreseeCollisions, inTheWayOf } from './host-files/collisions.js';
 import { readHostState } from './host-state/host-state.js';
 import {
   type CollisionsRequest,
+  type HostFacts,
   type InspectRequest,
   LINE_MARK,
   type ProbeRequest,
@@ -101,6 +102,7 @@ async function collisions({ app, files }: CollisionsRequest, env: NodeJS.Process
 
 async function probe(request: ProbeRequest, env: NodeJS.ProcessEnv): Promise<void> {
   const { facts, state } = await readHostState(request.app, env);
+  if (facts.portless && facts.refusals.length === 0) return printAnswer(supervisorSays(facts));
   if (facts.port === undefined) return refuse(facts.refusals);
   const asked = await askLoopback({
     port: facts.port,
@@ -112,6 +114,22 @@ async function probe(request: ProbeRequest, env: NodeJS.ProcessEnv): Promise<voi
     signal: new AbortController().signal,
   });
   printAnswer({ kind: 'probed', health: asked.facts, healthy: asked.healthy });
+}
+
+/** Of a program without a port there is only its supervisor to ask. */
+function supervisorSays({ entry }: HostFacts): WorkerLine {
+  const ok = entry?.status === 'online';
+  const detail = `is ${entry?.status ?? 'not run'} in PM2`;
+  const fact = {
+    name: 'pm2',
+    from: 'vps' as const,
+    ok,
+    status: null,
+    'latency-ms': null,
+    attempts: 1,
+    detail,
+  };
+  return { kind: 'probed', health: [fact], healthy: ok };
 }
 
 function refuse(problems: Problem[]): void {

@@ -39,6 +39,12 @@ export interface AppRequest {
   database?: 'given' | 'missing';
   restartCommand?: string;
   healthPort?: number;
+  /** It has no port, and is judged by its supervisor alone: its name says so, or `health-from` does for the whole run. */
+  portless?: 'named' | 'health-from';
+  /** Other programs of the same checkout, restarted after this one and judged by their supervisor alone. */
+  others?: string[];
+  /** Whether PM2's entry follows the ecosystem file of the commit; default `auto`. */
+  ecosystem?: 'follow' | 'keep' | 'auto';
 }
 
 export interface RunRequest {
@@ -380,6 +386,8 @@ export interface HostFacts {
   freeInodes?: number;
   memoryBytes: number;
   port?: number;
+  /** The application has no port: its supervisor alone judges it. */
+  portless?: true;
   entry?: { mode: 'cluster' | 'fork'; instances: number; status: string; script: string };
   lock?: { holder?: { runId: string; session?: string; url?: string; since: number; pid: number } };
   /** Why the new version would go live without having been started beside the live one; absent where it is rehearsed. */

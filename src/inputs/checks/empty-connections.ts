@@ -135,13 +135,13 @@ function emptyHealth(given: ReadInputs, hasProblem: HasProblem): Empty[] {
   const { scope, vps, health, read } = given;
   if (!scope.health || hasProblem('health-url')) return [];
   const servers = vps !== undefined || (scope.vps && hasProblem('ssh-host'));
-  if (health.from === 'vps') {
+  if (health.from === 'vps' || health.from === 'none') {
     if (servers || hasProblem('ssh-host')) return [];
     const because = read('ssh-host') === '' ? 'and ssh-host is empty' : 'and skip leaves the server out';
     return [
       {
         input: 'health-from',
-        wrong: `"vps" needs a server, ${because}`,
+        wrong: `"${health.from}" needs a server, ${because}`,
         right: 'Give ssh-host, ask the public address with health-from: runner, or say skip: health.',
       },
     ];

@@ -207,6 +207,9 @@ function openSocket({ server, address }: SshTarget, timeout: number): Promise<So
   });
 }
 
+/** Why a channel is not opened, by RFC 4254: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED. */
+const PROHIBITED = 1;
+
 function connectionOf(client: Client, server: string, stream: Duplex): Connection {
   let lost = false;
   client.once('close', () => {
@@ -223,7 +226,9 @@ function connectionOf(client: Client, server: string, stream: Duplex): Connectio
           if (!error) return resolve(channel);
           // `reason` stands only in an answer of the jump host; without one the connection to it is gone.
           const answered = 'reason' in error && error.reason !== '';
-          reject(answered ? sshError('unreachable', other, 'from the jump host') : sshError('lost', server));
+          if (!answered) return reject(sshError('lost', server));
+          const kind = error.reason === PROHIBITED ? 'no-forwarding' : 'unreachable';
+          reject(sshError(kind, other, 'from the jump host'));
         });
       }),
     close() {

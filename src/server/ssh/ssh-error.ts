@@ -6,6 +6,8 @@ export type SshErrorKind =
   | 'refused'
   /** No route, or no answer to the connection attempt. */
   | 'unreachable'
+  /** The jump host lets this login in, and nowhere on. */
+  | 'no-forwarding'
   /** The name is not in DNS. */
   | 'name'
   /** DNS did not answer. */
@@ -81,6 +83,10 @@ const TEXTS: Readonly<Record<SshErrorKind, (server: string, more: string) => Pro
   unreachable: (server, more) => ({
     message: `${server} could not be reached${more}`,
     next: 'Check ssh-host, that the server runs, and that its firewall lets GitHub runners in.',
+  }),
+  'no-forwarding': (server) => ({
+    message: `the jump host does not let this login go on to ${server}`,
+    next: 'Allow it on the jump host: AllowTcpForwarding yes and PermitOpen in its sshd_config, no "no-port-forwarding" or "restrict" before its key in authorized_keys.',
   }),
   name: (server) => ({
     message: `the name of ${server} is not in DNS`,

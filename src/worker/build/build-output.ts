@@ -186,6 +186,8 @@ export function missingOutput(made: readonly string[], before: readonly string[]
 /** Folders of a build whose file names hold a hash, so that old and new files can lie side by side. */
 const CHUNK_FOLDERS = [
   '.next/static',
+  // Where people copy it to for `output: standalone`.
+  '.next/standalone/.next/static',
   'dist/assets',
   'dist/static',
   'dist/client/assets',

@@ -24,9 +24,10 @@ import { currentLink } from '../state/layout.js';
 import { newReleaseName } from '../state/release-name.js';
 import { readNote, releaseFolder } from '../state/releases.js';
 import { portOf } from '../supervisor/entry.js';
-import type { FirstStart } from '../supervisor/supervisor.js';
+import type { EntryChange, FirstStart } from '../supervisor/supervisor.js';
 import { recipeOf } from './build-commands.js';
 import { type BuildOutput, carryChunks, checkOutput, findOutput, withEnvFile } from './build-output.js';
+import { withMissingFiles } from './missing-files.js';
 import {
   type RehearsalOptions,
   rehearsalCommand,
@@ -58,8 +59,9 @@ export async function prepareStage(
     const bootMs = await rehearseStage(found, stage, context, result);
     return bootMs === undefined ? stage : { ...stage, bootMs };
   } catch (error) {
+    const told = await withMissingFiles(error, found, request, folder);
     await discardStage(repository, folder, reporter);
-    throw error;
+    throw told;
   }
 }
 
@@ -104,12 +106,15 @@ async function build(
   const carriedChunks = found.live === undefined ? [] : carryChunks(found.live, folder, notOwn);
   if (found.live !== undefined) await inheritFrom(found.live, stage, made.paths, reporter);
   const start = found.entry === undefined ? await decideFirstStart(found, context, folder) : undefined;
-  const port = found.facts.port ?? (start && portOf(start.entry));
-  if (port === undefined)
+  const change = await decideEntryChange(found, context, folder);
+  const port = isPortless(found)
+    ? undefined
+    : (portAfter(change, context) ?? found.facts.port ?? (start && portOf(start.entry)));
+  if (port === undefined && !isPortless(found))
     throw new Failure({
       message:
         'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
-      next: 'Give health-port.',
+      next: `Give health-port. A program without a port: "app-name: ${request.app.appName} none".`,
     });
   return {
     release,
@@ -121,9 +126,47 @@ async function build(
     ...definedOnly({ tracking }),
     envFiles,
     carriedChunks,
-    port,
-    ...definedOnly({ start }),
+    ...definedOnly({ port, start, change }),
+    otherStarts: await startsOfOthers(found, context, folder),
   };
+}
+
+/** How those of the other programs are started that do not run yet. */
+async function startsOfOthers(
+  { others }: HostState,
+  { reporter }: DeployContext,
+  folder: string,
+): Promise<Map<string, FirstStart>> {
+  const starts = new Map<string, FirstStart>();
+  for (const { name, supervisor, entry } of others) {
+    if (entry !== undefined) continue;
+    const start = await supervisor.firstStart({ folder, packageManager: 'npm', reporter });
+    if (start) starts.set(name, start);
+  }
+  return starts;
+}
+
+/** How the application is run from this build on; undefined where that stays as it is. */
+async function decideEntryChange(
+  { supervisor, entry, live, facts }: HostState,
+  { reporter }: DeployContext,
+  folder: string,
+): Promise<EntryChange | undefined> {
+  // A version without a name could not be given its entry back.
+  if (entry === undefined || live === undefined || facts.liveSha === undefined) return undefined;
+  const change = await supervisor.follow({ folder, reporter }, { folder: live, entry });
+  if (change) reporter.progress(change.words);
+  return change;
+}
+
+/** True for a program that nobody can ask. */
+function isPortless({ app, entry }: HostState): boolean {
+  return app.portless !== undefined || entry?.portless === true;
+}
+
+/** Where the application listens by a changed entry, as far as that says it and nobody else does. */
+function portAfter(change: EntryChange | undefined, { request }: DeployContext): number | undefined {
+  return change === undefined || request.app.healthPort !== undefined ? undefined : portOf(change.entry);
 }
 
 /** Whoever could read what is replaced, a web server by its group say, can read what comes. */
@@ -239,7 +282,7 @@ async function rehearsalOf(
   { request, reporter, signal }: DeployContext,
   tell: (text: string) => void,
 ): Promise<RehearsalOptions | undefined> {
-  const entry = found.entry ?? stage.start?.entry;
+  const entry = stage.change?.entry ?? found.entry ?? stage.start?.entry;
   const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, entry);
   if (obstacle !== undefined || entry === undefined) {
     tell(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);

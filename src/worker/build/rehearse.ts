@@ -6,7 +6,7 @@ import { Cancelled, Failure, type HealthFact } from '../../lib/report.js';
 import { pause } from '../../lib/retry.js';
 import { whenAborted } from '../../lib/when-aborted.js';
 import { askLoopback, unhealthy } from '../host/loopback-health.js';
-import { connects } from '../host/port.js';
+import { connects, speaksTls } from '../host/port.js';
 import { collectOutput, endGroup, lastLines, type OpenOutput, whenEnded } from '../host/run-program.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { HealthRequest } from '../protocol.js';
@@ -24,7 +24,7 @@ export interface RehearsalCommand {
 export function rehearsalObstacle(
   rehearse: boolean,
   supervisor: Pick<Supervisor, 'rehearsalObstacle'>,
-  entry: Pick<Entry, 'args' | 'env'> | undefined,
+  entry: Pick<Entry, 'args' | 'env' | 'portless'> | undefined,
 ): string | undefined {
   return rehearse ? supervisor.rehearsalObstacle(entry) : 'rehearse is false';
 }
@@ -89,7 +89,8 @@ export function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   const { port, sha, health, tell } = options;
   return whileStarted(options, async ({ listening, signal, said }) => {
     const asked = await askLoopback({ port, health, sha, expectVersion: true, signal, tell });
-    if (!asked.healthy) throw unhealthyRehearsal(asked.facts, said());
+    if (!asked.healthy)
+      throw unhealthyRehearsal(asked.facts, said(), (await speaksTls(port, LONGEST_LOOK)) ? TLS : undefined);
     return { facts: asked.facts, bootMs: await listening };
   });
 }
@@ -205,7 +206,10 @@ export function secondPort(said: string): string | undefined {
   return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
 }
 
-function unhealthyRehearsal(facts: HealthFact[], said: string): Failure {
+const TLS =
+  'It speaks TLS on its own port, where it is asked by plain HTTP: leave TLS to the web server in front of it, at least where REHEARSAL=1 is set and on loopback.';
+
+function unhealthyRehearsal(facts: HealthFact[], said: string, knownWhy: string | undefined): Failure {
   const failure = unhealthy(
     'The new version is not healthy on its spare port',
     facts,
@@ -215,6 +219,6 @@ function unhealthyRehearsal(facts: HealthFact[], said: string): Failure {
   return new Failure({
     ...problem!,
     message: said === '' ? problem!.message : `${problem!.message}\n${said}`,
-    next: `The live version was not touched. ${problem!.next}`,
+    next: `The live version was not touched. ${knownWhy ?? problem!.next}`,
   });
 }

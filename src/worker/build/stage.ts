@@ -24,7 +24,7 @@ import { readProject } from '../host-state/project-files.js';
 import type { DeployRequest } from '../protocol.js';
 import type { Reporter } from '../run/reporter.js';
 import type { LocalChanges } from '../state/plan.js';
-import type { FirstStart } from '../supervisor/supervisor.js';
+import type { EntryChange, FirstStart } from '../supervisor/supervisor.js';
 import { type Recipe, recipeOf } from './build-commands.js';
 import { firstError } from './first-error.js';
 import { markStage } from './stage-marks.js';
@@ -46,12 +46,16 @@ export interface Stage {
   changes?: LocalChanges;
   envFiles: string[];
   carriedChunks: string[];
-  /** Where the application answers on loopback. */
-  port: number;
+  /** Where the application answers on loopback; undefined where it has no port. */
+  port?: number;
   /** Milliseconds that the new version took until it listened, where it was rehearsed. */
   bootMs?: number;
   /** How the application is started where it has no entry yet. */
   start?: FirstStart;
+  /** The same of the other programs of the checkout, by their names. */
+  otherStarts?: ReadonlyMap<string, FirstStart>;
+  /** How it is run from this version on, where that changes. */
+  change?: EntryChange;
 }
 
 /** The repository whose objects a stage is checked out from: the live checkout, or the bare one of the releases. */

@@ -13,13 +13,13 @@ import type { DeployRequest } from '../protocol.js';
 import { handMade, historyAsFound, type ReleaseRef } from '../state/journal.js';
 import { currentLink } from '../state/layout.js';
 import type { LocalChanges, Plan, ReleaseExtras } from '../state/plan.js';
-import { readNote, releaseFolder, writeNote } from '../state/releases.js';
+import { entryFile, readNote, releaseFolder, writeNote } from '../state/releases.js';
 import type { StateFolder } from '../state/state-folder.js';
 
 /** Everything the cutover will change, decided before the first change. */
 export function planCutover(
   found: Pick<HostState, 'strategy' | 'live' | 'releases' | 'history' | 'facts' | 'app' | 'state'>,
-  stage: Pick<Stage, 'release' | 'sha' | 'folder' | 'paths' | 'rebuilt' | 'tracking' | 'changes'>,
+  stage: Pick<Stage, 'release' | 'sha' | 'folder' | 'paths' | 'rebuilt' | 'tracking' | 'changes' | 'change'>,
   request: Pick<DeployRequest, 'run' | 'sharedPaths' | 'buildOutput'>,
 ): Plan {
   const { strategy, live, releases, facts, app, state } = found;
@@ -31,6 +31,7 @@ export function planCutover(
     run: { id: run.id, attempt: run.attempt, ...definedOnly({ url: run.url }) },
     ...definedOnly({ from }),
     to,
+    ...(stage.change === undefined ? {} : { entry: { from: entryFile(state, from!.release) } }),
   };
   const home = strategy === 'adopt' ? releaseFolder(releases, from!.release) : live;
   const shares = home === undefined ? [] : sharesOf(found, request, home, stage.release);

@@ -5,16 +5,17 @@ import { keepOpenPages } from '../build/build-output.js';
 import type { Stage } from '../build/stage.js';
 import { type DowntimeProbe, probeDowntime } from '../host/downtime.js';
 import { git } from '../host/git.js';
-import type { HostState } from '../host-state/host-state.js';
+import type { HostState, OtherProgram } from '../host-state/host-state.js';
 import { heldTo, wasDown } from '../host-state/live-version.js';
 import type { RunResult } from '../protocol.js';
 import type { DeployContext } from '../run/deploy-context.js';
 import type { Reporter } from '../run/reporter.js';
 import { writeJournal } from '../state/journal.js';
-import { dropPlan, type Plan, refuseOneAndTheSame, writePlan } from '../state/plan.js';
+import { dropKeptEntry, dropPlan, type Plan, refuseOneAndTheSame, writePlan } from '../state/plan.js';
 import { dropNote, dropRelease } from '../state/releases.js';
-import type { RunningPrograms, Versions } from '../supervisor/supervisor.js';
+import type { RunningPrograms, Supervisor, Versions } from '../supervisor/supervisor.js';
 import { noteReleases, planCutover } from './cutover-plan.js';
+import { restartOthers } from './other-programs.js';
 import { reserveForTurn } from './reserve-disk-space.js';
 import { saveOrWarn } from './restart.js';
 import { applyCutoverPlan, manualCommands, takeBack } from './switch.js';
@@ -57,6 +58,7 @@ export async function writeCutover(
   try {
     await reserveForTurn(found.tools, plan, folder);
     await noteReleases(found, stage, plan);
+    if (plan.entry) await found.supervisor.keepEntry(plan.entry.from);
     writePlan(state, plan);
     writeJournal(state, request.run, {
       event: 'cutover',
@@ -65,6 +67,7 @@ export async function writeCutover(
     });
   } catch (error) {
     catchProblem(() => dropPlan(state));
+    catchProblem(() => dropKeptEntry(plan, 'from'));
     catchProblem(() => dropNote(state, stage.release));
     throw error;
   }
@@ -77,16 +80,19 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
   const { request, reporter } = context;
   const { state, supervisor, tools } = found;
   reporter.event({ kind: 'state', state: 'cutting-over' });
-  const longer = supervisor.longerWait(found.entry, stage.bootMs, request.health.deadline);
+  const runAs = stage.change?.entry ?? found.entry;
+  const longer = supervisor.longerWait(runAs, stage.bootMs, request.health.deadline);
   if (longer !== undefined) reporter.progress(longer.words);
-  const probe = probeDowntime(stage.port, request.health.budget, reporter);
+  const probe =
+    stage.port === undefined ? undefined : probeDowntime(stage.port, request.health.budget, reporter);
+  const restarted: OtherProgram[] = [];
   let health: HealthFact[];
   try {
     await reporter.step('cutover', async () => {
       await applyCutoverPlan(tools, plan);
       await supervisor.restart({
         state,
-        ...definedOnly({ wait: longer?.ms, start: stage.start }),
+        ...definedOnly({ wait: longer?.ms, start: stage.start, change: stage.change }),
       });
     });
     reporter.event({ kind: 'state', state: 'verifying' });
@@ -99,8 +105,16 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
         health: request.health,
       }),
     );
+    await restartOthers({
+      found,
+      sha: plan.to.sha,
+      health: request.health,
+      reporter,
+      starts: stage.otherStarts,
+      onRestart: (program) => restarted.push(program),
+    });
   } catch (error) {
-    return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
+    return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe, restarted });
   }
   // Only what the new version does can take it back, not what is written or told about it.
   return finishCutover(found, context, plan, health, probe);
@@ -109,7 +123,7 @@ export async function cutOver(ready: ReadyCutover, context: DeployContext): Prom
 async function verifyVersion(
   found: HostState,
   { reporter }: DeployContext,
-  port: number,
+  port: number | undefined,
   version: Pick<VerifyOptions, 'sha' | 'before' | 'versions' | 'expectVersion' | 'health'>,
 ): Promise<HealthFact[]> {
   return verifyRestart({
@@ -126,7 +140,7 @@ async function finishCutover(
   { request, reporter }: DeployContext,
   plan: Plan,
   health: HealthFact[],
-  probe: DowntimeProbe,
+  probe: DowntimeProbe | undefined,
 ): Promise<CutoverResult> {
   const { state } = found;
   const record = (): void =>
@@ -153,14 +167,14 @@ async function finishCutover(
     (command) =>
       `The new version runs and is verified; run "${command}" on the server so that it survives a reboot.`,
   );
-  const downtimeMs = await probe.stop();
+  const downtimeMs = await probe?.stop();
   return {
     outcome: 'deployed',
     problems: [],
     deployedSha: plan.to.sha,
     release: plan.to.release,
     health,
-    ...(plan.from === undefined ? {} : { downtimeMs }),
+    ...(plan.from === undefined ? {} : definedOnly({ downtimeMs })),
   };
 }
 
@@ -170,9 +184,17 @@ const NOTHING_RUNNING: RunningPrograms = { instances: [], programs: new Set() };
 async function putBack(
   found: HostState,
   context: DeployContext,
-  failed: { plan: Plan; stage: Stage; versions: Versions; problems: Problem[]; probe: DowntimeProbe },
+  failed: {
+    plan: Plan;
+    stage: Stage;
+    versions: Versions;
+    problems: Problem[];
+    probe: DowntimeProbe | undefined;
+    /** Those of the other programs that run the new version, or may. */
+    restarted: readonly OtherProgram[];
+  },
 ): Promise<CutoverResult> {
-  const { plan, stage, problems, probe } = failed;
+  const { plan, stage, problems, probe, restarted } = failed;
   const { request, reporter } = context;
   const { state, supervisor, tools } = found;
   const started = performance.now();
@@ -188,10 +210,13 @@ async function putBack(
     const health = await reporter.step('put back', async () => {
       await takeBack(tools, plan);
       // A first deploy that failed has nothing to go back to: what it started is taken away again.
-      if (from === undefined) return stage.start === undefined ? undefined : supervisor.remove();
+      if (from === undefined) {
+        for (const { supervisor: other, entry } of restarted) if (entry === undefined) await other.remove();
+        return stage.start === undefined ? undefined : supervisor.remove();
+      }
       const revived = async (): Promise<HealthFact[]> => {
-        await supervisor.restart({ state });
-        return verifyVersion(found, context, stage.port, {
+        await supervisor.restart({ state, ...definedOnly({ kept: plan.entry?.from }) });
+        return verifyVersion(found, context, found.facts.port ?? stage.port, {
           sha: from.sha,
           before,
           versions: reversed(failed.versions),
@@ -202,10 +227,12 @@ async function putBack(
       return wasDown(found.liveHealth) ? revived().catch(stillDown(reporter)) : revived();
     });
     if (health) result.health = health;
+    if (from !== undefined)
+      await restartOthers({ found, sha: from.sha, health: request.health, reporter }, restarted);
   } catch (error) {
     [why] = problemsOf(error);
     result.outcome = 'broken';
-    result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor.restartWords)];
+    result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor)];
   }
   const unwritten = catchProblem(() => {
     const end = { ...(plan.from ?? plan.to), detail: reporter.clean(why?.message ?? '') };
@@ -217,11 +244,12 @@ async function putBack(
       from: plan.to,
     });
     dropPlan(state);
+    dropKeptEntry(plan, 'from');
   });
   // The plan stays then: the next run puts back once more, which changes nothing on the disk, and writes it down.
   warnUnwritten(reporter, unwritten);
   result.rollbackMs = Math.round(performance.now() - started);
-  result.downtimeMs = await probe.stop();
+  Object.assign(result, definedOnly({ downtimeMs: await probe?.stop() }));
   return result;
 }
 
@@ -247,10 +275,15 @@ export function warnUnwritten(reporter: Pick<Reporter, 'warn'>, why: Problem | u
 }
 
 /** What a person must do by hand after the old version could not be verified either. */
-export function handWork(plan: Plan, restartCommand: string): Problem {
+export function handWork(
+  plan: Plan,
+  { restartWords, keptEntryWords }: Pick<Supervisor, 'restartWords' | 'keptEntryWords'>,
+): Problem {
+  const to = plan.task === 'deploy' ? 'from' : 'to';
+  const entry = plan.entry?.[to];
   return {
     message:
       'The old version could not be brought back and verified. These commands put it in place by hand:',
-    next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
+    next: manualCommands(plan, to, entry === undefined ? restartWords : keptEntryWords(entry)).join('\n'),
   };
 }

@@ -1,12 +1,15 @@
+import { definedOnly } from '../../lib/defined-only.js';
 import { problemsOf } from '../../lib/report.js';
 import { clearStages } from '../build/stage-marks.js';
 import type { Toolbox } from '../host/toolbox.js';
+import type { HostState } from '../host-state/host-state.js';
 import type { AppRequest, HealthRequest, RunRequest } from '../protocol.js';
 import type { Reporter } from '../run/reporter.js';
 import { type JournalEntry, type ReleaseRef, readJournal, writeJournal } from '../state/journal.js';
-import { dropPlan, type Plan, readPlan } from '../state/plan.js';
+import { dropKeptEntry, dropPlan, type Plan, readPlan } from '../state/plan.js';
 import type { StateFolder } from '../state/state-folder.js';
 import type { RunningPrograms, Supervisor } from '../supervisor/supervisor.js';
+import { restartOthers } from './other-programs.js';
 import { saveOrWarn, withPm2Lock } from './restart.js';
 import { bringInPlace, takeBack } from './switch.js';
 import { verifyRestart } from './verify.js';
@@ -30,6 +33,7 @@ function decideRepair(plan: Plan, journal: readonly JournalEntry[]): 'finished' 
 export interface RepairOptions {
   tools: Toolbox;
   supervisor: Supervisor;
+  others: HostState['others'];
   state: StateFolder;
   app: AppRequest;
   run: RunRequest;
@@ -98,11 +102,12 @@ async function revive(
   plan: Plan,
   live: ReleaseRef,
   before: RunningPrograms,
-  { supervisor, state, app, run, health, port, reporter }: RepairOptions,
+  { supervisor, others, state, app, run, health, port, reporter }: RepairOptions,
 ): Promise<void> {
   const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
   try {
-    await supervisor.restart({ state });
+    const kept = live === plan.to ? plan.entry?.to : plan.entry?.from;
+    await supervisor.restart({ state, ...definedOnly({ kept }) });
     if (port !== undefined)
       await verifyRestart({
         supervisor,
@@ -114,6 +119,8 @@ async function revive(
         versions: cutVersions({ to: live, from: live === plan.to ? plan.from : plan.to }),
         warn: reporter.warn,
       });
+    // Which of them run the other version nobody wrote down.
+    await restartOthers({ found: { others, state }, sha: live.sha, health, reporter });
     writeJournal(state, run, {
       event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
       ...live,
@@ -121,6 +128,7 @@ async function revive(
       app: app.appName,
     });
     await saveOrWarn({ supervisor }, reporter);
+    dropKeptEntry(plan, live === plan.to ? 'to' : 'from');
   } catch (error) {
     const [problem] = problemsOf(error);
     reporter.warn({ ...problem!, message: `${live.sha} is in place again, but: ${problem!.message}` });

@@ -44,7 +44,8 @@ export async function deployVersions(
     stage.made,
   );
   const { expectVersion } = health;
-  if (found.supervisor.provenBy !== 'answers' || expectVersion === undefined) return versions;
+  if (found.supervisor.provenBy !== 'answers' || expectVersion === undefined || stage.port === undefined)
+    return versions;
   // A text that the version which leaves has too proves nothing.
   const shown = await askLoopbackVersion(stage.port, health, new AbortController().signal);
   if (shows(shown, { ...NO_MARKS, texts: [expectVersion] })) return versions;

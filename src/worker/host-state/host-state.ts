@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { definedOnly } from '../../lib/defined-only.js';
 import { emptyConnection } from '../../lib/empty-connection.js';
 import { Failure, type HealthFact, type Problem, problemsOf } from '../../lib/report.js';
@@ -55,8 +55,18 @@ export interface HostState {
   readonly entry?: Entry;
   readonly project: ProjectFiles;
   readonly facts: HostFacts;
+  /** The other programs of the checkout that are restarted with it, in this order. */
+  readonly others: readonly OtherProgram[];
   /** What the live version answered before anything was changed; undefined where it was not asked. */
   readonly liveHealth?: readonly HealthFact[];
+}
+
+/** A program of the checkout beside the application. */
+export interface OtherProgram {
+  readonly name: string;
+  readonly supervisor: Supervisor;
+  /** How it is run, where it is. */
+  readonly entry?: Entry;
 }
 
 /** Looks at everything, writes nothing. Problems are gathered, not thrown: a person wants to see all at once. */
@@ -111,11 +121,25 @@ export async function readHostState(app: AppRequest, env: NodeJS.ProcessEnv): Pr
   Object.assign(facts, run.facts);
   refusals.push(...run.refusals);
   warnings.push(...run.warnings);
+  const others: OtherProgram[] = [];
+  for (const name of app.others ?? []) {
+    const { restartCommand: _, healthPort: _own, ...same } = app;
+    const other = supervisorOf(tools, {
+      ...same,
+      appName: name,
+      portless: app.portless ?? 'named',
+      ecosystem: 'keep',
+    });
+    const found = await other.look({ layout, strategy: facts.strategy, next: false });
+    refusals.push(...found.refusals);
+    others.push({ name, supervisor: other, ...definedOnly({ entry: found.entry }) });
+  }
+  const own = ownRuntime(run.entry);
   lookAtState(facts, { app, state, history });
   judgeFreeSpace(facts, app.appPath);
   return {
     app,
-    tools,
+    tools: own === undefined ? tools : tools.withFolders([own]),
     supervisor,
     state,
     strategy: strategy ?? 'in-place',
@@ -124,9 +148,16 @@ export async function readHostState(app: AppRequest, env: NodeJS.ProcessEnv): Pr
     releases,
     history,
     ...definedOnly({ entry: run.entry }),
+    others,
     project,
     facts,
   };
+}
+
+/** The folder of the Node that an entry names for itself: its packages must be built for that, and it is rehearsed with it. */
+export function ownRuntime(entry: Pick<Entry, 'interpreter'> | undefined): string | undefined {
+  const interpreter = entry?.interpreter;
+  return interpreter?.startsWith('/') && basename(interpreter) === 'node' ? dirname(interpreter) : undefined;
 }
 
 /** What hinders a deploy in the environment files that the host has for the next version. */

@@ -1,5 +1,7 @@
 import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { LOOPBACK, lookupLoopback } from '../../http/loopback-lookup.js';
+import { VERIFIED_TLS } from '../../lib/verified-tls.js';
 
 /** True where a port of this host takes a connection within `timeout` milliseconds; it is closed again at once. */
 export function connects(port: number, timeout: number): Promise<boolean> {
@@ -12,5 +14,24 @@ export function connects(port: number, timeout: number): Promise<boolean> {
     };
     const timer = setTimeout(() => done(false), timeout);
     socket.once('connect', () => done(true)).once('error', () => done(false));
+  });
+}
+
+/** What a handshake fails of where there is a certificate, and it is another one: that too is TLS. */
+const ITS_CERTIFICATE = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
+
+/** True where a port of this host answers a TLS handshake within `timeout` milliseconds, whatever its certificate says. */
+export function speaksTls(port: number, timeout: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectTls({ host: LOOPBACK, port, lookup: lookupLoopback, ...VERIFIED_TLS });
+    const done = (finished: boolean): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(finished);
+    };
+    const timer = setTimeout(() => done(false), timeout);
+    socket
+      .once('secureConnect', () => done(true))
+      .once('error', (error: NodeJS.ErrnoException) => done(ITS_CERTIFICATE.test(error.code ?? '')));
   });
 }

@@ -122,6 +122,76 @@ function socketsOn(port: number): Set<string> {
   return sockets;
 }
 
+/**
+ * Where somebody listens on a port, where loopback is not among it: as /proc has the addresses. Empty where a request to
+ * 127.0.0.1 or ::1 arrives, or nobody listens.
+ */
+export function elsewhereOn(port: number): string[] {
+  const places = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
+    try {
+      return listeningAddresses(readFileSync(table, 'utf8'), port);
+    } catch {
+      // No such table on this host.
+      return [];
+    }
+  });
+  return places.some(isReachedByLoopback) ? [] : [...new Set(places)];
+}
+
+/** The addresses of the sockets that listen (state 0A) on a port, in hexadecimal digits as /proc/net/tcp has them. */
+export function listeningAddresses(table: string, port: number): string[] {
+  const wanted = port.toString(16).toUpperCase().padStart(4, '0');
+  return table
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === '0A' && fields[1]?.split(':')[1] === wanted)
+    .map((fields) => fields[1]!.split(':')[0]!);
+}
+
+/** True for the loopback addresses and for "all addresses", of both versions. The bytes of each word are turned round. */
+export function isReachedByLoopback(address: string): boolean {
+  return (
+    /^0+$/.test(address) ||
+    /^[0-9A-F]{6}7F$/.test(address) ||
+    /^0+01000000$|^0+FFFF0000[0-9A-F]{6}7F$/.test(address)
+  );
+}
+
+/** `0501A8C0` as `192.168.1.5`; IPv6 stays as it is. */
+export function readableAddress(address: string): string {
+  if (address.length !== 8) return address;
+  const bytes = [6, 4, 2, 0].map((at) => Number.parseInt(address.slice(at, at + 2), 16));
+  return bytes.join('.');
+}
+
+/** The TCP ports on which programs listen, and all that they have started, as far as may be looked into them. */
+export function portsHeldBy(programs: ReadonlySet<number>): number[] {
+  const links = new Set(
+    allProcesses()
+      .filter((pid) => descendsFrom(pid, programs))
+      .flatMap(openedBy),
+  );
+  const ports = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
+    try {
+      return listeningPorts(readFileSync(table, 'utf8'), links);
+    } catch {
+      // No such table on this host.
+      return [];
+    }
+  });
+  return [...new Set(ports)];
+}
+
+function listeningPorts(table: string, links: ReadonlySet<string>): number[] {
+  return table
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === '0A' && links.has(`socket:[${fields[9]}]`))
+    .map((fields) => Number.parseInt(fields[1]!.split(':')[1] ?? '', 16));
+}
+
 function holdersOf(sockets: ReadonlySet<string>): { pid: number; holds: string[] }[] {
   if (sockets.size === 0) return [];
   return allProcesses()

@@ -141,7 +141,8 @@ async function decide(
     });
     return { outcome: 'newer-is-live' };
   }
-  if (decision.kind === 'go' || port === undefined) return undefined;
+  if (decision.kind === 'go') return undefined;
+  if (port === undefined) return found.facts.portless && isOnline(found) ? unchanged(found, sha) : undefined;
   const health = { ...request.health, deadline: Math.min(request.health.deadline, 10_000) };
   const asked = await askLoopback({ port, health, sha: request.sha, expectVersion: true, signal });
   if (!asked.healthy) {
@@ -150,13 +151,16 @@ async function decide(
     });
     return undefined;
   }
-  const release = found.history.live?.release;
-  return {
-    outcome: 'unchanged',
-    deployedSha: request.sha,
-    health: asked.facts,
-    ...definedOnly({ release }),
-  };
+  return { ...unchanged(found, sha), health: asked.facts };
+}
+
+function unchanged({ history }: HostState, sha: string): Partial<RunResult> {
+  return { outcome: 'unchanged', deployedSha: sha, ...definedOnly({ release: history.live?.release }) };
+}
+
+/** What there is to see of a program without a port. */
+function isOnline({ entry }: HostState): boolean {
+  return entry?.instances.every(({ status }) => status === 'online') === true;
 }
 
 /**
@@ -171,15 +175,16 @@ async function adoptLive(found: HostState, { request, reporter, signal }: Deploy
       ? found.live.slice(found.live.lastIndexOf('/') + 1)
       : newReleaseName(liveSha);
   const healthy =
-    port !== undefined &&
-    (
-      await askLoopback({
-        port,
-        health: { ...request.health, deadline: Math.min(request.health.deadline, 10_000) },
-        expectVersion: false,
-        signal,
-      })
-    ).healthy;
+    (found.facts.portless && isOnline(found)) ||
+    (port !== undefined &&
+      (
+        await askLoopback({
+          port,
+          health: { ...request.health, deadline: Math.min(request.health.deadline, 10_000) },
+          expectVersion: false,
+          signal,
+        })
+      ).healthy);
   if (!healthy) {
     reporter.warn({
       message: `The live commit ${liveSha} does not answer health and was not deployed by this action: it is no target for a rollback.`,

@@ -53,6 +53,10 @@ export async function inspect(request: InspectRequest, env: NodeJS.ProcessEnv): 
   );
   facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
   facts.deployRefusals.push(...(await hostProblems(found, request)));
+  if (found.entry !== undefined && found.live !== undefined) {
+    const standing = await found.supervisor.standing({ folder: found.live, entry: found.entry });
+    if (standing) facts.warnings.push(standing);
+  }
   const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, found.entry);
   if (obstacle !== undefined) {
     facts.notRehearsedWhy = obstacle;

@@ -6,6 +6,7 @@ import { shortenList } from '../../lib/shorten-list.js';
 import { keepOpenPages } from '../build/build-output.js';
 import { handWork, warnUnwritten } from '../cutover/cutover.js';
 import { asideFor, extrasOf, liveRef, noteLeaving } from '../cutover/cutover-plan.js';
+import { restartOthers } from '../cutover/other-programs.js';
 import { reserveForTurn } from '../cutover/reserve-disk-space.js';
 import { saveOrWarn, withPm2Lock } from '../cutover/restart.js';
 import { bringInPlace } from '../cutover/switch.js';
@@ -29,8 +30,15 @@ import type { HostState } from '../host-state/host-state.js';
 import type { RollbackRequest, RunResult } from '../protocol.js';
 import { historyAsFound, type ReleaseRef, writeJournal } from '../state/journal.js';
 import { currentLink } from '../state/layout.js';
-import { dropPlan, type LocalChanges, type Plan, refuseOneAndTheSame, writePlan } from '../state/plan.js';
-import { availability, readNote, releaseFolder } from '../state/releases.js';
+import {
+  dropKeptEntry,
+  dropPlan,
+  type LocalChanges,
+  type Plan,
+  refuseOneAndTheSame,
+  writePlan,
+} from '../state/plan.js';
+import { availability, entryFile, entryFileFor, readNote, releaseFolder } from '../state/releases.js';
 import type { RunFolder } from '../state/run-folder.js';
 import type { StateFolder } from '../state/state-folder.js';
 import { beginRun } from './begin.js';
@@ -116,27 +124,29 @@ async function goBack(
 ): Promise<Partial<RunResult>> {
   const { request, reporter, folder } = context;
   const { state, supervisor, tools, app } = found;
-  const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
+  const kept = await keptEntry(found, to);
+  const plan = planRollback(found, to, request.run, await lookBack(found, to, context), kept?.file);
   refuseOneAndTheSame(plan);
   await reserveForTurn(tools, plan, folder);
   if (plan.from && plan.from.release !== to.release && found.live !== undefined)
     await noteLeaving(found, plan, []);
   if (plan.checkout)
     await git(found.checkout!, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
-  const port = found.facts.port!;
+  const port = found.facts.portless ? undefined : (request.app.healthPort ?? kept?.port ?? found.facts.port);
   const versions = rollbackVersions(found, plan);
   const before = await supervisor.running(port, found.entry);
   keepOpenPages(found, plan.from, to, reporter);
+  if (plan.entry) await supervisor.keepEntry(plan.entry.from);
   writePlan(state, plan);
   reporter.event({ kind: 'state', state: 'putting-back' });
-  const probe = probeDowntime(port, request.health.budget, reporter);
+  const probe = port === undefined ? undefined : probeDowntime(port, request.health.budget, reporter);
   let health: HealthFact[];
   try {
     await reporter.step(
       'put back',
       async () => {
         await bringInPlace(tools, plan);
-        await supervisor.restart({ state });
+        await supervisor.restart({ state, ...definedOnly({ kept: plan.entry?.to }) });
       },
       () => to.sha.slice(0, 12),
     );
@@ -153,6 +163,7 @@ async function goBack(
         warn: reporter.warn,
       }),
     );
+    await restartOthers({ found, sha: to.sha, health: request.health, reporter });
   } catch (error) {
     const detail = reporter.clean(problemsOf(error)[0]!.message);
     warnUnwritten(
@@ -161,8 +172,8 @@ async function goBack(
     );
     return {
       outcome: 'broken',
-      problems: [...problemsOf(error), handWork(plan, supervisor.restartWords)],
-      downtimeMs: await probe.stop(),
+      problems: [...problemsOf(error), handWork(plan, supervisor)],
+      ...definedOnly({ downtimeMs: await probe?.stop() }),
     };
   }
   // It is back and verified, whatever can be written about it.
@@ -176,6 +187,7 @@ async function goBack(
         ...definedOnly({ from: plan.from }),
       });
       dropPlan(state);
+      dropKeptEntry(plan, 'to');
     }),
   );
   await saveOrWarn(found, reporter);
@@ -184,8 +196,19 @@ async function goBack(
     deployedSha: to.sha,
     release: to.release,
     health,
-    downtimeMs: await probe.stop(),
+    ...definedOnly({ downtimeMs: await probe?.stop() }),
   };
+}
+
+/** How the version that comes back was run, where that was another way than now. */
+async function keptEntry(
+  { state, history, supervisor }: HostState,
+  to: ReleaseRef,
+): Promise<{ file: string; port?: number } | undefined> {
+  const file = entryFileFor(state, history, to.release);
+  const kept = file === undefined ? undefined : await supervisor.readKept(file);
+  if (file === undefined || kept === undefined || kept.isAsNow) return undefined;
+  return { file, ...definedOnly({ port: kept.port }) };
 }
 
 /** What changes place in a checkout that goes back, and what of it git would take away. */
@@ -260,6 +283,7 @@ function planRollback(
   to: ReleaseRef,
   run: { id: string; attempt: number; url?: string },
   look: CheckoutToRestore | undefined,
+  entry: string | undefined,
 ): Plan {
   const { live, releases, facts, app, state } = found;
   const from = liveRef(found) ?? found.history.live;
@@ -268,6 +292,9 @@ function planRollback(
     run: { id: run.id, attempt: run.attempt, ...definedOnly({ url: run.url }) },
     ...definedOnly({ from }),
     to,
+    ...(entry === undefined || from === undefined
+      ? {}
+      : { entry: { from: entryFile(state, from.release), to: entry } }),
   };
   const target = releaseFolder(releases, to.release);
   if (look === undefined)

@@ -69,6 +69,11 @@ export interface Plan {
    * is at home already.
    */
   shares?: { live: string; home: string; aside?: string }[];
+  /**
+   * How the supervisor runs the two versions, where that changes: files of its `keepEntry`. `to` is absent where the new version
+   * is started as its commit says.
+   */
+  entry?: { from: string; to?: string };
   /** Adopt: the checkout becomes a release, and a symlink takes its place. */
   adopt?: { folder: string; release: string };
 }
@@ -102,6 +107,12 @@ export function writePlan(folder: StateFolder, plan: Plan): void {
 export function dropPlan(folder: StateFolder): void {
   removePath(folder.plan);
   syncFolder(folder.path);
+}
+
+/** The version at this end of a plan is run again as it was: what was kept of that is old from now on. */
+export function dropKeptEntry({ entry }: Plan, end: 'from' | 'to'): void {
+  const kept = entry?.[end];
+  if (kept !== undefined) removePath(kept);
 }
 
 /** Where one swap stands, from what exists on the disk. */

@@ -49,6 +49,25 @@ function noteFile(state: StateFolder, release: string): string {
   return join(state.notes, `${release}.json`);
 }
 
+/** Where is kept how the supervisor ran a release, written when the entry was changed as the release left. */
+export function entryFile(state: StateFolder, release: string): string {
+  return join(state.notes, `${release}.entry`);
+}
+
+/**
+ * How a release was run when it was live, as far as it was another way than now: kept when it left, or when a later one that
+ * was run the same way did. Undefined where no change came after it.
+ */
+export function entryFileFor(
+  state: StateFolder,
+  { arrivals }: Pick<History, 'arrivals'>,
+  release: string,
+): string | undefined {
+  const at = arrivals.findLastIndex((arrival) => arrival.release === release);
+  const names = at < 0 ? [release] : arrivals.slice(at).map((arrival) => arrival.release);
+  return names.map((name) => entryFile(state, name)).find(present);
+}
+
 /** The releases of which something is noted. */
 export function notedReleases(state: StateFolder): string[] {
   if (!isFolder(state.notes)) return [];
@@ -69,6 +88,7 @@ export function writeNote(state: StateFolder, release: string, note: ReleaseNote
 
 export function dropNote(state: StateFolder, release: string): void {
   removePath(noteFile(state, release));
+  removePath(entryFile(state, release));
 }
 
 /**

@@ -20,6 +20,10 @@ export function commandSupervisor(tools: Toolbox, app: AppRequest, command: stri
     rehearsalObstacle: () =>
       'with restart-command there is no PM2 entry that tells how the application is started',
     firstStart: async () => undefined,
+    follow: async () => undefined,
+    standing: async () => undefined,
+    keepEntry: async () => undefined,
+    readKept: async () => undefined,
     turnFile: () => undefined,
     provenBy: 'answers',
     running: async (port) => ({
@@ -32,6 +36,7 @@ export function commandSupervisor(tools: Toolbox, app: AppRequest, command: stri
     save: async () => undefined,
     remove: async () => undefined,
     restartWords: command,
+    keptEntryWords: () => command,
     logWords: 'See its log on the server.',
   };
 }
@@ -65,12 +70,14 @@ async function runCommand(tools: Toolbox, appPath: string, command: string): Pro
 /** The exit code of the command says nothing: only the programs behind the port and the answers do. */
 function watchPort(restarted: Restarted): Watch {
   const { port, warn } = restarted;
+  if (port === undefined)
+    throw new Error('an application behind restart-command is looked at through its port');
   return {
     signal: new AbortController().signal,
     ownDelay: 0,
     end: async () => undefined,
     async prove() {
-      const proof = await awaitProof(restarted);
+      const proof = await awaitProof({ ...restarted, port });
       if (proof.verdict === 'not-restarted') throw restartedNothing(port);
       if (proof.verdict === 'unknown') warn(unprovenRestart(port, proof));
       // What was healthy before there was a proof may have been the version that leaves.

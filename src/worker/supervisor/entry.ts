@@ -27,6 +27,8 @@ export interface Entry {
   /** What is handed to the application. Holds secrets: never told, never written. */
   env: Record<string, string>;
   instances: Instance[];
+  /** It listens on no port, so that nothing but its supervisor tells how it is. */
+  portless?: true;
 }
 
 /** The port of an entry: PORT in its environment, or -p / --port in its arguments. */

@@ -19,7 +19,7 @@ export interface Pm2Entry extends Entry {
 
 /** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
 const PM2_OWN =
-  /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
+  /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|updateEnv$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
 
 /** Milliseconds that PM2 keeps its lock for reloads. */
 const RELOAD_LOCK = 35_000;
@@ -79,6 +79,9 @@ function restartDelay(env: Record<string, unknown>): number | undefined {
   return delay > 0 ? delay : undefined;
 }
 
+/** An entry in PM2's own words. */
+export type RawEntry = Readonly<Record<string, unknown>>;
+
 interface Listed {
   name?: unknown;
   pm_id?: unknown;
@@ -119,7 +122,7 @@ function applicationEnvironment(value: unknown): Record<string, string> {
   if (typeof value !== 'object' || value === null) return {};
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([name, item]) => !PM2_OWN.test(name) && (typeof item === 'string' || typeof item === 'number'))
+      .filter(([name, item]) => !PM2_OWN.test(name) && ['string', 'number', 'boolean'].includes(typeof item))
       .map(([name, item]) => [name, String(item)]),
   );
 }
@@ -130,6 +133,19 @@ function applicationEnvironment(value: unknown): Record<string, string> {
  */
 export async function findEntry(tools: Toolbox, name: string): Promise<Pm2Entry | undefined> {
   return entryAmong(await listed(tools), name);
+}
+
+/** What PM2 itself knows of each program of an application: what it needs to start it again. Holds secrets. */
+export async function rawEntries(tools: Toolbox, name: string): Promise<RawEntry[]> {
+  return (await listed(tools)).filter((item) => item.name === name).map(({ pm2_env }) => pm2_env);
+}
+
+/** The entry that PM2 makes of what `rawEntries` gave; undefined of nothing. */
+export function entryOfRaw(raw: readonly RawEntry[], name: string): Pm2Entry | undefined {
+  return entryAmong(
+    raw.map((item) => ({ name: item.name, pm2_env: item })),
+    name,
+  );
 }
 
 /** The other applications that PM2 runs in one of the folders or below it, by name. */
@@ -176,20 +192,26 @@ export function pm2Home(tools: Toolbox): string {
 
 /** How PM2 would start the application after a reboot: what `pm2 save` wrote last. The file also holds every environment value. */
 export function savedEntry(tools: Toolbox, name: string): Pm2Entry | undefined {
+  return entryOfRaw(savedEntries(tools, name), name);
+}
+
+function savedEntries(tools: Toolbox, name: string): RawEntry[] {
   const saved = readJson<unknown>(join(pm2Home(tools), 'dump.pm2'));
-  if (!Array.isArray(saved)) return undefined;
-  return entryAmong(
-    saved.map((item) => ({ name: item?.name, pm2_env: item ?? {} })),
-    name,
-  );
+  if (!Array.isArray(saved)) return [];
+  return saved.filter((item): item is RawEntry => item?.name === name);
+}
+
+/** The folder of the PM2 that is found here; undefined where there is none. */
+export function pm2Package(tools: Toolbox): string | undefined {
+  const program = tools.find('pm2');
+  return program === undefined ? undefined : join(dirname(realpathSync(program)), '..');
 }
 
 /** The version of the PM2 that is found here: from its own package, which is faster than to start it. */
 export async function pm2Version(tools: Toolbox): Promise<string | undefined> {
-  const program = tools.find('pm2');
-  if (program === undefined) return undefined;
-  const itsPackage = join(dirname(realpathSync(program)), '../package.json');
-  return readJson<{ version?: string }>(itsPackage)?.version ?? versionOf(tools, 'pm2');
+  const folder = pm2Package(tools);
+  if (folder === undefined) return undefined;
+  return readJson<{ version?: string }>(join(folder, 'package.json'))?.version ?? versionOf(tools, 'pm2');
 }
 
 /** The id of this user's PM2 daemon, as PM2 wrote it. */
@@ -225,6 +247,8 @@ export interface Renewal {
   how: 'reload' | 'restart';
   /** Milliseconds; the one value that is changed in what PM2 has stored. */
   listenTimeout?: number | undefined;
+  /** A config that PM2 takes up meanwhile, and the environment of PM2's own command, which it takes up too. */
+  config?: { file: string; env: NodeJS.ProcessEnv } | undefined;
 }
 
 /**
@@ -236,17 +260,17 @@ export async function renew(
   tools: Toolbox,
   name: string,
   entry: Entry,
-  { how, listenTimeout }: Renewal,
+  { how, listenTimeout, config }: Renewal,
 ): Promise<void> {
   const end = performance.now() + RELOAD_LOCK;
   const timeout = reloadLimit(entry, listenTimeout);
-  const words = ['pm2', how, name];
+  const words = ['pm2', how, config?.file ?? name];
   if (listenTimeout !== undefined && how === 'reload') words.push('--listen-timeout', String(listenTimeout));
   // PM2 would start what waits for its restart_delay twice: now, and when that is over.
   if (entry.instances.some(({ status }) => status === WAITING))
     await call(tools, ['pm2', 'stop', name], { timeout });
   for (;;) {
-    const ended = await call(tools, words, { timeout });
+    const ended = await call(tools, words, { timeout, ...definedOnly({ env: config?.env }) });
     if (ended.code === 0) return;
     const busy = /already in progress/i.test(ended.tail);
     if (!busy || performance.now() > end)
@@ -272,13 +296,20 @@ export function reloadLimit(
  * applications of the user at once, so where this one is saved as it runs, the others are left alone.
  */
 export async function save(tools: Toolbox, name: string): Promise<void> {
-  const [saved, running] = [savedEntry(tools, name), await findEntry(tools, name)];
-  if (saved && running && isDeepStrictEqual(lasting(saved), lasting(running))) return;
+  const raw = await rawEntries(tools, name);
+  const [saved, running] = [savedEntries(tools, name), entryOfRaw(raw, name)];
+  const savedAs = entryOfRaw(saved, name);
+  if (savedAs && running && isDeepStrictEqual(lasting(savedAs, saved), lasting(running, raw))) return;
   const ended = await call(tools, ['pm2', 'save'], { timeout: 30_000 });
   if (ended.code !== 0) throw new Failure({ message: `pm2 save failed: ${lastLines(ended.tail, 2)}` });
 }
 
 /** What of an entry is the same before and after a reboot. */
-function lasting(entry: Entry): unknown {
-  return { ...entry, instances: entry.instances.length };
+function lasting(entry: Entry, [first]: readonly RawEntry[]): unknown {
+  const { max_memory_restart, max_restarts, autorestart, cron_restart } = first ?? {};
+  return {
+    ...entry,
+    instances: entry.instances.length,
+    more: { max_memory_restart, max_restarts, autorestart, cron_restart },
+  };
 }

@@ -12,7 +12,7 @@ import { type Start, startOf, unwrapped } from './start-command.js';
 import type { FirstStart, NewBuild } from './supervisor.js';
 
 /** A build that is to be started for the first time. */
-interface BuildPlace {
+export interface BuildPlace {
   tools: Toolbox;
   /** Where it lies now. */
   stage: string;
@@ -113,7 +113,11 @@ function scriptIn(folder: string, script: string): string {
 }
 
 /** The application of an ecosystem file, made to run where it will lie, whatever the file says. */
-function fromEcosystem(application: Config, place: BuildPlace, reporter: Pick<Reporter, 'warn'>): FirstStart {
+export function fromEcosystem(
+  application: Config,
+  place: BuildPlace,
+  reporter: Pick<Reporter, 'warn'>,
+): FirstStart {
   const { tools, stage, link } = place;
   // `__dirname` in the file was the stage.
   const app = mapTexts(application, (text) => moved(text, stage, link)) as Config;

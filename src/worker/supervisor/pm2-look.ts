@@ -5,6 +5,7 @@ import { isInside } from '../../lib/paths.js';
 import { type Problem, problemsOf } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
 import { isFolder, isSymlink } from '../host/files.js';
+import { ageOf, elsewhereOn, portsHeldBy, readableAddress } from '../host/processes.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { AppRequest } from '../protocol.js';
 import { liveFolder } from '../state/layout.js';
@@ -58,15 +59,19 @@ export async function lookAtPm2(
   seen.refusals.push(...entryRefusals(entry, about));
   seen.warnings.push(...entryTraps(entry, about), ...(await siblingTraps(app, tools)));
   const port = app.healthPort ?? portOf(entry);
-  if (port !== undefined) {
-    seen.facts.port = port;
-    const stranger = otherListener(tools, port, entry.instances);
+  const held = portsHeldBy(new Set(entry.instances.map(({ pid }) => pid).filter((pid) => pid > 1)));
+  const way = judgePort(app, { port, held, entry, age: youngest(entry) });
+  if ('refusal' in way) seen.refusals.push(way.refusal);
+  else if (way.port === undefined) {
+    seen.facts.portless = true;
+    entry = { ...entry, portless: true };
+  } else {
+    seen.facts.port = way.port;
+    const stranger = otherListener(tools, way.port, entry.instances);
     if (stranger !== undefined) seen.refusals.push(...stranger.problems);
-  } else
-    seen.refusals.push({
-      message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
-      next: 'Give health-port, or set PORT in the ecosystem file.',
-    });
+    const [elsewhere] = elsewhereOn(way.port);
+    if (elsewhere !== undefined) seen.refusals.push(notOnLoopback(way.port, readableAddress(elsewhere)));
+  }
   const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
   seen.facts.entry = {
     mode: entry.mode,
@@ -77,15 +82,79 @@ export async function lookAtPm2(
   return { ...seen, entry };
 }
 
-/** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
-async function siblingTraps({ appName, appPath }: AppRequest, tools: Toolbox): Promise<Problem[]> {
+/** Everything is asked on loopback: the version that serves, and the new one before it does. */
+function notOnLoopback(port: number, address: string): Problem {
+  return {
+    message: `The application listens on ${address}:${port} alone, and it is asked on 127.0.0.1.`,
+    next: 'Let it listen on 127.0.0.1 or on all addresses (HOST or HOSTNAME in the environment, -H of next start), and keep others out by the firewall.',
+  };
+}
+
+/** Milliseconds after which a program that listens on nothing is taken for one that never will. */
+const LONGEST_BOOT = 30_000;
+
+/** The age of the youngest instance, in milliseconds; 0 where one is not running. */
+function youngest({ instances }: Pm2Entry): number {
+  return Math.min(...instances.map(({ pid }) => ageOf(pid) ?? 0));
+}
+
+/**
+ * The port by which an application is judged, none where it has none, or why that cannot be known. In cluster mode PM2's
+ * daemon holds the sockets, so that nobody sees whose they are. `held`: the ports that its own programs hold. Pure.
+ */
+export function judgePort(
+  { appName, portless }: Pick<AppRequest, 'appName' | 'portless'>,
+  {
+    port,
+    held,
+    entry,
+    age,
+  }: {
+    port: number | undefined;
+    held: readonly number[];
+    entry: Pick<Pm2Entry, 'mode' | 'env'>;
+    age: number;
+  },
+): { port: number | undefined } | { refusal: Problem } {
+  const listens = held[0] ?? port;
+  if (portless === 'health-from' && listens !== undefined)
+    return {
+      refusal: {
+        message: `"${appName}" listens on port ${listens}, and health-from: none would never ask it.`,
+        next: `Leave health-from: none out. Where the port is not for requests, say "app-name: ${appName} none".`,
+      },
+    };
+  if (portless !== undefined) return { port: undefined };
+  if (port === undefined && entry.env.PORT?.includes('/'))
+    return {
+      refusal: {
+        message: `"${appName}" listens on the Unix socket ${entry.env.PORT}, on which it cannot be asked.`,
+        next: 'Give it a port on 127.0.0.1 (PORT), and the web server that address.',
+      },
+    };
+  if (port !== undefined) return { port };
+  if (held.length === 0 && entry.mode === 'fork' && age >= LONGEST_BOOT) return { port: undefined };
+  return {
+    refusal: {
+      message: `The port of "${appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
+      next: `Give health-port${held[0] === undefined ? '' : ` (it listens on ${held[0]})`}, or set PORT in the ecosystem file. A program without a port: "app-name: ${appName} none".`,
+    },
+  };
+}
+
+/** Several applications of PM2 in one checkout, a web server and an API, say: a deploy restarts those that it names. */
+async function siblingTraps(
+  { appName, appPath, others: named = [] }: AppRequest,
+  tools: Toolbox,
+): Promise<Problem[]> {
   const live = liveFolder(appPath);
-  const others = await otherApplicationsIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+  const all = await otherApplicationsIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+  const others = all.filter((name) => !named.includes(name));
   if (others.length === 0) return [];
   return [
     {
-      message: `PM2 runs ${others.join(', ')} in ${appPath} too. Only ${appName} is restarted: until they are, they go on with the old code beside the new files.`,
-      next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
+      message: `PM2 runs ${others.join(', ')} in ${appPath} too, and app-name does not name ${others.length === 1 ? 'it' : 'them'}: not restarted, ${others.length === 1 ? 'it goes' : 'they go'} on with the old code beside the new files.`,
+      next: `Name them in app-name too, one per line, to be restarted after ${appName} and judged by PM2: ${[appName, ...others.map((name) => `${name} none`)].join(' / ')}. Or give each a step of its own after this one.`,
     },
   ];
 }

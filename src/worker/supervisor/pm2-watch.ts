@@ -11,6 +11,8 @@ import type { Restarted, Watch } from './supervisor.js';
 
 /** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
 const MIN_UPTIME = 1_000;
+/** Milliseconds for a program that answers nobody: nothing else tells that it works. */
+const SILENT_UPTIME = 5_000;
 /** Milliseconds between looks while the answer is awaited. */
 const BETWEEN_LOOKS = 1_500;
 /** Milliseconds between looks while a program is started again. */
@@ -79,9 +81,11 @@ export async function watchInstances(
   let sample = entry?.instances ?? [];
   const stop = new AbortController();
   const crash = watchForCrash(tools, appName, sample, stop);
-  const handsOver = entry !== undefined && renewalOf(tools, entry, port) === 'restart';
+  // Without a port nothing changes hands: a restart that nobody asked for is a crash.
+  const handsOver = port !== undefined && entry !== undefined && renewalOf(tools, entry, port) === 'restart';
   const restartDelay = (handsOver ? entry.restartDelay : undefined) ?? 0;
-  const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
+  const stable = Math.max(entry?.minUptime ?? MIN_UPTIME, port === undefined ? SILENT_UPTIME : 0);
+  const minUptime = Math.min(stable, health.deadline);
   const afterMinUptime = async (): Promise<Instance[]> => {
     const left = untilStable(
       sample.map(({ pid }) => ageOf(pid)),
@@ -90,7 +94,7 @@ export async function watchInstances(
     );
     if (left > WORTH_TELLING)
       tell?.(
-        `healthy; waiting for ${formatDuration(left)} more, after which PM2 calls a start stable (min_uptime)`,
+        `${port === undefined ? 'started' : 'healthy'}; waiting for ${formatDuration(left)} more, after which PM2 calls a start stable (min_uptime)`,
       );
     await pause(left);
     return instancesOf(tools, appName);
@@ -115,7 +119,7 @@ export async function watchInstances(
         wrong = judgeInstances(before.instances, sample, now);
       }
       if (wrong !== undefined) throw crashed(appName, wrong);
-      const stranger = otherListener(tools, port, now);
+      const stranger = port === undefined ? undefined : otherListener(tools, port, now);
       if (stranger !== undefined) throw stranger;
       return again;
     },

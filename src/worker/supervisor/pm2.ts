@@ -6,6 +6,8 @@ import type { AppRequest } from '../protocol.js';
 import { type Entry, portOf, withPort } from './entry.js';
 import { daemonFolders, findEntry, isUnderPm2, pm2Home, save } from './pm2-client.js';
 import { firstStart } from './pm2-first-start.js';
+import { entryStanding, followEcosystem } from './pm2-follow.js';
+import { keepEntry, keptEntryWords, readKept } from './pm2-kept-entry.js';
 import { lookAtPm2 } from './pm2-look.js';
 import { renewalOf } from './pm2-renewal.js';
 import { longerReload, restartUnderPm2 } from './pm2-restart.js';
@@ -19,8 +21,15 @@ export function pm2Supervisor(tools: Toolbox, app: AppRequest): Supervisor {
     programFolders: () => daemonFolders(tools),
     look: (question) => lookAtPm2(tools, app, question),
     keeps: (pid) => isUnderPm2(tools, pid),
-    rehearsalObstacle: fixedPort,
+    rehearsalObstacle: (entry) =>
+      app.portless !== undefined || entry?.portless
+        ? 'it has no port, and beside the live one it would do real work twice'
+        : fixedPort(entry),
     firstStart: (build) => firstStart(tools, app, build),
+    follow: (build, live) => followEcosystem(tools, app, build, live),
+    standing: (live) => entryStanding(tools, app, live),
+    keepEntry: (file) => keepEntry(tools, appName, file),
+    readKept: (file) => readKept(tools, appName, file),
     turnFile: () => {
       const home = pm2Home(tools);
       // Without its folder PM2 has never run here, so there is nobody to wait for.
@@ -49,6 +58,7 @@ export function pm2Supervisor(tools: Toolbox, app: AppRequest): Supervisor {
       await call(tools, ['pm2', 'delete', appName], { timeout: 30_000 });
     },
     restartWords: `pm2 restart ${appName} && pm2 save`,
+    keptEntryWords: (file) => keptEntryWords(appName, file),
     logWords: logWords(appName),
   };
 }

@@ -18,12 +18,26 @@ export interface Supervisor {
   /** True for a program that a supervisor of this host has started: it is not for us to end. */
   keeps(pid: number): boolean;
   /** Why a version cannot be started beside the live one; `entry` is undefined before the first start is decided. */
-  rehearsalObstacle(entry: Pick<Entry, 'args' | 'env'> | undefined): string | undefined;
+  rehearsalObstacle(entry: Pick<Entry, 'args' | 'env' | 'portless'> | undefined): string | undefined;
   /**
    * Decides how an application without an entry is started; undefined where that is not for the supervisor to know.
    * @throws a Failure where neither the request nor the commit says it.
    */
   firstStart(build: NewBuild): Promise<FirstStart | undefined>;
+  /**
+   * Decides how an application that is run already is run from this build on; undefined where nothing of that changes.
+   * @throws a Failure where a person wants it to follow the commit, and what the commit says cannot be read.
+   */
+  follow(
+    build: Pick<NewBuild, 'folder' | 'reporter'>,
+    live: LiveApplication,
+  ): Promise<EntryChange | undefined>;
+  /** What stands against that it follows the commits to come, which a plan tells. */
+  standing(live: LiveApplication): Promise<Problem | undefined>;
+  /** Writes down how the application is run now, for `restart` to bring back; for nobody else to read. */
+  keepEntry(file: string): Promise<void>;
+  /** What was written down there: whether the application is run so now, and on which port it listens then. */
+  readKept(file: string): Promise<KeptEntry | undefined>;
   /** A file that is locked while one of its applications is switched; undefined where nobody has to wait. */
   turnFile(): string | undefined;
   /** How a restart is proven: by the programs that it names, or by the versions that the answers name. */
@@ -45,6 +59,8 @@ export interface Supervisor {
   remove(): Promise<void>;
   /** The command by which a person restarts the application. */
   readonly restartWords: string;
+  /** The command by which a person runs it as it was written down in a file of `keepEntry`. */
+  keptEntryWords(file: string): string;
   /** Where a person finds what the application printed. */
   readonly logWords: string;
 }
@@ -59,7 +75,7 @@ export interface SupervisorQuestion {
 export interface FoundApplication {
   /** Undefined where the application is not run yet, or nothing says how. */
   entry?: Entry;
-  facts: Pick<HostFacts, 'pm2' | 'port' | 'entry'>;
+  facts: Pick<HostFacts, 'pm2' | 'port' | 'portless' | 'entry'>;
   refusals: Problem[];
   warnings: Problem[];
 }
@@ -83,6 +99,26 @@ export interface FirstStart {
   config: Readonly<Record<string, unknown>>;
   /** The same as an entry, for the rehearsal. */
   entry: Entry;
+}
+
+/** How an application is run from a version on. */
+export interface EntryChange extends FirstStart {
+  /** `reload`: taken up by its running programs. `start`: all end, and are started anew. */
+  how: 'reload' | 'start';
+  /** What a person is told of it. */
+  words: string;
+}
+
+/** An application as it is run while a new version is built. */
+export interface LiveApplication {
+  /** Where its version lies. */
+  folder: string;
+  entry: Entry;
+}
+
+export interface KeptEntry {
+  isAsNow: boolean;
+  port?: number;
 }
 
 /** What runs before a restart; nothing of it proves that there was one. */
@@ -112,10 +148,15 @@ export interface RestartOptions {
   wait?: number;
   /** How the application is started where it has no entry. */
   start?: FirstStart;
+  /** How it is run from now on. */
+  change?: EntryChange;
+  /** A file of `keepEntry`: it is run as it was then. */
+  kept?: string;
 }
 
 export interface Restarted {
-  port: number;
+  /** Undefined for a program without one: only its supervisor tells how it is. */
+  port: number | undefined;
   health: HealthRequest;
   /** What ran before the restart. */
   before: RunningPrograms;
