@@ -46,6 +46,7 @@ export interface ProofOrder<T> {
 export interface ProofSetting {
   readonly workingDirectory: string;
   readonly migrationsDir: string;
+  readonly downDir?: string;
   readonly run: DeployRun;
   readonly rules: ApplyRules;
   /** The way to the database itself, which the scratch database must not be. */
@@ -78,7 +79,7 @@ export async function proveReversible(
   const { connection, shadow } = setting;
   const calm = (detail: string): DeployCheck => ({ detail, refusals: [], warnings: [] });
   refuseSameDatabase(setting);
-  const { files } = await readMigrationFiles(setting.workingDirectory, setting.migrationsDir);
+  const { files } = await readMigrationFiles(setting.workingDirectory, setting);
   const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
   const { base, proven } = orderProof(
     files.filter(({ version }) => !due.has(version)),

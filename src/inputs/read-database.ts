@@ -12,8 +12,11 @@ import type { DatabaseSettings, FileSettings } from './settings.js';
 export function readFiles(reader: InputReader): FileSettings {
   const migrationsDir = reader.value('migrations-dir');
   addInputProblem(reader, 'migrations-dir', checkRelativePath(migrationsDir));
+  const downDir = reader.value('down-dir');
+  if (downDir !== undefined) addInputProblem(reader, 'down-dir', checkRelativePath(downDir));
   return {
     migrationsDir,
+    ...definedOnly({ downDir }),
     transaction: reader.value('transaction'),
     destructiveChanges: reader.value('destructive-changes'),
     irreversibleMigrations: reader.value('irreversible-migrations'),
@@ -48,6 +51,7 @@ export function readDatabase(
     statementTimeout: reader.value('statement-timeout'),
     lockWait: reader.value('lock-wait'),
     backup: reader.value('backup'),
+    backupPlatformData: reader.value('backup-platform-data'),
     backupTo: backupTo ?? (server ? 'vps' : 'runner'),
     afterHealth: reader.value('after-health'),
     requiredTables: readEach(reader, 'required-tables', reader.value('required-tables'), parseQualifiedName),

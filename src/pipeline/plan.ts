@@ -5,6 +5,7 @@ import type { DeployCheck } from '../database/schema/deploy-check.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
 import { checkRequired, isRequired, judgeRequired } from '../database/schema/required-schema.js';
 import { proveReversible } from '../database/shadow.js';
+import { definedOnly } from '../lib/defined-only.js';
 import type { Log } from '../lib/log.js';
 import { Cancelled, Failure, NotNeeded, type PhaseReport, type Problem, problemsOf } from '../lib/report.js';
 import { type PhaseRecord, runPhase } from '../report/phase.js';
@@ -138,13 +139,17 @@ async function lookAtDatabase(
     await judge('required schema', async () =>
       judgeRequired(await checkRequired(work, rules), rules, planned.pending),
     );
-  const { connection, migrationsDir, shadow } = rules;
+  const { connection, migrationsDir, downDir, shadow } = rules;
   if (rules.backup !== 'off' && connection.kind === 'url')
     await judge('backup', () => judgeBackup(work, planned));
   // Where a scratch database is given it is not enough that down files exist: they must fit.
   if (shadow && refused.length === 0)
     await judge('down files on the scratch database', () =>
-      proveReversible(work, { workingDirectory, migrationsDir, run, rules, connection, shadow }, planned),
+      proveReversible(
+        work,
+        { workingDirectory, migrationsDir, ...definedOnly({ downDir }), run, rules, connection, shadow },
+        planned,
+      ),
     );
   return refusals;
 }
