@@ -52,7 +52,7 @@ export async function backup(
     const store = rules.backupTo === 'runner' ? keepOnRunner : await storeOnServer(servers);
     let path = '';
     const bytes = await record.step(
-      order.what === 'full' ? 'pg_dump' : 'pg_dump, schema only',
+      stepName(order),
       () =>
         withDump(order, async (output) => {
           path = await store(backupName(settings.run.id, order.what), output);
@@ -60,7 +60,8 @@ export async function backup(
       formatBytes,
     );
     record.facts.backupPath = path;
-    record.summarise(`Backup of ${formatBytes(bytes)} in ${path}.`);
+    const lacking = order.what === 'full' && !order.platformData ? `, ${WITHOUT}` : '';
+    record.summarise(`Backup of ${formatBytes(bytes)} in ${path}${lacking}.`);
     if (rules.backupTo === 'runner')
       log({
         kind: 'notice',
@@ -76,7 +77,7 @@ async function prepareDump(
   { database, settings, signal }: DatabaseWork,
   { address, caCertificate }: ConnectionByUrl,
 ): Promise<DumpOrder> {
-  const { backup, lockTimeout } = settings.database;
+  const { backup, backupPlatformData, lockTimeout } = settings.database;
   const results = await database.send(
     `select current_setting('server_version_num')::int / 10000 as major, pg_catalog.pg_backend_pid() as pid`,
     { deadline: 30_000, signal },
@@ -86,7 +87,16 @@ async function prepareDump(
   const chosen = await pgDumpFor(database.transport, Number(major));
   if ('message' in chosen) throw new Failure(chosen);
   const what = backup === 'full' ? 'full' : 'schema';
-  return { pgDump: chosen, address, caCertificate, what, lockTimeout, signal };
+  const platformData = backupPlatformData === 'on';
+  return { pgDump: chosen, address, caCertificate, what, platformData, lockTimeout, signal };
+}
+
+/** What a full dump lacks where the rows of the platform are left out. */
+const WITHOUT = 'without auth.users, storage.objects';
+
+function stepName({ what, platformData }: DumpOrder): string {
+  if (what === 'schema') return 'pg_dump, schema only';
+  return platformData ? 'pg_dump, with the rows of auth and storage' : `pg_dump, ${WITHOUT}`;
 }
 
 /** Sorts by time. */

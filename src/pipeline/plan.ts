@@ -1,8 +1,10 @@
 import { pgDumpFor } from '../database/backup/pg-dump.js';
 import { titleOf } from '../database/migrations/batches.js';
+import { platformWrites } from '../database/migrations/platform-writes.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
 import type { DeployCheck } from '../database/schema/deploy-check.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
+import { PLATFORM_SCHEMAS } from '../database/schema/platform-schemas.js';
 import { checkRequired, isRequired, judgeRequired } from '../database/schema/required-schema.js';
 import { proveReversible } from '../database/shadow.js';
 import { definedOnly } from '../lib/defined-only.js';
@@ -185,12 +187,17 @@ async function planStep(
 }
 
 /** Whether the backup that a deploy begins with can be made from this machine. */
-async function judgeBackup({ database }: DatabaseWork, { look }: DatabasePlan): Promise<DeployCheck> {
+async function judgeBackup(
+  { database, settings }: DatabaseWork,
+  { look, pending, deferred }: DatabasePlan,
+): Promise<DeployCheck> {
   const major = Math.floor((look?.serverVersion ?? 0) / 10_000);
   const chosen = await pgDumpFor(database.transport, major);
-  return 'message' in chosen
-    ? { detail: '', refusals: [chosen], warnings: [] }
-    : { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings: [] };
+  if ('message' in chosen) return { detail: '', refusals: [chosen], warnings: [] };
+  const { backup, backupPlatformData } = settings.database;
+  const whole = backup === 'full' && backupPlatformData === 'off';
+  const warnings = whole ? platformWrites([...pending, ...deferred], PLATFORM_SCHEMAS) : [];
+  return { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings };
 }
 
 async function lookAtHosts(

@@ -52,6 +52,7 @@ function order(path: string): DumpOrder {
     address: parsed.address,
     caCertificate: undefined,
     what: 'schema',
+    platformData: false,
     lockTimeout: 500,
     signal: new AbortController().signal,
   };

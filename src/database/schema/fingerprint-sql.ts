@@ -1,36 +1,9 @@
-/**
+import { PLATFORM_SCHEMAS } from './platform-schemas.js';
+
+/*
  * One catalogue query that describes every object of a schema that people make: what the comparison of two
  * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
  */
-
-/**
- * Schemas that PostgreSQL or the Supabase platform keeps and changes by itself. Their objects are left out, with
- * two exceptions that projects do write there: policies, and triggers that call a function of the project.
- */
-export const PLATFORM_SCHEMAS = [
-  'information_schema',
-  'auth',
-  'storage',
-  'realtime',
-  '_realtime',
-  '_analytics',
-  '_supavisor',
-  'vault',
-  'extensions',
-  'graphql',
-  'graphql_public',
-  'pgbouncer',
-  'pgsodium',
-  'pgsodium_masks',
-  'pgmq',
-  'net',
-  'cron',
-  'supabase_functions',
-  'supabase_migrations',
-  'pgtle',
-  'etl',
-  'supabase_subscription_mgmt',
-] as const;
 
 /**
  * Settings under which the server writes definitions the same way for every role and session: the search path
@@ -80,8 +53,9 @@ const OBJECT_QUERIES: readonly string[] = [
        case when c.relkind in ('r', 'p', 'm') then c.relreplident end, ${sorted('c.reloptions')},
        case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
        case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
-       pg_get_expr(c.relpartbound, c.oid), (select amname from pg_am where pg_am.oid = c.relam),
-       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid),
+       (select amname from pg_am where pg_am.oid = c.relam),
+       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i
+         where i.inhrelid = c.oid and not c.relispartition),
        (select concat_ws('|', q.seqtypid::regtype, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
           from pg_sequence q where q.seqrelid = c.oid),
        (select string_agg(d.refobjid::regclass::text || '.' || a.attname, ',' order by d.refobjsubid)
@@ -91,6 +65,9 @@ const OBJECT_QUERIES: readonly string[] = [
        (select v.srvname || ${sorted('f.ftoptions')} from pg_foreign_table f join pg_foreign_server v on v.oid = f.ftserver
          where f.ftrelid = c.oid))
    from relations c`,
+  // A row of its own, because attaching and detaching are of others' making more often than not.
+  `select 'partition', c.nspname, c.relname, concat_ws('|', i.inhparent::regclass, pg_get_expr(c.relpartbound, c.oid))
+   from relations c join pg_inherits i on i.inhrelid = c.oid where c.relispartition`,
   `select 'grants on ' || ${relationKind('c.relkind')}, c.nspname, c.relname,
      ${privileges('c.relacl', `case c.relkind when 'S' then 's' else 'r' end::"char"`, 'c.relowner')}
    from relations c where c.relkind <> 'c'`,
@@ -105,7 +82,9 @@ const OBJECT_QUERIES: readonly string[] = [
   // Constraints that only repeat NOT NULL (a row of their own since PostgreSQL 18) are told by their column.
   `select 'constraint', c.nspname, k.conname || ' on ' || c.relname,
      concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
-   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')`,
+   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')
+   -- To each partition of a table that is referenced the server makes a constraint of its own.
+   where k.conparentid = 0 or c.relispartition`,
   `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
    from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
   `select 'index', c.nspname, x.relname,
@@ -171,7 +150,12 @@ const OBJECT_QUERIES: readonly string[] = [
    from pg_publication_tables t join publications p on p.pubname = t.pubname
      join pg_class c on c.relname = t.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
      left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
-   where not p.puballtables and n.nspname not in (${platform})`,
+   -- The server lists the partitions of what is published; people publish the whole.
+   where not p.puballtables and n.nspname not in (${platform}) and not (c.relispartition and r.oid is null)`,
+  `select 'publication table', '', p.pubname || ': ' || n.nspname || '.' || c.relname, ''
+   from pg_publication_rel r join publications p on p.oid = r.prpubid join pg_class c on c.oid = r.prrelid
+     join pg_namespace n on n.oid = c.relnamespace
+   where c.relkind = 'p' and not p.pubviaroot and n.nspname not in (${platform})`,
   `select 'default privileges', coalesce(n.nspname, ''), pg_get_userbyid(d.defaclrole) || ': ' || d.defaclobjtype::text,
      ${privileges('d.defaclacl', 'd.defaclobjtype', 'd.defaclrole')}
    from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace

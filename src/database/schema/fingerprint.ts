@@ -124,7 +124,8 @@ const OWNERS = new Set([
   'type',
 ]);
 
-function belongsTo({ kind, schema, name }: SchemaObject, whole: ReadonlySet<string>): boolean {
+/** Whether it is a part of one of the tables: a column, a constraint, a grant. `whole`: as `schema.name`. */
+export function belongsTo({ kind, schema, name }: SchemaObject, whole: ReadonlySet<string>): boolean {
   if (kind.startsWith('grants on ')) return whole.has(`${schema}.${name}`);
   if (kind === 'column') {
     // Names may hold dots: every prefix could be the table.
