@@ -273,15 +273,6 @@ const REPORTS: [folder: string, title: string, steps: Expected[]][] = [
     [PASSED, { never: /changed/ }, { never: /changed/ }],
   ],
   [
-    'partitioned-index-concurrently',
-    'row 157: CREATE INDEX CONCURRENTLY on a partitioned table is refused before anything stands',
-    [
-      { outcome: 'failed', says: /idx\.sql:2:1: .*events.* is partitioned.*ONLY/ },
-      { outcome: 'failed', says: /partitioned/ },
-      { rows: [{ to_regclass: null }] },
-    ],
-  ],
-  [
     'pooler-transaction',
     'row 35: what a file sets ends with it',
     [PASSED, PASSED, PASSED, { rows: [{ statement_timeout: '0' }] }],
