@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
-import { type Files, history, type Inputs, runMigrate, runPlan, withProject } from '../servers/project.js';
+import {
+  type Files,
+  history,
+  type Inputs,
+  runMigrate,
+  runPlan,
+  runPlanPhase,
+  withProject,
+} from '../servers/project.js';
 
 let server: PostgresServer;
 before(async () => {
@@ -21,8 +29,10 @@ async function hintsFor(files: Files, byHand: string): Promise<string> {
   let said = '';
   await withProject(server, files, async (url, project) => {
     if (byHand !== '') await query(url, byHand);
-    const { warnings } = await runPlan(project, url);
-    said = warnings.map(({ message, next }) => `${message} -> ${next}`).join('\n');
+    const { warnings, byHand: hint } = await runPlan(project, url);
+    said = [...warnings, ...(hint ? [hint] : [])]
+      .map(({ message, next }) => `${message} -> ${next}`)
+      .join('\n');
     assert.deepEqual(await history(url), [], 'nothing is recorded by itself');
   });
   return said;
@@ -86,4 +96,27 @@ test('row 154: the same is said where a file fails because it is there, with a h
     assert.match(report.problems[0]!.next!, /2_b\.sql looks applied.*baseline: 2/);
     assert.deepEqual(await history(url), ['1']);
   });
+});
+
+test('row 154: with a scratch database the comparison is exact, the text of functions too', async () => {
+  for (const [byHand, words] of [
+    [
+      ALL,
+      /1_rooms\.sql to 3_more\.sql looks applied.*run on the scratch database, it leaves behind what is here.*baseline: 3\./,
+    ],
+    [ALL.replace('select 1$$', 'select 2$$'), /1_rooms\.sql looks applied.*baseline: 1\./],
+    [
+      ALL.replace('price numeric', 'cost numeric'),
+      /No baseline fits: .*column public\.rooms\.cost.*column public\.rooms\.price/,
+    ],
+  ] as const)
+    await withProject(server, FILES, async (url, project) => {
+      await query(url, byHand);
+      const inputs: Inputs = { 'shadow-database-url': await server.createDatabase() };
+      const { log } = await runPlanPhase(project, url, { inputs });
+      const said = log.flatMap((entry) =>
+        'problem' in entry ? [`${entry.problem.message} -> ${entry.problem.next}`] : [],
+      );
+      assert.match(said.join('\n'), words);
+    });
 });

@@ -180,6 +180,8 @@ test('row 161: a temporary login works like postgres itself', async () => {
       '20260101000003_reset.sql':
         'set role anon;\nreset role;\ncreate table public.mine (id uuid default uuid_generate_v4());\nset search_path = pg_catalog;\nreset search_path;\ncreate table public.more (id uuid default uuid_generate_v4());\nreset all;\ncreate table public.most (id uuid default uuid_generate_v4());',
       '20260101000004_alone.sql': 'set role none;\ncreate index concurrently mine_i on public.mine (id);',
+      '20260101000005_do.sql':
+        'do $$ begin reset role; end $$;\ncreate table public.last (id int);\nsavepoint s;\nreset role;\ncreate table public.saved (id int);',
     });
     const api = await startManagementApi({ server, databaseUrl: url, poolerPort: server.port });
     try {

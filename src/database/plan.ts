@@ -47,6 +47,8 @@ export interface DatabasePlan {
   reversible: boolean;
   /** A pending or deferred file deletes data. */
   destructive: boolean;
+  /** That pending files seem to have been run by hand, as their text tells; a scratch database may know better. */
+  byHand?: Problem;
   /** The history that the plan was made from; undefined for a plan made from the files alone. */
   look?: HistoryReport;
 }
@@ -125,7 +127,7 @@ export async function planDatabase(
   // Once something is recorded, files are run by a tool; until then they may have been run by hand.
   if (look.recorded.length === 0 && look.holdsTables && chosen.baseline.length === 0 && all.length > 0) {
     const there = await alreadyThere(database, all, sending);
-    if (there) plan.warnings.push(there);
+    if (there) plan.byHand = there;
   }
   refuseTransport(plan, database);
   refuseEditedParts(plan, look);

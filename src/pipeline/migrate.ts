@@ -153,7 +153,8 @@ async function recordAtStop({ database, settings }: DatabaseWork): Promise<void>
 
 function tellPlan(tools: Tools, plan: DatabasePlan): void {
   tools.log({ kind: 'line', text: migrateHeadline(plan) });
-  for (const warning of plan.warnings) tools.log({ kind: 'warning', problem: warning });
+  for (const problem of [...plan.warnings, ...(plan.byHand ? [plan.byHand] : [])])
+    tools.log({ kind: 'warning', problem });
 }
 
 function migrateHeadline(plan: DatabasePlan): string {

@@ -1,3 +1,4 @@
+import { judgeAppliedByHand } from '../database/applied-by-hand.js';
 import { pgDumpFor } from '../database/backup/pg-dump.js';
 import { titleOf } from '../database/migrations/batches.js';
 import { platformWrites } from '../database/migrations/platform-writes.js';
@@ -144,15 +145,21 @@ async function lookAtDatabase(
   const { connection, migrationsDir, downDir, shadow } = rules;
   if (rules.backup !== 'off' && connection.kind === 'url')
     await judge('backup', () => judgeBackup(work, planned));
+  const proof = shadow && {
+    workingDirectory,
+    migrationsDir,
+    ...definedOnly({ downDir }),
+    run,
+    rules,
+    connection,
+    shadow,
+  };
+  if (planned.byHand && proof && refused.length === 0)
+    await judge('what was applied by hand', () => judgeAppliedByHand(work, proof, planned));
+  else if (planned.byHand) log({ kind: 'warning', problem: planned.byHand });
   // Where a scratch database is given it is not enough that down files exist: they must fit.
-  if (shadow && refused.length === 0)
-    await judge('down files on the scratch database', () =>
-      proveReversible(
-        work,
-        { workingDirectory, migrationsDir, ...definedOnly({ downDir }), run, rules, connection, shadow },
-        planned,
-      ),
-    );
+  if (proof && refused.length === 0)
+    await judge('down files on the scratch database', () => proveReversible(work, proof, planned));
   return refusals;
 }
 

@@ -14,7 +14,11 @@ export function actAs(role: string): string {
 
 /** SQL to be run behind a statement of a file that would leave the role, or what is set for it; empty behind any other. */
 export function actAsAgain({ kind, node }: Partial<Statement>, role: string | undefined): string {
-  if (role === undefined || kind !== 'VariableSetStmt' || !node) return '';
+  if (role === undefined || !node) return '';
+  // Of what a program does nothing can be read; while it runs on, it is the login.
+  if (kind === 'DoStmt' || kind === 'CallStmt' || kind === 'SelectStmt')
+    return `select pg_catalog.set_config('role', ${literal(role)}, false) where pg_catalog.current_setting('role') = 'none';`;
+  if (kind !== 'VariableSetStmt') return '';
   const local = node.is_local === true;
   if (node.kind === 'VAR_RESET_ALL') return roleSettings(role, false);
   const [value] = (node.args as unknown[] | undefined) ?? [];

@@ -44,12 +44,15 @@ const relationKind = (kind: string): string => `case ${kind} when 'r' then 'tabl
   when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
   when 'c' then 'type' else 'relation' end`;
 
+/** The name of an owner, from its oid, as SQL. */
+type Owner = (oid: string) => string;
+
 /** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
-const OBJECT_QUERIES: readonly string[] = [
-  `select 'schema', nspname, '', pg_get_userbyid(nspowner)::text from schemas`,
+const objectQueries = (owner: Owner): readonly string[] => [
+  `select 'schema', nspname, '', ${owner('nspowner')} from schemas`,
   `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
   `select ${relationKind('c.relkind')}, c.nspname, c.relname,
-     concat_ws('|', pg_get_userbyid(c.relowner), c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
+     concat_ws('|', ${owner('c.relowner')}, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
        case when c.relkind in ('r', 'p', 'm') then c.relreplident end, ${sorted('c.reloptions')},
        case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
        case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
@@ -105,13 +108,13 @@ const OBJECT_QUERIES: readonly string[] = [
   `select 'rule', c.nspname, r.rulename || ' on ' || c.relname, concat_ws('|', pg_get_ruledef(r.oid), r.ev_enabled)
    from relations c join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`,
   `select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.nspname, p.signature,
-     concat_ws('|', pg_get_userbyid(p.proowner), case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
+     concat_ws('|', ${owner('p.proowner')}, case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
        (select concat_ws(',', g.aggkind, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval,
           p.prorettype::regtype) from pg_aggregate g where g.aggfnoid = p.oid))
    from functions p`,
   `select 'grants on function', p.nspname, p.signature, ${privileges('p.proacl', `'f'`, 'p.proowner')} from functions p`,
   `select 'type', s.nspname, t.typname,
-     concat_ws('|', pg_get_userbyid(t.typowner), t.typtype,
+     concat_ws('|', ${owner('t.typowner')}, t.typtype,
        (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
        case when t.typtype = 'd' then concat_ws(',', format_type(t.typbasetype, t.typtypmod), t.typnotnull, t.typdefault,
          t.typcollation::regcollation) end,
@@ -141,7 +144,7 @@ const OBJECT_QUERIES: readonly string[] = [
    from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw where ${notOfExtension('pg_foreign_server', 'v.oid')}`,
   `select 'event trigger', '', e.evtname, concat_ws('|', e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags::text)
    from pg_event_trigger e join pg_proc f on f.oid = e.evtfoid where f.pronamespace in (select oid from schemas)`,
-  `select 'publication', '', p.pubname, concat_ws('|', pg_get_userbyid(p.pubowner), (to_jsonb(p) - 'oid' - 'pubowner')::text)
+  `select 'publication', '', p.pubname, concat_ws('|', ${owner('p.pubowner')}, (to_jsonb(p) - 'oid' - 'pubowner')::text)
    from publications p`,
   `select 'publication table', '', t.pubname || ': ' || t.schemaname || '.' || t.tablename,
      concat_ws('|', to_jsonb(t) ->> 'rowfilter',
@@ -175,7 +178,13 @@ const OBJECT_QUERIES: readonly string[] = [
  * Every object as a row: kind, schema, name, hash. Works from PostgreSQL 13 and for any role, and must run under
  * DETERMINISTIC_SETTINGS. The order of columns is left out on purpose: a down file cannot give it back.
  */
-export const OBJECTS_QUERY = `
+export const OBJECTS_QUERY = objectsQuery((oid) => `pg_get_userbyid(${oid})::text`);
+
+/** The same whoever owns the objects: for comparing databases in which that is not the same role. */
+export const OWNERLESS_OBJECTS_QUERY = objectsQuery(() => `''`);
+
+function objectsQuery(owner: Owner): string {
+  return `
 with schemas as materialized (
   select n.oid, n.nspname::text, n.nspowner, n.nspacl from pg_namespace n
   where n.nspname !~ '^pg_' and n.nspname not in (${platform}) and ${notOfExtension('pg_namespace', 'n.oid')}
@@ -192,8 +201,9 @@ with schemas as materialized (
     not exists (select from pg_publication_tables t where t.pubname = p.pubname)
     or exists (select from pg_publication_tables t where t.pubname = p.pubname and t.schemaname not in (${platform})))
 ), described(kind, schema, name, definition) as (
-${OBJECT_QUERIES.join('\nunion all\n')}
+${objectQueries(owner).join('\nunion all\n')}
 )
 select kind::text, schema::text, name::text,
   left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
 from described`;
+}
