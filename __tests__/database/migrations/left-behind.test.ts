@@ -10,7 +10,7 @@ const CASES: [title: string, files: string[], left: string[]][] = [
     'a table with its columns, constraints, policies and triggers',
     [
       `create table rooms (id bigserial, name varchar(80), price numeric(10, 2)[], constraint ok check (id > 0));
-       create policy p on rooms using (true); create trigger t after insert on public.rooms execute function f();`,
+       create policy p on rooms using (true); alter table rooms enable row level security; create trigger t after insert on public.rooms execute function f();`,
     ],
     [
       'relation "public"."rooms" rp',
@@ -19,6 +19,7 @@ const CASES: [title: string, files: string[], left: string[]][] = [
       'column price on "public"."rooms" "pg_catalog"."numeric"[](10,2)',
       'constraint ok on "public"."rooms"',
       'policy p on "public"."rooms"',
+      'row security  on "public"."rooms"',
       'trigger t on "public"."rooms"',
     ],
   ],

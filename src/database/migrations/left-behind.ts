@@ -7,16 +7,16 @@ import { searchPathAfter, USUAL_PATH } from './created-tables.js';
 export interface MadeThing {
   kind:
     | 'schema'
-    | 'extension'
     | 'relation'
     | 'column'
     | 'constraint'
     | 'policy'
+    | 'row security'
     | 'trigger'
     | 'type'
     | 'enum value'
     | 'function';
-  /** Plain for what is looked for on another thing, and for schemas and extensions; else quoted, with its schema. */
+  /** Plain for what is looked for on another thing, and for schemas; else quoted, with its schema. */
   name: string;
   /** What it is part of, quoted. */
   on?: string;
@@ -228,6 +228,9 @@ function alterTable(command: Node, table: [string, string], relation: unknown, b
   };
   const key = [...table, 'column', String(name)];
   if (subtype === 'AT_AddColumn' && column) setColumn(column, table, book);
+  if (subtype === 'AT_EnableRowSecurity')
+    book.set([...table, 'row security'], { kind: 'row security', name: '', on: identifier(...table) });
+  if (subtype === 'AT_DisableRowSecurity') book.remove([...table, 'row security']);
   if (subtype === 'AT_DropColumn') book.remove(key);
   if (subtype === 'AT_AlterColumnType' && column) setColumn({ ...column, colname: name }, table, book);
   if (subtype === 'AT_AddConstraint') setOn('constraint', relation, constraint?.conname, book);

@@ -57,7 +57,6 @@ function askFor(things: readonly MadeThing[]): string {
   return `set local statement_timeout = '30s';
 select coalesce(jsonb_agg(case r ->> 0
   when 'schema' then exists (select from pg_namespace where nspname = (r ->> 1)::name)
-  when 'extension' then exists (select from pg_extension where extname = (r ->> 1)::name)
   when 'function' then to_regprocedure(r ->> 1) is not null
   when 'type' then exists (select from pg_type where oid = to_regtype(r ->> 1) and strpos(r ->> 5, typtype::text) > 0)
   when 'enum value' then exists (select from pg_enum where enumtypid = to_regtype(r ->> 2) and enumlabel = r ->> 1)
@@ -65,6 +64,7 @@ select coalesce(jsonb_agg(case r ->> 0
   when 'column' then exists (select from pg_attribute where attrelid = to_regclass(r ->> 2) and attname = (r ->> 1)::name
     and attnum > 0 and not attisdropped and (r ->> 3 is null or atttypid = to_regtype(r ->> 3))
     and (r ->> 4 is null or r ->> 4 = substring(format_type(atttypid, atttypmod) from '[(]([^)]*)[)]')))
+  when 'row security' then exists (select from pg_class where oid = to_regclass(r ->> 2) and relrowsecurity)
   when 'constraint' then exists (select from pg_constraint where conrelid = to_regclass(r ->> 2) and conname = (r ->> 1)::name)
   when 'trigger' then exists (select from pg_trigger where tgrelid = to_regclass(r ->> 2) and tgname = (r ->> 1)::name)
   when 'policy' then exists (select from pg_policy where polrelid = to_regclass(r ->> 2) and polname = (r ->> 1)::name)
