@@ -178,7 +178,7 @@ describe('partitions', () => {
     create table public.gone partition of public.events for values from (10) to (20);
     create table public.loose partition of public.events for values from (20) to (30);
     create table public.next (id bigint not null, at date);`;
-  const BY_JOBS = `drop table public.gone;
+  const BY_JOBS = `alter table public.events detach partition public.gone; drop table public.gone;
     alter table public.events detach partition public.loose;
     alter table public.events attach partition public.next for values from (20) to (40);
     create table public.fresh partition of public.events for values from (40) to (50);
