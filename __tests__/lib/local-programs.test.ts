@@ -76,7 +76,7 @@ describe('programs of this machine', () => {
       address: parsed.address,
       caCertificate: undefined,
       what: 'full' as const,
-      platformData: false,
+      platform: 'absent' as const,
       lockTimeout: 1,
     };
     await withDump(

@@ -1,5 +1,6 @@
 import { judgeAppliedByHand } from '../database/applied-by-hand.js';
-import { pgDumpFor } from '../database/backup/pg-dump.js';
+import { IS_SUPABASE, pgDumpFor } from '../database/backup/pg-dump.js';
+import { lastRow } from '../database/connection/results.js';
 import { titleOf } from '../database/migrations/batches.js';
 import { platformWrites } from '../database/migrations/platform-writes.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
@@ -195,16 +196,23 @@ async function planStep(
 
 /** Whether the backup that a deploy begins with can be made from this machine. */
 async function judgeBackup(
-  { database, settings }: DatabaseWork,
+  work: DatabaseWork,
   { look, pending, deferred }: DatabasePlan,
 ): Promise<DeployCheck> {
   const major = Math.floor((look?.serverVersion ?? 0) / 10_000);
-  const chosen = await pgDumpFor(database.transport, major);
+  const chosen = await pgDumpFor(work.database.transport, major);
   if ('message' in chosen) return { detail: '', refusals: [chosen], warnings: [] };
-  const { backup, backupPlatformData } = settings.database;
+  const { backup, backupPlatformData } = work.settings.database;
   const whole = backup === 'full' && backupPlatformData === 'off';
-  const warnings = whole ? platformWrites([...pending, ...deferred], PLATFORM_SCHEMAS) : [];
+  const writes = whole ? platformWrites([...pending, ...deferred], PLATFORM_SCHEMAS) : [];
+  const warnings = writes.length > 0 && (await isSupabase(work)) ? writes : [];
   return { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings };
+}
+
+/** Elsewhere schemas of such names are the project's own, and in its backup. */
+async function isSupabase({ database, signal }: DatabaseWork): Promise<boolean> {
+  const asked = await database.send(`select ${IS_SUPABASE} as supabase`, { deadline: 30_000, signal });
+  return lastRow(asked).supabase === true;
 }
 
 async function lookAtHosts(
