@@ -232,6 +232,9 @@ function shell(command: string, url: string, dump: string): string {
 
 test('row 161: a full backup is restored word for word, and no right comes back that was revoked', async () => {
   await withHosted(FILES, async ({ url, adminUrl, run, project }) => {
+    const planned = await runPlanPhase(project, url, { inputs: { backup: 'full', 'backup-to': 'runner' } });
+    const warned = planned.log.flatMap((entry) => ('problem' in entry ? [entry.problem.message] : []));
+    assert.match(warned.join('\n'), /changes rows of storage\.buckets, which the backup does not hold/);
     passed(await run());
     await query(
       url,
