@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
-import { definedOnly } from '../../lib/defined-only.js';
 import { invisibleCharacter } from '../../lib/invisible.js';
 import { Failure, type Problem } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
@@ -47,15 +46,16 @@ const DOWN = /^(\d+)_(.*)\.down\.sql$/su;
 /** Reads every migration of the folder; all problems of all files at once. */
 export async function readMigrationFiles(
   workingDirectory: string,
-  { migrationsDir, downDir }: DownPlaces,
+  where: DownPlaces,
 ): Promise<MigrationFiles> {
+  const { migrationsDir } = where;
   const folder = await openFolder(workingDirectory, migrationsDir).catch((error: unknown) => {
     throw error instanceof Failure ? error : new Failure(unreadable(migrationsDir));
   });
   const names = folder.names.toSorted(byBytes);
   const fetched = await fetchAll(
     folder,
-    names.filter((name) => UP.test(name)),
+    names.filter((name) => UP.test(name) && !DOWN.test(name)),
   );
   const found: MigrationFiles = { files: [], ignored: [], problems: [], warnings: [] };
   const beside: string[] = [];
@@ -72,7 +72,7 @@ export async function readMigrationFiles(
     const read = accept(fetched.get(name)!, file, name, found);
     if (read) found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
   }
-  const downs = await readDowns(workingDirectory, { migrationsDir, ...definedOnly({ downDir }) }, found);
+  const downs = await readDowns(workingDirectory, where, found);
   found.files.sort((a, b) => byBytes(a.version, b.version));
   for (const migration of found.files) {
     const down = downs.get(basename(migration.file));
@@ -89,7 +89,7 @@ export async function readMigrationFiles(
       next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
     });
   addNameProblems(found);
-  tellDownsBeside(beside, { migrationsDir, ...definedOnly({ downDir }) }, found);
+  tellDownsBeside(beside, where, found);
   const shown = migrationsDir.replace(/\/+$/, '');
   const others = [
     namesOfOtherTool(shown, found.ignored),
