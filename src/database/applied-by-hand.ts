@@ -4,6 +4,7 @@ import type { DatabaseAccess } from './connection/connection.js';
 import type { DatabasePlan } from './plan.js';
 import type { DeployCheck } from './schema/deploy-check.js';
 import {
+  belongsTo,
   compareObjects,
   describeDifference,
   ownerlessQuery,
@@ -57,17 +58,24 @@ export async function judgeAppliedByHand(
       ],
     };
   }
-  const lacking = describeDifference(
-    compareObjects(madeBy(states, states.length - 1), objects.filter(isJudged)),
-  );
   return {
     detail: 'not as behind any of the files',
     refusals: [],
     warnings: told.map((problem) => ({
       ...problem,
-      next: `No baseline fits: run on the scratch database, the files leave something else behind. Against it: ${lacking}.`,
+      next: `No baseline fits: run on the scratch database, the files leave something else behind. Against it: ${against(madeBy(states, states.length - 1), objects)}.`,
     })),
   };
+}
+
+/** How what is there differs from what the files make; other tables are nobody's business here. */
+function against(made: readonly SchemaObject[], there: readonly SchemaObject[]): string {
+  const tables = new Set(
+    made.filter(({ kind }) => kind === 'table').map(({ schema, name }) => `${schema}.${name}`),
+  );
+  const difference = compareObjects(made, there.filter(isJudged));
+  const added = difference.added.filter((object) => belongsTo(object, tables));
+  return describeDifference({ ...difference, added });
 }
 
 const isJudged = ({ kind }: SchemaObject): boolean => !NOT_JUDGED.test(kind);
