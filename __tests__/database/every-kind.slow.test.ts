@@ -34,7 +34,7 @@ for (const version of [15, 'debian', 17] as const)
       const before = await look();
       await up('1');
       const after = await look();
-      assert.ok(after.length > before.length + 100);
+      assert.ok(after.length > before.length + 30);
       const { report } = await runRollback(
         settingsFor(project, url, { mode: 'rollback', 'run-id': '1' }, '1'),
       );
