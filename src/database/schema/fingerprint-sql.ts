@@ -45,10 +45,10 @@ const relationKind = (kind: string): string => `case ${kind} when 'r' then 'tabl
   when 'c' then 'type' else 'relation' end`;
 
 /** The name of an owner, from its oid, as SQL. */
-type Owner = (oid: string) => string;
+type OwnerAsSql = (oid: string) => string;
 
 /** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
-const objectQueries = (owner: Owner): readonly string[] => [
+const objectQueries = (owner: OwnerAsSql): readonly string[] => [
   `select 'schema', nspname, '', ${owner('nspowner')} from schemas`,
   `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
   `select ${relationKind('c.relkind')}, c.nspname, c.relname,
@@ -183,7 +183,7 @@ export const OBJECTS_QUERY = objectsQuery((oid) => `pg_get_userbyid(${oid})::tex
 /** The same whoever owns the objects: for comparing databases in which that is not the same role. */
 export const OWNERLESS_OBJECTS_QUERY = objectsQuery(() => `''`);
 
-function objectsQuery(owner: Owner): string {
+function objectsQuery(owner: OwnerAsSql): string {
   return `
 with schemas as materialized (
   select n.oid, n.nspname::text, n.nspowner, n.nspacl from pg_namespace n
