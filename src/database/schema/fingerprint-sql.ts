@@ -48,7 +48,7 @@ const relationKind = (kind: string): string => `case ${kind} when 'r' then 'tabl
 type OwnerAsSql = (oid: string) => string;
 
 /** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
-const objectQueries = (owner: OwnerAsSql): readonly string[] => [
+const kindQueries = (owner: OwnerAsSql): readonly string[] => [
   `select 'schema', nspname, '', ${owner('nspowner')} from schemas`,
   `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
   `select ${relationKind('c.relkind')}, c.nspname, c.relname,
@@ -201,7 +201,7 @@ with schemas as materialized (
     not exists (select from pg_publication_tables t where t.pubname = p.pubname)
     or exists (select from pg_publication_tables t where t.pubname = p.pubname and t.schemaname not in (${platform})))
 ), described(kind, schema, name, definition) as (
-${objectQueries(owner).join('\nunion all\n')}
+${kindQueries(owner).join('\nunion all\n')}
 )
 select kind::text, schema::text, name::text,
   left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
