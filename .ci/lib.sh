@@ -16,7 +16,7 @@ setup() {
 }
 
 debian_packages() {
-  local packages=(openssh-server pgbouncer shellcheck postgresql-client acl nginx) root=()
+  local packages=(openssh-server pgbouncer shellcheck postgresql acl nginx) root=()
   if [ "$(id -u)" -ne 0 ]; then root=(sudo); fi
   "${root[@]}" apt-get update -q
   # RUNLEVEL=1: none of their services is started; the tests start their own on free ports.

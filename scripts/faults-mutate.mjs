@@ -68,6 +68,27 @@ const MUTATIONS = [
   ),
   mutation(153, 'database/history/same-version', 'row.name === file.name', 'true', 'database/rules.test'),
   mutation(
+    154,
+    'database/schema/already-there',
+    'lacking === 0 && standing.size > 0',
+    'standing.size > 0',
+    'database/already-there.test',
+  ),
+  mutation(
+    160,
+    'database/schema/drift',
+    'withoutPartitioning(compareObjects(before, now))',
+    'compareObjects(before, now)',
+    'database/reports.test',
+  ),
+  mutation(
+    161,
+    'database/connection/acting-role',
+    'if (role === undefined',
+    'if (true',
+    'database/hosted.slow.test',
+  ),
+  mutation(
     155,
     'database/migrations/classify',
     'if (section)',

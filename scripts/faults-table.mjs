@@ -797,6 +797,12 @@ export const GROUPS = [
         'Both names: `was never run: version`; a file that was only renamed is none of these.',
       ),
       row(
+        154,
+        'The objects of pending files are there, and their history is not: all of them, or some',
+        'ok',
+        '`looks applied, though the history does not say so`, with the line `baseline: <version>`, and what no look can judge; `No baseline fits` where only some are.',
+      ),
+      row(
         155,
         'Sections of dbmate, goose or sql-migrate; names of Flyway; a folder per migration, as Prisma and Drizzle have it',
         'refused',
@@ -828,9 +834,15 @@ export const GROUPS = [
       ),
       row(
         160,
-        'The newest minor of PostgreSQL writes options of its own into columns; the platform makes schemas and publications',
+        'The newest minor of PostgreSQL writes options of its own into columns; others make partitions; the platform makes schemas and publications',
         'ok',
-        'Nothing: only what people declare is compared.',
+        'Nothing: only what people declare is compared, see [what is compared](what-is-compared.md).',
+      ),
+      row(
+        161,
+        'A role `postgres` as hosted: no superuser, no member of the roles of the services; a temporary login in its place',
+        'ok',
+        'The same as with psql; what the platform refuses is refused in its words. A full backup comes back without a right that was revoked.',
       ),
       row(
         163,

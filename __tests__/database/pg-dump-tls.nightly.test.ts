@@ -25,6 +25,7 @@ async function dump(host: string, caCertificate: string): Promise<number | strin
     address: parsed.address,
     caCertificate,
     what: 'schema' as const,
+    platform: 'absent' as const,
     lockTimeout: 5_000,
     signal: new AbortController().signal,
   };

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { startFaultProxy } from '../servers/fault-proxy.js';
@@ -74,6 +76,24 @@ test('row 33: through a transaction pooler a file goes on behind what stands', a
   assert.equal(second.report.outcome, 'passed', JSON.stringify(second.report.problems));
   assert.deepEqual(await history(url), ['1']);
   assert.deepEqual(await query(url, 'select count(*)::int as rows from public.a'), [{ rows: 1 }]);
+  project.delete();
+});
+
+test('row 35: a report of a transaction pooler: what files set reaches no other client', async () => {
+  const url = await server.createDatabase();
+  const folder = join('__tests__', 'database', 'reports', 'pooler-transaction', 'supabase', 'migrations');
+  const names = readdirSync(folder);
+  const project = createProject(
+    Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name))])),
+  );
+  const through = pooler.through(url);
+  const planned = await runPlanPhase(project, through);
+  assert.equal(planned.report.outcome, 'passed', JSON.stringify(planned.report.problems));
+  for (const runId of ['1001', '1002']) {
+    const { report } = await runMigrate(project, through, { runId });
+    assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+  }
+  assert.deepEqual(await query(through, 'show statement_timeout'), [{ statement_timeout: '0' }]);
   project.delete();
 });
 

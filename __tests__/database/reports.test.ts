@@ -267,6 +267,80 @@ const REPORTS: [folder: string, title: string, steps: Expected[]][] = [
   ['kind-analyze', 'ANALYZE', [PASSED, PASSED]],
   ['kind-alter-table-all-tablespace', 'ALTER TABLE ALL IN TABLESPACE', [PASSED, PASSED]],
   ['kind-alter-system', 'row 32: ALTER SYSTEM', [PASSED, PASSED]],
+  [
+    'drift-partitions',
+    'row 160: a partition that a job makes is no drift',
+    [PASSED, { rows: [] }, { never: /changed/ }, { never: /changed/ }],
+  ],
+  [
+    'pooler-transaction',
+    'row 35: what a file sets ends with it',
+    [PASSED, PASSED, PASSED, { rows: [{ statement_timeout: '0' }] }],
+  ],
+  [
+    'dump17-on-15',
+    'a dump of a newer version names the line to remove',
+    [
+      PASSED,
+      {
+        outcome: 'failed',
+        says: /baseline\.sql:4:1: unrecognized configuration parameter "transaction_timeout" -> .*Remove the line/,
+      },
+    ],
+  ],
+  [
+    'error-inside-function',
+    'the line inside a function is told',
+    [
+      {
+        outcome: 'failed',
+        says: /t\.sql:5:23: column "missing" of relation "a" does not exist \(in function (?:public\.)?backfill\(\), which line 8 calls\)/,
+      },
+    ],
+  ],
+  [
+    'psql-variable',
+    'a variable of psql is named',
+    [
+      { outcome: 'failed', says: /var\.sql:2:37: .*-> :'reporter_password' is a variable of psql/ },
+      { outcome: 'failed', says: /is a variable of psql/ },
+    ],
+  ],
+  [
+    'smart-quotes',
+    'a curly quote is a part of a name',
+    [PASSED, { outcome: 'failed', says: /q\.sql:2:\d+: column "‘oslo’" does not exist/ }],
+  ],
+  [
+    'extension-schema',
+    'an extension in a schema that the search path lacks',
+    [{ outcome: 'failed', says: /uuid_generate_v4\(\) does not exist -> / }],
+  ],
+  [
+    'owner-to-other',
+    'a table for a role that this one is no member of',
+    [{ outcome: 'failed', says: /t\.sql:2:1: must be (?:member of|able to SET) role "s2_boss"/ }],
+  ],
+  [
+    'rls-partitions',
+    'a partition without row level security is named',
+    [PASSED, { outcome: 'failed', says: /events_p202601/ }, { outcome: 'failed', says: /events_p202601/ }],
+  ],
+  [
+    'redacted-secret',
+    'what was taken out of an applied file is not shown',
+    [PASSED, { told: /role\.sql:2:\d+: /, never: /sk-live/ }, { told: /role\.sql/, never: /sk-live/ }],
+  ],
+  [
+    'required-function-overload',
+    'row 159: functions by their arguments',
+    [{ outcome: 'failed', says: /price\(text\)/ }, PASSED],
+  ],
+  [
+    'url-options-search-path',
+    'row 159: the options of a URL hold',
+    [PASSED, PASSED, { rows: [{ '?column?': 'tenant_a.tenant_table' }] }],
+  ],
 ];
 
 interface Case {

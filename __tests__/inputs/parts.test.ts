@@ -173,6 +173,16 @@ describe('a part that a mode does not use', () => {
     });
   });
 
+  test('row 161: password hashes go to a web server only where that is said in so many words', () => {
+    const given: Inputs = { ...SSH, mode: 'migrate', 'database-url': URL_OK, 'backup-platform-data': 'on' };
+    const full: Inputs = { ...given, backup: 'full' };
+    refused(given, 'backup-platform-data', /adds rows to a full dump, and none is made/);
+    refused({ ...given, backup: 'schema' }, 'backup-platform-data', /Say backup: full too/);
+    refused(full, 'backup-platform-data', /password hashes of auth\.users on the web server/);
+    for (const to of ['vps', 'runner'])
+      assert.equal(accepted({ ...full, 'backup-to': to }).database?.backupPlatformData, 'on');
+  });
+
   test('migrate reads the server where its backup lies there', () => {
     const given: Inputs = { mode: 'migrate', 'database-url': URL_OK, backup: 'full' };
     refused(given, 'ssh-port', /whole number/, { env: job });

@@ -76,6 +76,7 @@ describe('programs of this machine', () => {
       address: parsed.address,
       caCertificate: undefined,
       what: 'full' as const,
+      platform: 'absent' as const,
       lockTimeout: 1,
     };
     await withDump(

@@ -14,6 +14,7 @@ import { backup } from '../../src/pipeline/backup.js';
 import { makeReachable, settingsFor, withTools } from '../servers/deployment.js';
 import { appFiles } from '../servers/fixture-app.js';
 import { startOrigin } from '../servers/origin.js';
+import { commandsOf } from '../servers/page-commands.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { startVps } from '../servers/vps.js';
 import { databaseWork } from '../servers/work.js';
@@ -40,7 +41,7 @@ async function back(url: string, what: 'schema' | 'full'): Promise<{ report: Pha
   const settings = {
     mode: 'deploy',
     run: { id: '77', attempt: 1, serverUrl: '', fork: false },
-    database: { connection, backup: what, backupTo: 'runner', lockTimeout: 1_000 },
+    database: { connection, backup: what, backupTo: 'runner', backupPlatformData: 'off', lockTimeout: 1_000 },
   } as unknown as Settings;
   try {
     const work = databaseWork(settings, { log: (entry) => log.push(entry), database });
@@ -142,14 +143,6 @@ test('a backup to the server streams into the state folder there, and a failed o
   }
 });
 
-/** The commands of the page for people, in its order. */
-function commandsOf(page: string): string[] {
-  const blocks = [...readFileSync(page, 'utf8').matchAll(/^```sh\n([\s\S]*?)^```/gm)];
-  return blocks
-    .flatMap(([, code]) => code!.trim().split('\n'))
-    .filter((line) => line.startsWith('pg_restore'));
-}
-
 test('the page on backups says how definitions, rows and everything come back', async () => {
   const [url, scratch] = [await server.createDatabase(), await server.createDatabase()];
   await query(
@@ -169,11 +162,17 @@ test('the page on backups says how definitions, rows and everything come back', 
   await query(url, 'delete from bookings');
   const run = (command: string): string =>
     execFileSync('bash', ['-ec', command.replaceAll('backup.dump', '"$DUMP"')], {
+      cwd: folder,
       env: { ...process.env, DUMP: dump, DATABASE_URL: url, SCRATCH_URL: scratch },
       encoding: 'utf8',
     });
-  const [list, table, routine, beside, rows, everything, ...more] = commandsOf('docs/backups.md');
+  const [list, table, routine, beside, rows, objects, script, everything, platform, ...more] = commandsOf(
+    'docs/backups.md',
+    ['pg_restore', 'psql'],
+  );
   assert.deepEqual(more, []);
+  // Tried on the database as hosted, as this database has no such schemas.
+  assert.match(platform!, /--schema=auth/);
   assert.match(run(list!), /TABLE DATA public rooms/);
   assert.match(run(table!), /CREATE TABLE public\.rooms/);
   assert.match(run(routine!), /CREATE FUNCTION public\.price/);
@@ -183,6 +182,8 @@ test('the page on backups says how definitions, rows and everything come back', 
   assert.deepEqual(await query(url, 'select id from bookings'), [{ id: 1 }]);
   await query(url, "delete from bookings; delete from rooms; insert into rooms values (9, 'later')");
   await query(url, 'delete from supabase_migrations.schema_migrations');
+  run(objects!);
+  run(script!);
   run(everything!);
   assert.deepEqual(await query(url, 'select id from rooms order by id'), [{ id: 1 }, { id: 2 }]);
   assert.deepEqual(await query(url, 'select id from bookings'), [{ id: 1 }]);

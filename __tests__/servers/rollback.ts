@@ -6,6 +6,7 @@ import {
   rollbackDatabase,
 } from '../../src/database/rollback/rollback-database.js';
 import type { Settings } from '../../src/inputs/settings.js';
+import { definedOnly } from '../../src/lib/defined-only.js';
 import type { LogEntry } from '../../src/lib/log.js';
 import type { PhaseReport } from '../../src/lib/report.js';
 import { type PhaseRecord, runPhase } from '../../src/report/phase.js';
@@ -23,6 +24,7 @@ export async function rollbackAlone(
     rules,
     workingDirectory,
     migrationsDir: rules.migrationsDir,
+    ...definedOnly({ downDir: rules.downDir }),
     look: await readWhatToUndo(access, record),
     again: ['--run-id', wish.runId],
     onKept: (versions: readonly string[]) => {

@@ -26,6 +26,7 @@ import { type LintFinding, lintFiles } from './migrations/lint.js';
 import { LATER } from './migrations/lint-rules.js';
 import { readMigrationFiles } from './migrations/migration-files.js';
 import { nonTransactional, whyNonTransactional } from './migrations/non-transactional.js';
+import { alreadyThere } from './schema/already-there.js';
 import { positionIn } from './sql/source-text.js';
 import { literal } from './sql/sql-text.js';
 
@@ -46,6 +47,8 @@ export interface DatabasePlan {
   reversible: boolean;
   /** A pending or deferred file deletes data. */
   destructive: boolean;
+  /** That pending files seem to have been run by hand, as their text tells; a scratch database may know better. */
+  byHand?: Problem;
   /** The history that the plan was made from; undefined for a plan made from the files alone. */
   look?: HistoryReport;
 }
@@ -54,6 +57,7 @@ export interface DatabasePlan {
 export interface PlanRules extends Pick<FileRules, 'irreversibleMigrations'> {
   /** From the working directory. */
   readonly migrationsDir: string;
+  readonly downDir?: string;
   readonly transaction: 'all' | 'each';
   readonly destructiveChanges: 'allow' | 'warn' | 'refuse';
 }
@@ -82,7 +86,7 @@ export async function planDatabase(
     retryRead(signal, () => readHistory(database, sending)).catch((error) => {
       throw failureOf(error, 'looking at the migration history');
     }),
-    readMigrationFiles(workingDirectory, rules.migrationsDir),
+    readMigrationFiles(workingDirectory, rules),
   ]);
   const chosen = choosePending(files.files, look, rules, identity, contract);
   const catalog = (names: readonly string[]): Promise<CatalogAnswer> =>
@@ -120,6 +124,11 @@ export async function planDatabase(
         throw failureOf(error, 'letting the server parse the pending files');
       })),
     );
+  // Once something is recorded, files are run by a tool; until then they may have been run by hand.
+  if (look.recorded.length === 0 && look.holdsTables && chosen.baseline.length === 0 && all.length > 0) {
+    const there = await alreadyThere(database, all, sending);
+    if (there) plan.byHand = there;
+  }
   refuseTransport(plan, database);
   refuseEditedParts(plan, look);
   return plan;
@@ -133,7 +142,7 @@ export async function planFiles(workingDirectory: string, rules: PlanRules): Pro
   const absent = !existsSync(join(workingDirectory, rules.migrationsDir));
   const files = absent
     ? { files: [], warnings: [], problems: [] }
-    : await readMigrationFiles(workingDirectory, rules.migrationsDir);
+    : await readMigrationFiles(workingDirectory, rules);
   const chosen: Pending = {
     pending: files.files.filter(({ unreadable }) => unreadable === undefined),
     deferred: [],
@@ -144,7 +153,7 @@ export async function planFiles(workingDirectory: string, rules: PlanRules): Pro
     warnings: [...sameVersions(files.files), ...files.files.flatMap(({ unreadable }) => unreadable ?? [])],
     refusals: [
       ...wrongMarkers(files.files),
-      ...(rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : []),
+      ...(rules.irreversibleMigrations === 'refuse' ? irreversible(files.files, rules) : []),
     ],
   };
   const plan = await planFor(chosen, rules);

@@ -27,8 +27,10 @@ import {
   describeDifference,
   fingerprintQuery,
   isSameSchema,
+  ownerlessQuery,
   readFingerprint,
   type SchemaFingerprint,
+  type SchemaObject,
 } from './schema/fingerprint.js';
 import { loadParser, type Parse } from './sql/parser.js';
 import { blank } from './sql/source-text.js';
@@ -46,6 +48,7 @@ export interface ProofOrder<T> {
 export interface ProofSetting {
   readonly workingDirectory: string;
   readonly migrationsDir: string;
+  readonly downDir?: string;
   readonly run: DeployRun;
   readonly rules: ApplyRules;
   /** The way to the database itself, which the scratch database must not be. */
@@ -71,14 +74,12 @@ const FILE_DEADLINE = 10 * 60_000;
  * database stays as it was.
  */
 export async function proveReversible(
-  { log, signal }: Pick<DatabaseAccess, 'log' | 'signal'>,
+  tools: Pick<DatabaseAccess, 'log' | 'signal'>,
   setting: ProofSetting,
   plan: DatabasePlan,
 ): Promise<DeployCheck> {
-  const { connection, shadow } = setting;
   const calm = (detail: string): DeployCheck => ({ detail, refusals: [], warnings: [] });
-  refuseSameDatabase(setting);
-  const { files } = await readMigrationFiles(setting.workingDirectory, setting.migrationsDir);
+  const { files } = await readMigrationFiles(setting.workingDirectory, setting);
   const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
   const { base, proven } = orderProof(
     files.filter(({ version }) => !due.has(version)),
@@ -86,6 +87,23 @@ export async function proveReversible(
   );
   if (proven.length === 0)
     return calm(due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file');
+  return onShadow(tools, setting, async (stage) => {
+    const problems = await prove(stage, setting, base, proven);
+    const unprovable = problems.filter(({ code = '' }) => NOT_IN_ONE_TRANSACTION.has(code));
+    if (unprovable.length > 0)
+      return { detail: 'not proven', refusals: [], warnings: unprovable.map(notProven) };
+    return { detail: detailOf(proven.length, due.size, problems), refusals: problems, warnings: [] };
+  });
+}
+
+/** Does work on the scratch database, over a connection of its own. @throws a Failure where it cannot serve */
+async function onShadow<T>(
+  { log, signal }: Pick<DatabaseAccess, 'log' | 'signal'>,
+  setting: ProofSetting,
+  work: (stage: ShadowStage) => Promise<T>,
+): Promise<T> {
+  refuseSameDatabase(setting);
+  const { connection, shadow } = setting;
   const certificate =
     connection.caCertificate === undefined ? {} : { caCertificate: connection.caCertificate };
   const database = openDatabase(
@@ -98,15 +116,37 @@ export async function proveReversible(
         message: 'shadow-database-url leads through a transaction pooler',
         next: 'Give a direct URL: the proof is one long transaction.',
       });
-    const stage = { database, signal, parse: await loadParser() };
-    const problems = await prove(stage, setting, base, proven);
-    const unprovable = problems.filter(({ code = '' }) => NOT_IN_ONE_TRANSACTION.has(code));
-    if (unprovable.length > 0)
-      return { detail: 'not proven', refusals: [], warnings: unprovable.map(notProven) };
-    return { detail: detailOf(proven.length, due.size, problems), refusals: problems, warnings: [] };
+    return await work({ database, signal, parse: await loadParser() });
   } finally {
     await database.close();
   }
+}
+
+/**
+ * What stands on the scratch database before the first file and behind each of them, owners left out; all of it is
+ * taken back. @throws a Failure where a file cannot be run there
+ */
+export async function statesOnShadow(
+  tools: Pick<DatabaseAccess, 'log' | 'signal'>,
+  setting: ProofSetting,
+  files: readonly MigrationFile[],
+): Promise<SchemaObject[][]> {
+  const sending = { deadline: FILE_DEADLINE, signal: tools.signal };
+  return onShadow(tools, setting, async (stage) => {
+    try {
+      await stage.database.send(`begin;\n${openTransaction(contextOf(setting))}`, sending);
+      const states = [(await readSchema(stage, ownerlessQuery())).objects];
+      for (const file of files) {
+        await runOnShadow(stage, file, file.source);
+        states.push((await readSchema(stage, ownerlessQuery())).objects);
+      }
+      return states;
+    } catch (error) {
+      throw failureOf(error, 'running the files on the scratch database');
+    } finally {
+      await stage.database.send('rollback', sending).catch(() => undefined);
+    }
+  });
 }
 
 /** Errors of files that are good, and that only the one transaction of the proof brings about. */
@@ -232,8 +272,8 @@ function textsOf(source: string, statements: readonly { from: number; to: number
   return statements.map(({ from, to }) => `${source.slice(from, to)};`).join('\n');
 }
 
-async function readSchema(stage: ShadowStage): Promise<SchemaFingerprint> {
-  const results = await stage.database.send(`${STILL_INSIDE}${fingerprintQuery()} reset all;`, {
+async function readSchema(stage: ShadowStage, asked = fingerprintQuery()): Promise<SchemaFingerprint> {
+  const results = await stage.database.send(`${STILL_INSIDE}${asked} reset all;`, {
     deadline: FILE_DEADLINE,
     signal: stage.signal,
   });

@@ -12,8 +12,11 @@ import type { DatabaseSettings, FileSettings } from './settings.js';
 export function readFiles(reader: InputReader): FileSettings {
   const migrationsDir = reader.value('migrations-dir');
   addInputProblem(reader, 'migrations-dir', checkRelativePath(migrationsDir));
+  const downDir = reader.value('down-dir');
+  if (downDir !== undefined) addInputProblem(reader, 'down-dir', checkRelativePath(downDir));
   return {
     migrationsDir,
+    ...definedOnly({ downDir }),
     transaction: reader.value('transaction'),
     destructiveChanges: reader.value('destructive-changes'),
     irreversibleMigrations: reader.value('irreversible-migrations'),
@@ -37,6 +40,7 @@ export function readDatabase(
   }
   const shadow = readShadow(reader);
   const backupTo = reader.value('backup-to');
+  checkPlatformData(reader, backupTo === undefined && server);
   const rest = {
     ...files,
     migrateBefore: reader.value('migrate-before'),
@@ -48,6 +52,7 @@ export function readDatabase(
     statementTimeout: reader.value('statement-timeout'),
     lockWait: reader.value('lock-wait'),
     backup: reader.value('backup'),
+    backupPlatformData: reader.value('backup-platform-data'),
     backupTo: backupTo ?? (server ? 'vps' : 'runner'),
     afterHealth: reader.value('after-health'),
     requiredTables: readEach(reader, 'required-tables', reader.value('required-tables'), parseQualifiedName),
@@ -64,6 +69,23 @@ export function readDatabase(
     allowDataLoss: reader.value('allow-data-loss'),
   } as const;
   return connection === undefined ? undefined : { connection, ...rest };
+}
+
+/** `onServer`: nobody has said where the dump is to lie, and it would lie on the web server. */
+function checkPlatformData(reader: InputReader, onServer: boolean): void {
+  if (reader.value('backup-platform-data') === 'off') return;
+  if (reader.value('backup') !== 'full')
+    reader.complain(
+      'backup-platform-data',
+      'adds rows to a full dump, and none is made',
+      'Say backup: full too.',
+    );
+  else if (onServer)
+    reader.complain(
+      'backup-platform-data',
+      'would put the password hashes of auth.users on the web server',
+      'Where that is meant, say backup-to: vps; or backup-to: runner.',
+    );
 }
 
 function readConnection(reader: InputReader): DatabaseConnection | undefined {

@@ -55,6 +55,7 @@ export interface InputContext {
 /** What holds for the migration files themselves, also where no database may be asked (a pull request of a fork). */
 export interface FileSettings {
   readonly migrationsDir: InputValue<'migrations-dir'>;
+  readonly downDir?: InputValue<'down-dir'>;
   readonly transaction: InputValue<'transaction'>;
   readonly destructiveChanges: InputValue<'destructive-changes'>;
   readonly irreversibleMigrations: InputValue<'irreversible-migrations'>;
@@ -74,6 +75,7 @@ export interface DatabaseSettings extends FileSettings {
   /** Milliseconds that another run's lock on this database is waited for. */
   readonly lockWait: InputValue<'lock-wait'>;
   readonly backup: InputValue<'backup'>;
+  readonly backupPlatformData: InputValue<'backup-platform-data'>;
   readonly backupTo: InputValue<'backup-to'>;
   readonly afterHealth: InputValue<'after-health'>;
   readonly requiredTables: readonly QualifiedName[];

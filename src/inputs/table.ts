@@ -146,6 +146,10 @@ const DATABASE = {
     fallback: 'supabase/migrations',
     description: 'Folder with the migration files, <version>_<name>.sql.',
   }),
+  'down-dir': optional(path, {
+    description:
+      'The only folder of down files. By default beside the migrations, and in the folder down beside migrations-dir, into which the Supabase CLI does not look.',
+  }),
   transaction: input(choice(['all', 'each']), {
     fallback: 'all',
     description:
@@ -187,7 +191,12 @@ const DATABASE = {
   backup: input(choice(['off', 'schema', 'full']), {
     fallback: 'off',
     description:
-      'Before the first write: off, or pg_dump of the schema or of all (full); not through a transaction pooler. Without database-url a restore point.',
+      "Before the first write: off, or pg_dump of the project's schemas (schema), with their rows (full); not through a transaction pooler. Without database-url a restore point.",
+  }),
+  'backup-platform-data': input(choice(['off', 'on']), {
+    fallback: 'off',
+    description:
+      "on: a full dump holds auth's and storage's rows too, password hashes among them; to a server only where backup-to says vps.",
   }),
   'backup-to': optional(choice(['vps', 'runner']), {
     description:

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type DumpOrder, pgDumpFor, withDump } from '../database/backup/pg-dump.js';
+import { type DumpOrder, IS_SUPABASE, pgDumpFor, withDump } from '../database/backup/pg-dump.js';
 import { makeRestorePoint, restorePointName } from '../database/backup/restore-point.js';
 import { lastRow } from '../database/connection/results.js';
 import { formatBytes } from '../lib/bytes.js';
@@ -53,7 +53,7 @@ export async function backup(
     const store = rules.backupTo === 'runner' ? keepOnRunner : await storeOnServer(servers);
     let path = '';
     const bytes = await record.step(
-      order.what === 'full' ? 'pg_dump' : 'pg_dump, schema only',
+      stepName(order),
       () =>
         withDump(order, async (output) => {
           path = await store(backupName(settings.run.id, order.what), output);
@@ -61,7 +61,8 @@ export async function backup(
       formatBytes,
     );
     record.facts.backupPath = path;
-    record.summarise(`Backup of ${formatBytes(bytes)} in ${path}.`);
+    const lacking = order.what === 'full' && order.platform === 'left out' ? `, ${WITHOUT}` : '';
+    record.summarise(`Backup of ${formatBytes(bytes)} in ${path}${lacking}.`);
     if (rules.backupTo === 'runner')
       log({
         kind: 'notice',
@@ -97,17 +98,27 @@ async function prepareDump(
   { database, settings, signal }: DatabaseWork,
   { address, caCertificate }: ConnectionByUrl,
 ): Promise<DumpOrder> {
-  const { backup, lockTimeout } = settings.database;
+  const { backup, backupPlatformData, lockTimeout } = settings.database;
   const results = await database.send(
-    `select current_setting('server_version_num')::int / 10000 as major, pg_catalog.pg_backend_pid() as pid`,
+    `select current_setting('server_version_num')::int / 10000 as major, pg_catalog.pg_backend_pid() as pid, ${IS_SUPABASE} as supabase`,
     { deadline: 30_000, signal },
   );
-  const { major, pid } = lastRow(results);
+  const { major, pid, supabase } = lastRow(results);
   await database.confirmBackend?.(Number(pid), signal);
   const chosen = await pgDumpFor(database.transport, Number(major));
   if ('message' in chosen) throw new Failure(chosen);
   const what = backup === 'full' ? 'full' : 'schema';
-  return { pgDump: chosen, address, caCertificate, what, lockTimeout, signal };
+  const platform = supabase !== true ? 'absent' : backupPlatformData === 'on' ? 'with rows' : 'left out';
+  return { pgDump: chosen, address, caCertificate, what, platform, lockTimeout, signal };
+}
+
+/** What a full dump lacks where the rows of the platform are left out. */
+const WITHOUT = 'without auth.users, storage.objects';
+
+function stepName({ what, platform }: DumpOrder): string {
+  if (what === 'schema') return 'pg_dump, schema only';
+  if (platform === 'absent') return 'pg_dump';
+  return platform === 'with rows' ? 'pg_dump, with the rows of auth and storage' : `pg_dump, ${WITHOUT}`;
 }
 
 /** Sorts by time. */

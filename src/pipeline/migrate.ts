@@ -5,9 +5,11 @@ import { noticeBook } from '../database/apply/server-notices.js';
 import type { DatabaseAccess } from '../database/connection/connection.js';
 import { type Batch, type PlannedFile, titleOf } from '../database/migrations/batches.js';
 import { type DatabasePlan, planDatabase } from '../database/plan.js';
+import { alreadyThere, EXISTS_ALREADY } from '../database/schema/already-there.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
 import { verificationMessage } from '../database/schema/schema-facts.js';
 import { recordStateAfter, recordStateAtStop, recordStateBefore } from '../database/schema/schema-record.js';
+import { capitalize } from '../lib/capitalize.js';
 import { Cancelled, Failure, type PhaseReport, type Problem } from '../lib/report.js';
 import { backoff, pause } from '../lib/retry.js';
 import type { PhaseRecord } from '../report/phase.js';
@@ -151,7 +153,8 @@ async function recordAtStop({ database, settings }: DatabaseWork): Promise<void>
 
 function tellPlan(tools: Tools, plan: DatabasePlan): void {
   tools.log({ kind: 'line', text: migrateHeadline(plan) });
-  for (const warning of plan.warnings) tools.log({ kind: 'warning', problem: warning });
+  for (const problem of [...plan.warnings, ...(plan.byHand ? [plan.byHand] : [])])
+    tools.log({ kind: 'warning', problem });
 }
 
 function migrateHeadline(plan: DatabasePlan): string {
@@ -210,6 +213,7 @@ async function applyPlanned(
       );
       continue;
     }
+    if (outcome.kind === 'failed') outcome.problem = await withHint(work, outcome.problem, [batch, ...queue]);
     if (outcome.kind !== 'done') stop(outcome, batch, queue, record);
     else {
       recorded.push(
@@ -320,6 +324,23 @@ function tellApplied(
     record.add({ name: titleOf(file), outcome: 'passed', ...time });
     record.facts.applied?.push(file.version);
   });
+}
+
+/** Milliseconds for a look that only adds words to an error. */
+const HINT_DEADLINE = 10_000;
+
+/** What exists already may have been made by hand, from this very file. */
+async function withHint(
+  { database, signal }: DatabaseAccess,
+  problem: Problem,
+  batches: readonly Batch[],
+): Promise<Problem> {
+  if (!EXISTS_ALREADY.has(problem.code ?? '')) return problem;
+  const files = batches.flatMap((batch) => batch.files);
+  const there = await alreadyThere(database, files, { deadline: HINT_DEADLINE, signal });
+  if (!there) return problem;
+  const next = [problem.next, `${capitalize(there.message)}. ${there.next}`];
+  return { ...problem, next: next.filter((part) => part !== undefined).join(' ') };
 }
 
 type Stopped = Exclude<BatchOutcome, { kind: 'done' | 'changed' | 'split' }>;

@@ -1,10 +1,15 @@
-import { pgDumpFor } from '../database/backup/pg-dump.js';
+import { judgeAppliedByHand } from '../database/applied-by-hand.js';
+import { IS_SUPABASE, pgDumpFor } from '../database/backup/pg-dump.js';
+import { lastRow } from '../database/connection/results.js';
 import { titleOf } from '../database/migrations/batches.js';
+import { platformWrites } from '../database/migrations/platform-writes.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
 import type { DeployCheck } from '../database/schema/deploy-check.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
+import { PLATFORM_SCHEMAS } from '../database/schema/platform-schemas.js';
 import { checkRequired, isRequired, judgeRequired } from '../database/schema/required-schema.js';
 import { proveReversible } from '../database/shadow.js';
+import { definedOnly } from '../lib/defined-only.js';
 import type { Log } from '../lib/log.js';
 import { Cancelled, Failure, NotNeeded, type PhaseReport, type Problem, problemsOf } from '../lib/report.js';
 import { type PhaseRecord, runPhase } from '../report/phase.js';
@@ -139,14 +144,24 @@ async function lookAtDatabase(
     await judge('required schema', async () =>
       judgeRequired(await checkRequired(work, rules), rules, planned.pending),
     );
-  const { connection, migrationsDir, shadow } = rules;
+  const { connection, migrationsDir, downDir, shadow } = rules;
   if (rules.backup !== 'off' && connection.kind === 'url')
     await judge('backup', () => judgeBackup(work, planned));
+  const proof = shadow && {
+    workingDirectory,
+    migrationsDir,
+    ...definedOnly({ downDir }),
+    run,
+    rules,
+    connection,
+    shadow,
+  };
+  if (planned.byHand && proof && refused.length === 0)
+    await judge('what was applied by hand', () => judgeAppliedByHand(work, proof, planned));
+  else if (planned.byHand) log({ kind: 'warning', problem: planned.byHand });
   // Where a scratch database is given it is not enough that down files exist: they must fit.
-  if (shadow && refused.length === 0)
-    await judge('down files on the scratch database', () =>
-      proveReversible(work, { workingDirectory, migrationsDir, run, rules, connection, shadow }, planned),
-    );
+  if (proof && refused.length === 0)
+    await judge('down files on the scratch database', () => proveReversible(work, proof, planned));
   return refusals;
 }
 
@@ -181,12 +196,24 @@ async function planStep(
 }
 
 /** Whether the backup that a deploy begins with can be made from this machine. */
-async function judgeBackup({ database }: DatabaseWork, { look }: DatabasePlan): Promise<DeployCheck> {
+async function judgeBackup(
+  work: DatabaseWork,
+  { look, pending, deferred }: DatabasePlan,
+): Promise<DeployCheck> {
   const major = Math.floor((look?.serverVersion ?? 0) / 10_000);
-  const chosen = await pgDumpFor(database.transport, major);
-  return 'message' in chosen
-    ? { detail: '', refusals: [chosen], warnings: [] }
-    : { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings: [] };
+  const chosen = await pgDumpFor(work.database.transport, major);
+  if ('message' in chosen) return { detail: '', refusals: [chosen], warnings: [] };
+  const { backup, backupPlatformData } = work.settings.database;
+  const whole = backup === 'full' && backupPlatformData === 'off';
+  const writes = whole ? platformWrites([...pending, ...deferred], PLATFORM_SCHEMAS) : [];
+  const warnings = writes.length > 0 && (await isSupabase(work)) ? writes : [];
+  return { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings };
+}
+
+/** Elsewhere schemas of such names are the project's own, and in its backup. */
+async function isSupabase({ database, signal }: DatabaseWork): Promise<boolean> {
+  const asked = await database.send(`select ${IS_SUPABASE} as supabase`, { deadline: 30_000, signal });
+  return lastRow(asked).supabase === true;
 }
 
 async function lookAtHosts(

@@ -197,6 +197,7 @@ async function rollbackSchema(
       rules,
       workingDirectory,
       migrationsDir: rules.migrationsDir,
+      ...definedOnly({ downDir: rules.downDir }),
       look,
       again,
       ...definedOnly({ runs: code?.runs }),

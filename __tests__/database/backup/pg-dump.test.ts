@@ -52,6 +52,7 @@ function order(path: string): DumpOrder {
     address: parsed.address,
     caCertificate: undefined,
     what: 'schema',
+    platform: 'left out',
     lockTimeout: 500,
     signal: new AbortController().signal,
   };
@@ -68,6 +69,20 @@ test('row 131: the password is in the environment of the one process and never i
   assert.doesNotMatch(words!, /s3cr3t/);
   assert.ok(environment.includes('PGPASSWORD=s3cr3t-w0rd'));
   assert.ok(environment.includes('PGSSLMODE=disable'));
+});
+
+test('row 161: the schemas of the platform are left out, but for rows that are asked for, and where they are not its own', () => {
+  const words = (more: Partial<DumpOrder>): string[] =>
+    dumpArguments({ ...order('x'), ...more }).filter((word) => word.startsWith('--exclude'));
+  const schema = words({});
+  assert.ok(schema.includes('--exclude-schema=auth') && schema.includes('--exclude-schema=_realtime'));
+  assert.ok(!schema.includes('--exclude-schema=supabase_migrations'));
+  assert.deepEqual(words({ what: 'full' }), schema);
+  assert.deepEqual(words({ platform: 'with rows' }), schema);
+  const full = words({ what: 'full', platform: 'with rows' });
+  assert.ok(!full.includes('--exclude-schema=auth') && full.includes('--exclude-schema=vault'));
+  assert.ok(full.includes('--exclude-table=auth.schema_migrations'));
+  assert.deepEqual(words({ what: 'full', platform: 'absent' }), []);
 });
 
 test('an output that is complete counts for nothing when the exit code says otherwise', async () => {

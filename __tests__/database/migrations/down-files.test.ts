@@ -77,7 +77,7 @@ test('row 151: only what lies in the project is read', async () => {
   symlinkSync(join(outside.folder, 'supabase/migrations'), join(project.folder, 'elsewhere'));
   const elsewhere = /elsewhere is a link that leads out of the project$/;
   await assert.rejects(openDowns(project.folder, 'elsewhere'), elsewhere);
-  await assert.rejects(readMigrationFiles(project.folder, 'elsewhere'), elsewhere);
+  await assert.rejects(readMigrationFiles(project.folder, { migrationsDir: 'elsewhere' }), elsewhere);
   project.delete();
   outside.delete();
 });

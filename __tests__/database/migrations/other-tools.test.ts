@@ -41,7 +41,7 @@ for (const [name, files, expected] of FOLDERS)
   test(`row 155: a folder of another tool: ${name}`, async () => {
     const project = createProject(files);
     try {
-      const { problems } = await readMigrationFiles(project.folder, 'supabase/migrations');
+      const { problems } = await readMigrationFiles(project.folder, { migrationsDir: 'supabase/migrations' });
       assert.equal(problems.length, expected ? 1 : 0);
       if (expected) assert.match(problems[0]?.message ?? '', expected);
     } finally {

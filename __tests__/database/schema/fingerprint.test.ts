@@ -14,6 +14,7 @@ import {
   type SchemaFingerprint,
   type SchemaObject,
 } from '../../../src/database/schema/fingerprint.js';
+import { withoutPartitioning } from '../../../src/database/schema/partitioning.js';
 import { parseDatabaseUrl } from '../../../src/inputs/checks/database-url.js';
 import type { LogEntry } from '../../../src/lib/log.js';
 import type { PhaseReport } from '../../../src/lib/report.js';
@@ -165,6 +166,48 @@ describe('drift', () => {
     await runMigrate(project, url, { runId: '6', inputs: { rls: 'off' } });
     assert.match(judgeDrift(await drift(), 'fail').detail, /unchanged since run 6/);
     project.delete();
+  });
+});
+
+describe('partitions', () => {
+  const SETUP = `create table public.events (id bigint primary key, at date) partition by range (id);
+    create table public.seen (event bigint references public.events);
+    create publication news for table public.events;
+    create index on public.events (at);
+    create table public.kept partition of public.events for values from (0) to (10);
+    create table public.gone partition of public.events for values from (10) to (20);
+    create table public.loose partition of public.events for values from (20) to (30);
+    create table public.next (id bigint not null, at date);`;
+  const BY_JOBS = `alter table public.events detach partition public.gone; drop table public.gone;
+    alter table public.events detach partition public.loose;
+    alter table public.events attach partition public.next for values from (20) to (40);
+    create table public.fresh partition of public.events for values from (40) to (50);
+    grant select on public.fresh to anon;`;
+
+  test('row 160: those that others make, attach, detach and drop are no drift; in a proof they count', async () => {
+    const url = await server.createDatabase();
+    await query(url, SETUP);
+    const before = (await look(url)).objects;
+    await query(url, BY_JOBS);
+    const difference = compareObjects(before, (await look(url)).objects);
+    assert.match(describeDifference(difference), /partition public\.loose/);
+    assert.equal(describeDifference(withoutPartitioning(difference)), '');
+  });
+
+  test('row 160: row level security, policies and grants of a partition do count, also of one that was moved', async () => {
+    const url = await server.createDatabase();
+    await query(url, SETUP);
+    const before = (await look(url)).objects;
+    await query(
+      url,
+      `${BY_JOBS} alter table public.kept enable row level security; create policy p on public.kept using (true);
+       grant select on public.loose to pg_monitor; create index mine on public.kept (id);`,
+    );
+    const told = describeDifference(withoutPartitioning(compareObjects(before, (await look(url)).objects)));
+    assert.equal(
+      told,
+      'added index public.mine, added policy public.p on kept, altered grants on table public.loose, altered table public.kept',
+    );
   });
 });
 

@@ -1,9 +1,11 @@
+import { actAsAgain } from '../connection/acting-role.js';
 import type { DatabaseAccess, ServerNotice } from '../connection/connection.js';
 import { onItsWay } from '../connection/exchange.js';
 import { sqlProblem } from '../connection/sql-problem.js';
 import { LOCK_KEY } from '../history/deploy-tables.js';
 import { CODES } from '../history/error-codes.js';
 import type { Batch, PlannedFile } from '../migrations/batches.js';
+import type { PlacedStatement } from '../sql/parser.js';
 import { dollarQuote } from '../sql/sql-text.js';
 import { answerWithin, type BatchContext, type Delivery, markerReader, newMarker } from './delivery.js';
 import { type ErrorPlace, placedProblem } from './file-error.js';
@@ -38,7 +40,7 @@ export async function sendExplicit(
   const marker = newMarker();
   const file = batch.files[0]!;
   let stage: 'opening' | 'file' | 'closing' = 'opening';
-  const body = fileMessage(file, marker);
+  const body = fileMessage(file, marker, context.role);
   const sent: Delivery = {
     times: [],
     current: undefined,
@@ -88,19 +90,20 @@ interface Body {
 }
 
 /** The file's statements one after the other, each announced, so that an error without a position has a place too. */
-function fileMessage(file: PlannedFile, marker: string): Body {
+function fileMessage(file: PlannedFile, marker: string, role: string | undefined): Body {
   const { source, statements = [{ from: 0, to: file.shape.source.length }] } = file.shape;
   const head = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
-  const body = statementsMessage(source, statements, marker);
+  const body = statementsMessage(source, statements, marker, role);
   const message = head + body.message;
   return { message, place: (position, current) => body.place(message, head.length, position, current) };
 }
 
-/** Statements as they stand, each announced as number `at` of them. */
+/** Statements as they stand, each announced as number `at` of them. `role`: as `Database.role`. */
 export function statementsMessage(
   source: string,
-  statements: readonly { from: number; to: number }[],
+  statements: readonly PlacedStatement[],
   marker: string,
+  role: string | undefined,
 ): {
   message: string;
   /** As Body.place, in a whole message in which this one begins at `offset`. */
@@ -113,10 +116,11 @@ export function statementsMessage(
 } {
   const starts: number[] = [];
   let message = '';
-  statements.forEach(({ from, to }, index) => {
+  statements.forEach((statement, index) => {
+    const { from, to } = statement;
     message += `do $m$begin raise info '${marker} at ${index}'; end$m$;\n`;
     starts.push(message.length);
-    message += `${source.slice(from, to)};\n`;
+    message += `${source.slice(from, to)};${actAsAgain(statement, role)}\n`;
   });
   return {
     message,

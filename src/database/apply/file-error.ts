@@ -3,8 +3,10 @@ import type { Problem, SourcePosition } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
 import type { SqlError } from '../connection/sql-error.js';
 import type { PlannedFile } from '../migrations/batches.js';
+import { strings } from '../sql/parse-tree.js';
 import { indexOfCodePoint, isPositionWithin, oneLine, positionIn } from '../sql/source-text.js';
 import { afterToken, skipBlanks } from '../sql/sql-lexer.js';
+import { identifier } from '../sql/sql-text.js';
 import type { StatementLine } from './migration-statement.js';
 import { nextActionOfError } from './next-action.js';
 
@@ -18,6 +20,8 @@ export function fileProblem(
   const { source } = file.shape;
   const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
   if (!statement) return worded(file, error, undefined);
+  const called = insideFunction(file, statement, error);
+  if (called) return called;
   const text = source.slice(statement.from, statement.to);
   const offset = offsetIn(text, error) ?? offsetBy(text, error, message) ?? offsetOfLine(text, error, 1) ?? 0;
   return worded(file, error, positionIn(file.file, file.source, statement.from + offset));
@@ -35,6 +39,8 @@ export interface ErrorPlace {
 /** The same for a file whose statements stood in the message themselves. */
 export function placedProblem(file: PlannedFile, error: SqlError, place: ErrorPlace | undefined): Problem {
   if (!place) return worded(file, error, undefined);
+  const called = insideFunction(file, place.statement, error);
+  if (called) return called;
   const { statement, message = '', position, start = 0 } = place;
   const text = file.shape.source.slice(statement.from, statement.to);
   const inside =
@@ -53,6 +59,40 @@ function worded(file: PlannedFile, error: SqlError, at: SourcePosition | undefin
     ...definedOnly({ at }),
     ...definedOnly({ next }),
   };
+}
+
+/**
+ * An error inside a PL/pgSQL function that a statement calls: where the file itself makes the function, the place is in
+ * its body; else its line is told in words. Undefined where no function was under way.
+ */
+function insideFunction(file: PlannedFile, calling: { from: number }, error: SqlError): Problem | undefined {
+  const [, name = '', line = ''] = /^PL\/pgSQL function (.+) line (\d+) at /m.exec(error.where ?? '') ?? [];
+  // Our own body, or a DO block of the file, is none.
+  if (name === '' || name.startsWith('inline_code_block')) return undefined;
+  const { source, statements = [] } = file.shape;
+  const call = positionIn(file.file, file.source, calling.from);
+  const made = statements.findLast(
+    ({ kind, node, from }) =>
+      kind === 'CreateFunctionStmt' && from <= calling.from && isNamed(node.funcname, name),
+  );
+  const text = made ? source.slice(made.from, made.to) : '';
+  const inside = offsetIn(text, error) ?? offsetOfBodyLine(text, Number(line));
+  if (made === undefined || inside === undefined) {
+    const told = worded(file, error, call);
+    return { ...told, message: `${told.message} (in line ${line} of function ${name})` };
+  }
+  const told = worded(file, error, positionIn(file.file, file.source, made.from + inside));
+  return { ...told, message: `${told.message} (in function ${name}, which line ${call.line} calls)` };
+}
+
+/** The stack names a function by its signature, with its schema where the search path does not lead to it. */
+function isNamed(funcname: unknown, signature: string): boolean {
+  const name = strings(funcname).at(-1);
+  const called = signature.slice(0, signature.indexOf('('));
+  return (
+    name !== undefined &&
+    [name, identifier(name)].some((each) => called === each || called.endsWith(`.${each}`))
+  );
 }
 
 /** Most of the objects that one message names. */
@@ -99,8 +139,13 @@ function offsetBy(
 function offsetOfLine(text: string, { where }: SqlError, outer: number): number | undefined {
   const lines = bodyLines(where);
   const line = lines[lines.length - 1 - outer];
-  const body = /^do\b/i.test(text) ? bodyOf(text) : undefined;
-  if (line === undefined || body === undefined) return undefined;
+  return line !== undefined && /^do\b/i.test(text) ? offsetOfBodyLine(text, line) : undefined;
+}
+
+/** Where a line of a statement's body begins, counted from the quote that opens it. */
+function offsetOfBodyLine(text: string, line: number): number | undefined {
+  const body = bodyOf(text);
+  if (body === undefined) return undefined;
   let index = body;
   for (let count = 1; count < line; count++) {
     const newline = text.indexOf('\n', index);
@@ -111,7 +156,7 @@ function offsetOfLine(text: string, { where }: SqlError, outer: number): number 
   return text.lastIndexOf('\n', index - 1) === -1 ? undefined : skipBlanks(text, index);
 }
 
-/** Where the body of a DO block starts: behind its dollar quote. */
+/** Where the body of a DO block or a function starts: behind its dollar quote. */
 function bodyOf(text: string): number | undefined {
   for (let index = 0; index < text.length; index = afterToken(text, index)) {
     const [tag] = /^\$[^$\s]*\$/.exec(text.slice(index, index + 100)) ?? [];

@@ -92,7 +92,7 @@ export function explicitPart(run: PartsRun, index: number, marker: string): Expl
   const { context, file } = run;
   const { shape } = file;
   const { statements, sessionSetup, isolation = 'read committed' } = shape.segments[index]!;
-  const body = statementsMessage(shape.source, [...sessionSetup, ...statements], marker);
+  const body = statementsMessage(shape.source, [...sessionSetup, ...statements], marker, context.role);
   const head = `begin isolation level ${isolation}, read write;
 ${localSettings(context.rules)}
 do ${dollarQuote(`begin ${renewLease(run)} end`)};

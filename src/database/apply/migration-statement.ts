@@ -1,3 +1,4 @@
+import { actAs, actAsAgain } from '../connection/acting-role.js';
 import {
   type DeployRun,
   HISTORY_TABLE,
@@ -10,7 +11,8 @@ import { HISTORY_HASH_SQL, historyHash } from '../history/migration-history.js';
 import type { PlannedFile } from '../migrations/batches.js';
 import type { MigrationFile } from '../migrations/migration-files.js';
 import { splitAsCli } from '../migrations/split-statements.js';
-import { dollarQuote, identifier, literal, textArray } from '../sql/sql-text.js';
+import type { PlacedStatement } from '../sql/parser.js';
+import { dollarQuote, literal, textArray } from '../sql/sql-text.js';
 
 /** Milliseconds that the server gives a statement, and its wait for a lock. */
 export interface Timeouts {
@@ -119,7 +121,7 @@ export function leaveNoSettings(role: string | undefined): string {
 }
 
 function settingsAsBefore(role: string | undefined): string {
-  const own = role === undefined ? '' : `; set role ${identifier(role)}`;
+  const own = role === undefined ? '' : `; ${actAs(role)}`;
   return `reset session authorization; reset role; reset all${own}`;
 }
 
@@ -174,7 +176,7 @@ function fileStatement(
   let body = `declare started timestamptz := clock_timestamp(); muva_count bigint := ${count}; muva_sum bigint := ${sum}; begin\n${'\n'.repeat(padding)}`;
   body += index === 0 ? `raise info '${context.marker} start 0';\n` : '\n';
   const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
-  const { text, lines } = statementLines(source, pieces, 3 + padding);
+  const { text, lines } = statementLines(source, pieces, 3 + padding, context.role);
   body += text;
   body += `${finishFile(file, index, AS_BEFORE, context)}
   perform ${settingCalls(context.rules)},
@@ -197,13 +199,13 @@ function timedStatement(
     before,
     groups,
     padding,
-  }: { before: readonly PlannedFile[]; groups: readonly Place[][]; padding: number },
+  }: { before: readonly PlannedFile[]; groups: readonly PlacedStatement[][]; padding: number },
 ): MigrationStatement {
   const lines: StatementLine[] = [];
   const units = groups.map((pieces) => {
     // Only the line tells which statement an error came from, so no two have the same one.
     const first = Math.max(padding + 3, (lines[lines.length - 1]?.line ?? 0) + 1);
-    const { text, lines: own } = statementLines(file.shape.source, pieces, first);
+    const { text, lines: own } = statementLines(file.shape.source, pieces, first, context.role);
     const start = lines.length === 0 && index === 0 ? `raise info '${context.marker} start 0';` : '';
     lines.push(...own);
     return `do ${dollarQuote(`begin\n${start}${'\n'.repeat(first - 2)}${text}end`)};`;
@@ -218,22 +220,23 @@ end`;
   return { sql: [...units, localSettings(context.rules), `do ${dollarQuote(end)};`].join('\n'), lines };
 }
 
-interface Place {
-  from: number;
-  to: number;
-}
-
-/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
+/**
+ * Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. `role`: as
+ * `Database.role`.
+ */
 export function statementLines(
   source: string,
-  pieces: readonly Place[],
+  pieces: readonly PlacedStatement[],
   firstLine: number,
+  role: string | undefined,
 ): { text: string; lines: StatementLine[] } {
   const lines: StatementLine[] = [];
   let text = '';
   let line = firstLine;
-  for (const { from, to } of pieces) {
-    const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
+  for (const piece of pieces) {
+    const { from, to } = piece;
+    const again = actAsAgain(piece, role);
+    const one = `execute ${dollarQuote(source.slice(from, to))};${again === '' ? '' : ` execute ${literal(again)};`}\n`;
     lines.push({ line, from, to });
     text += one;
     line += one.split('\n').length - 1;

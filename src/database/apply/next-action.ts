@@ -28,6 +28,8 @@ export function nextActionOfError(error: SqlError, { shape, source }: PlannedFil
   if (/replication slot .* already exists/.test(message))
     return 'The publisher has a slot of that name, which a try that was cut leaves there: select pg_drop_replication_slot(<its name>); on the publisher, then run again.';
   if (code === '42501') return hint ?? mayNot(message);
+  if (code === '42704' && /^unrecognized configuration parameter/.test(message))
+    return 'This server does not know that setting, as where the dump of a newer version is run: Remove the line.';
   const exists = existsAlready(code, message);
   if (exists !== undefined)
     return (

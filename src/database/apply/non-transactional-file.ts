@@ -131,6 +131,7 @@ function partBody(run: PartsRun, segment: Segment, index: number): { body: strin
     run.file.shape.source,
     [...segment.sessionSetup, ...segment.statements],
     guard.split('\n').length + 2,
+    run.context.role,
   );
   return { body: `begin\n${guard}\n${text}${recordPart(run, index)}\nend`, lines };
 }

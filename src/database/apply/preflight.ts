@@ -5,6 +5,7 @@ import { SqlError } from '../connection/sql-error.js';
 import { sqlProblem } from '../connection/sql-problem.js';
 import { CODES } from '../history/error-codes.js';
 import type { PlannedFile } from '../migrations/batches.js';
+import { psqlVariable } from '../migrations/psql-commands.js';
 import { indexOfCodePoint, positionIn } from '../sql/source-text.js';
 
 const PREFIX = `do $muva$begin raise exception using errcode = '${CODES.parsed}'; end$muva$;\n`;
@@ -66,11 +67,13 @@ function blame(
     start = from;
     from += file.shape.source.length + BETWEEN.length;
   }
+  const variable = psqlVariable(found.source, index - start);
+  const next =
+    variable === undefined
+      ? 'Correct the file; nothing was applied.'
+      : `${variable} is a variable of psql, which nothing fills in here. Write the value itself, or take it from a table or a setting; a password belongs into no file: set it by hand.`;
   return {
     file: found,
-    problem: {
-      ...sqlProblem(error, 'Correct the file; nothing was applied.'),
-      at: positionIn(found.file, found.source, index - start),
-    },
+    problem: { ...sqlProblem(error, next), at: positionIn(found.file, found.source, index - start) },
   };
 }

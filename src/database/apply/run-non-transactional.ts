@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { definedOnly } from '../../lib/defined-only.js';
 import { Cancelled, type Problem } from '../../lib/report.js';
+import { actAsAgain } from '../connection/acting-role.js';
 import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { sqlProblem } from '../connection/sql-problem.js';
 import type { SentStatement } from '../history/partial-migration.js';
@@ -105,7 +106,7 @@ async function sendOnce(part: SentPart, token: string): Promise<unknown> {
   const { from, to, node } = statements[0]!;
   const textOf = (each: { from: number; to: number }): string => file.shape.source.slice(each.from, each.to);
   const message = `${tokenComment(token)} ${textOf({ from, to })}`;
-  const settings = again.map((each) => `${textOf(each)};`).join('\n');
+  const settings = again.map((each) => `${textOf(each)};${actAsAgain(each, context.role)}`).join('\n');
   try {
     await sendNonTransactional(tools, message, { rules: context.rules, sessionSetup: settings });
     return node.if_not_exists === true ? await trappedIndex(part) : undefined;
@@ -126,7 +127,7 @@ async function noteSent(run: PartsRun, index: number, token: string): Promise<Pa
   const text = source.slice(statement.from, statement.to);
   const recovery = RECOVERY[kind];
   const head = `declare muva_before jsonb; muva_relation regclass; muva_shape text; begin\n${renewLease(run)}\n`;
-  const settings = statementLines(source, again, head.split('\n').length);
+  const settings = statementLines(source, again, head.split('\n').length, run.context.role);
   const sent = `jsonb_build_object('kind', ${literal(kind)}, 'token', ${literal(token)}, 'text', ${literal(hashOf(text))}, 'before', muva_before)`;
   const body = `${head}${settings.text}${recovery === 'repeat' ? '' : recovery.before(statement, text)}
   ${leavePart(run)}

@@ -1,5 +1,5 @@
+import { actAs } from '../connection/acting-role.js';
 import type { Database, DatabaseAccess, StatementResult } from '../connection/connection.js';
-import { identifier } from '../sql/sql-text.js';
 import { ANSWER_GRACE } from './delivery.js';
 import type { Timeouts } from './migration-statement.js';
 
@@ -47,6 +47,6 @@ end$m$;`;
 }
 
 function asBefore({ role }: Database): string {
-  const own = role === undefined ? '' : ` set role ${identifier(role)};`;
+  const own = role === undefined ? '' : ` ${actAs(role)}`;
   return `reset session authorization; reset role; reset all;${own}`;
 }

@@ -11,6 +11,7 @@ import { runProgram, startProgram } from '../../lib/local-programs.js';
 import { Cancelled, Failure, type Problem } from '../../lib/report.js';
 import { whenAborted } from '../../lib/when-aborted.js';
 import type { Transport } from '../connection/connection.js';
+import { PLATFORM_SCHEMAS } from '../schema/platform-schemas.js';
 
 /** A pg_dump on this machine. */
 export interface PgDump {
@@ -72,24 +73,46 @@ export interface DumpOrder {
   address: DatabaseAddress;
   caCertificate: string | undefined;
   what: 'schema' | 'full';
+  /**
+   * The schemas of Supabase: left out, or those with rows that users have made held too (auth, storage), or `absent`
+   * where this is another database, whose schemas of such names are the project's own.
+   */
+  platform: 'left out' | 'with rows' | 'absent';
   /** Milliseconds that pg_dump waits for a table that somebody holds exclusively. */
   lockTimeout: number;
   signal: AbortSignal;
 }
 
 /** The words of the command line; no secret is among them, because any user of the machine can read them. */
-export function dumpArguments({ address, what, lockTimeout }: DumpOrder): string[] {
+export function dumpArguments({ address, what, platform, lockTimeout }: DumpOrder): string[] {
+  const held = what === 'full' && platform === 'with rows';
   return [
     '--format=custom',
     '--no-password',
     `--lock-wait-timeout=${lockTimeout}`,
     ...(what === 'schema' ? ['--schema-only'] : []),
+    ...(platform === 'absent' ? [] : LEFT_OUT)
+      .filter((schema) => !held || !WITH_ROWS.includes(schema))
+      .map((schema) => `--exclude-schema=${schema}`),
+    // What the services note about themselves: restored, it would be that of another version, and not all roles may read it.
+    ...(held ? OWN_NOTES.map((table) => `--exclude-table=${table}`) : []),
     `--host=${address.host}`,
     `--port=${address.port}`,
     `--username=${address.user}`,
     `--dbname=${libpqWord(address.database)}`,
   ];
 }
+
+/** True of a database of Supabase, hosted or not: the services have their roles there. */
+export const IS_SUPABASE = `exists (select from pg_catalog.pg_roles where rolname = 'supabase_auth_admin')`;
+
+/** The platform keeps them by itself; the history of the migrations is the project's own. */
+const LEFT_OUT = PLATFORM_SCHEMAS.filter(
+  (schema) => schema !== 'information_schema' && schema !== 'supabase_migrations',
+);
+/** Those of the platform that hold what the project's users have made. */
+const WITH_ROWS: readonly string[] = ['auth', 'storage'];
+const OWN_NOTES = ['auth.schema_migrations', 'storage.migrations'];
 
 /** A database name that libpq could take for a connection string is written as one. */
 function libpqWord(database: string): string {

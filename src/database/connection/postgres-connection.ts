@@ -6,7 +6,7 @@ import type { Log } from '../../lib/log.js';
 import { Cancelled, Failure } from '../../lib/report.js';
 import { retry } from '../../lib/retry.js';
 import { whenAborted } from '../../lib/when-aborted.js';
-import { identifier } from '../sql/sql-text.js';
+import { actAs } from './acting-role.js';
 import { type ConnectProblem, connectProblem } from './connect-problem.js';
 import type { Database, Row, SendOptions, StatementResult, Transport } from './connection.js';
 import { exchange, sqlErrorOf, streamOf } from './exchange.js';
@@ -61,7 +61,7 @@ export function openPostgres(
     // Without a listener an idle disconnect would end the whole process.
     opened.on('error', forget);
     opened.on('end', forget);
-    if (options.role !== undefined) await opened.query(`set role ${identifier(options.role)}`);
+    if (options.role !== undefined) await opened.query(actAs(options.role));
     client = opened;
     announced = (opened as { processID?: number }).processID;
     return opened;

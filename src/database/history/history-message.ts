@@ -42,6 +42,7 @@ export interface HistoryAnswer {
   backendPid: number;
   readOnly: boolean;
   missingRights?: string[];
+  holdsTables?: boolean;
   role: string;
   owner: string | null;
   formats: TableFormats;
@@ -87,7 +88,7 @@ begin
     'formats', ${TABLE_FORMATS}, 'role', current_user,
     'owner', (select pg_get_userbyid(relowner) from pg_class
       where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
-  ${plan ? `look := look || pg_catalog.jsonb_build_object('missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));` : ''}
+  ${plan ? `look := look || pg_catalog.jsonb_build_object('missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})), 'holdsTables', ${HOLDS_TABLES});` : ''}
   ${read(
     HISTORY_TABLE,
     'recorded',
@@ -157,6 +158,9 @@ const asArray = (tables: readonly string[]): string =>
   `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
 const hasColumn = (column: string): string =>
   `exists (select from pg_attribute where attrelid = to_regclass('${HISTORY_TABLE}') and attname = '${column}' and not attisdropped)`;
+
+/** Something that is of no system schema. Platform schemas count too: it only spares an empty database a question. */
+const HOLDS_TABLES = `exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname !~ '^(pg_|information_schema$)')`;
 
 /**
  * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where

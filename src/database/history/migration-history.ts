@@ -34,6 +34,8 @@ export interface HistoryReport {
   readOnly: boolean;
   /** The role and rights that are missing for what would have to be written; empty when all is there. */
   missingRights: string[];
+  /** False for a database that holds nothing yet. */
+  holdsTables: boolean;
   /** The role that works, and the one that owns our tables, or else the history; null where there is neither. */
   role: string;
   owner: string | null;
@@ -67,6 +69,7 @@ export async function readHistory(
   const {
     newest,
     missingRights = [],
+    holdsTables = false,
     recorded,
     ours,
     partial = [],
@@ -76,6 +79,7 @@ export async function readHistory(
   return {
     ...rest,
     missingRights,
+    holdsTables,
     environment: newest?.environment ?? null,
     withServer: newest?.server ? { environment: newest.environment, repository: newest.repository } : null,
     partial,

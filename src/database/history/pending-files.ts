@@ -15,6 +15,8 @@ export interface FileRules {
   readonly missingMigrations: 'refuse' | 'warn';
   readonly editedMigrations: 'warn' | 'refuse' | 'allow';
   readonly irreversibleMigrations: 'allow' | 'refuse';
+  /** The only folder of down files, where it is set. */
+  readonly downDir?: string;
   /** Up to this version files count as applied, until it is recorded. */
   readonly baseline?: string;
 }
@@ -84,7 +86,7 @@ export function choosePending(
   checkOrder(look, rules, result);
   checkBaseline(files, rules, result);
   if (rules.irreversibleMigrations === 'refuse')
-    result.refusals.push(...irreversible([...result.pending, ...result.deferred]));
+    result.refusals.push(...irreversible([...result.pending, ...result.deferred], rules));
   checkRights(look, result);
   return result;
 }
@@ -193,13 +195,17 @@ export function wrongMarkers(files: readonly MigrationFile[]): Problem[] {
 }
 
 /** One problem for each file that has no down file. */
-export function irreversible(files: readonly MigrationFile[]): Problem[] {
+export function irreversible(
+  files: readonly MigrationFile[],
+  { downDir }: { readonly downDir?: string },
+): Problem[] {
+  const placed = (file: string): string => (downDir === undefined ? file : `${downDir}/${basename(file)}`);
   return files
     .filter((file) => !file.down)
     .map(({ file }) => ({
       message: `${basename(file)} has no down file`,
       at: { file, line: 1, column: 1 },
-      next: `Add ${file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
+      next: `Add ${placed(file).replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
     }));
 }
 

@@ -21,7 +21,7 @@ export interface CreatedTables {
 }
 
 /** Where names without a schema lead to by default. */
-const PUBLIC = 'public';
+export const USUAL_PATH = 'public';
 /** The schema of temporary tables, which hides every other one. */
 const TEMPORARY = 'pg_temp';
 
@@ -30,7 +30,7 @@ type Key = readonly [schema: string, name: string];
 export function createdTables(): CreatedTables {
   /** By schema, then by name; whether it is certain that it was not there before. */
   const made = new Map<string, Map<string, boolean>>();
-  let path = PUBLIC;
+  let path = USUAL_PATH;
   const look = ([schema, name]: Key): boolean | undefined => made.get(schema)?.get(name);
   const forget = ([schema, name]: Key): void => void made.get(schema)?.delete(name);
   const note = ([schema, name]: Key, sure: boolean): void => {
@@ -80,7 +80,7 @@ export function createdTables(): CreatedTables {
       if (sure || look(key) === undefined) note(key, sure);
     },
     endFile() {
-      path = PUBLIC;
+      path = USUAL_PATH;
       made.delete(TEMPORARY);
     },
   };
@@ -91,9 +91,9 @@ function isTable(kind: string): boolean {
 }
 
 /** The schema that names without one belong to behind a statement; a text of its own where the path is not plain. */
-function searchPathAfter({ kind, node }: Pick<Statement, 'kind' | 'node'>, before: string): string {
+export function searchPathAfter({ kind, node }: Pick<Statement, 'kind' | 'node'>, before: string): string {
   if (kind === 'VariableSetStmt') {
-    if (node.kind === 'VAR_RESET_ALL') return PUBLIC;
+    if (node.kind === 'VAR_RESET_ALL') return USUAL_PATH;
     if (node.name !== 'search_path') return before;
     return firstSchema(((node.args as unknown[] | undefined) ?? []).map((name) => constantText(name) ?? ''));
   }
@@ -106,5 +106,5 @@ function searchPathAfter({ kind, node }: Pick<Statement, 'kind' | 'node'>, befor
 
 /** Where things are made: the first schema of a path, "$user" left out, which hardly anybody has. */
 function firstSchema(names: readonly string[]): string {
-  return names.find((name) => name !== '$user') ?? PUBLIC;
+  return names.find((name) => name !== '$user') ?? USUAL_PATH;
 }

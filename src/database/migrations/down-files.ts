@@ -1,5 +1,5 @@
 import { Failure, type Problem } from '../../lib/report.js';
-import type { Parse } from '../sql/parser.js';
+import type { Parse, PlacedStatement } from '../sql/parser.js';
 import { blank } from '../sql/source-text.js';
 import { afterToken, skipBlanks } from '../sql/sql-lexer.js';
 import { classify } from './classify.js';
@@ -65,7 +65,7 @@ function unreadable(shown: string, why: string | undefined): Problem {
 export interface PreparedDown {
   source: string;
   /** Where its statements stand in the source; they are run one by one, so that an error has a place. */
-  statements: { from: number; to: number }[];
+  statements: PlacedStatement[];
   notices: Problem[];
   problems: Problem[];
 }
@@ -102,8 +102,7 @@ export function prepareDown(down: DownText, parse: Parse): PreparedDown {
     });
   // Where our parser did not understand the file, the server of another version may: it gets the whole.
   const whole = source.trim() === '' ? [] : [{ from: 0, to: source.length }];
-  const statements = shape.statements?.map(({ from, to }) => ({ from, to })) ?? whole;
-  return { source, statements, notices, problems };
+  return { source, statements: shape.statements ?? whole, notices, problems };
 }
 
 /**

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { invisibleCharacter } from '../../lib/invisible.js';
 import { Failure, type Problem } from '../../lib/report.js';
 import { shortenList } from '../../lib/shorten-list.js';
 import { positionIn } from '../sql/source-text.js';
 import { readMarker } from './deploy-marker.js';
+import { type DownPlaces, defaultDownDir, openDownPlaces, twoDownFiles, undoneBy } from './down-places.js';
 import { namesOfOtherTool, onlyBelow } from './other-tools.js';
 import { type Fetched, openFolder, outside, type ProjectFolder } from './project-folder.js';
 
@@ -45,29 +46,33 @@ const DOWN = /^(\d+)_(.*)\.down\.sql$/su;
 /** Reads every migration of the folder; all problems of all files at once. */
 export async function readMigrationFiles(
   workingDirectory: string,
-  migrationsDir: string,
+  where: DownPlaces,
 ): Promise<MigrationFiles> {
+  const { migrationsDir } = where;
   const folder = await openFolder(workingDirectory, migrationsDir).catch((error: unknown) => {
     throw error instanceof Failure ? error : new Failure(unreadable(migrationsDir));
   });
   const names = folder.names.toSorted(byBytes);
   const fetched = await fetchAll(
     folder,
-    names.filter((name) => UP.test(name)),
+    names.filter((name) => UP.test(name) && !DOWN.test(name)),
   );
   const found: MigrationFiles = { files: [], ignored: [], problems: [], warnings: [] };
-  const downs = new Map<string, Text & { file: string }>();
+  const beside: string[] = [];
   for (const name of names) {
     const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
     if (!UP.test(name)) {
       if (name.endsWith('.sql') || name.toLowerCase().includes('.sql')) found.ignored.push(name);
       continue;
     }
+    if (DOWN.test(name)) {
+      beside.push(file);
+      continue;
+    }
     const read = accept(fetched.get(name)!, file, name, found);
-    if (!read) continue;
-    if (DOWN.test(name)) downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, ...read });
-    else found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
+    if (read) found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
   }
+  const downs = await readDowns(workingDirectory, where, found);
   found.files.sort((a, b) => byBytes(a.version, b.version));
   for (const migration of found.files) {
     const down = downs.get(basename(migration.file));
@@ -84,6 +89,7 @@ export async function readMigrationFiles(
       next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
     });
   addNameProblems(found);
+  tellDownsBeside(beside, where, found);
   const shown = migrationsDir.replace(/\/+$/, '');
   const others = [
     namesOfOtherTool(shown, found.ignored),
@@ -91,6 +97,61 @@ export async function readMigrationFiles(
   ];
   found.problems.push(...others.filter((problem) => problem !== undefined));
   return found;
+}
+
+/** Every down file of every place, by the name of the migration that it undoes. */
+async function readDowns(
+  workingDirectory: string,
+  where: DownPlaces,
+  found: MigrationFiles,
+): Promise<Map<string, Text & { file: string }>> {
+  const downs = new Map<string, Text & { file: string }>();
+  const places = await openDownPlaces(workingDirectory, where).catch((error: unknown) => {
+    if (!(error instanceof Failure)) throw error;
+    found.problems.push(...error.problems);
+    return [];
+  });
+  for (const place of places)
+    for (const name of place.folder.names.toSorted(byBytes)) {
+      const migration = undoneBy(name, place);
+      if (migration === undefined) continue;
+      const file = `${place.path}/${name}`;
+      const other = downs.get(migration);
+      const read = accept(place.folder.read(name)!, file, name, found);
+      if (other) found.problems.push(twoDownFiles(other.file, file));
+      else if (read) downs.set(migration, { file, ...read });
+    }
+  return downs;
+}
+
+/** Down files among the migrations: another tool takes them for migrations, and where they belong elsewhere nobody runs them. */
+function tellDownsBeside(
+  beside: readonly string[],
+  { migrationsDir, downDir }: DownPlaces,
+  { warnings }: MigrationFiles,
+): void {
+  if (beside.length === 0) return;
+  const names = shortenList(
+    beside.map((file) => basename(file)),
+    MOST_DOWNS,
+  );
+  const read = downDir === undefined || isSameFolder(downDir, migrationsDir);
+  if (!read)
+    warnings.push({
+      message: `not read, because down-dir is ${downDir}: ${names} beside the migrations`,
+      next: `Move them to ${downDir}.`,
+    });
+  if (/(^|\/)supabase\/migrations\/*$/.test(migrationsDir))
+    warnings.push({
+      message: `supabase db push and supabase db reset would run these down files as migrations: ${names}`,
+      next: `Where the Supabase CLI is used beside this action, move them to ${read ? defaultDownDir(migrationsDir) : downDir}.`,
+    });
+}
+
+const MOST_DOWNS = 5;
+
+function isSameFolder(one: string, other: string): boolean {
+  return join('/', one, '/') === join('/', other, '/');
 }
 
 function header(source: string, file: string): Pick<MigrationFile, 'afterHealth' | 'wrongMarkers'> {

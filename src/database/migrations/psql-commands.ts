@@ -24,3 +24,10 @@ export function psqlCommands(source: string): PsqlCommand[] {
   }
   return commands;
 }
+
+/** The variable of psql that begins at this place, such as `:name` or `:'name'`; undefined where none does. */
+export function psqlVariable(source: string, index: number): string | undefined {
+  if (source[index] !== ':') return undefined;
+  const name = source.slice(index + 1, afterToken(source, index + 1));
+  return /^(['"]?)[\p{L}_][\p{L}\p{N}_]*\1$/u.test(name) ? `:${name}` : undefined;
+}

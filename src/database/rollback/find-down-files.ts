@@ -3,15 +3,8 @@ import { Failure, type Problem } from '../../lib/report.js';
 import type { DatabaseAccess } from '../connection/connection.js';
 import { jsonField } from '../connection/results.js';
 import { retryRead } from '../connection/retry-read.js';
-import {
-  type DownText,
-  downName,
-  openDowns,
-  type PreparedDown,
-  prepareDown,
-  readDownFile,
-} from '../migrations/down-files.js';
-import type { ProjectFolder } from '../migrations/project-folder.js';
+import { type DownText, downName, type PreparedDown, prepareDown } from '../migrations/down-files.js';
+import { type DownPlace, type DownPlaces, findDownFile, openDownPlaces } from '../migrations/down-places.js';
 import { loadParser } from '../sql/parser.js';
 import type { RollbackHistory } from './rollback-decision.js';
 import { withoutText } from './rollback-failure.js';
@@ -28,17 +21,15 @@ export interface FoundDown extends DownText {
 export type ReadyDown = DownText & Pick<PreparedDown, 'statements'>;
 
 /** Where down files lie in the checkout. */
-export interface DownPlace {
+export interface DownsInCheckout extends DownPlaces {
   readonly workingDirectory: string;
-  /** From the working directory. */
-  readonly migrationsDir: string;
 }
 
-/** The down text of each version as it was recorded at the deploy, else the file beside the migration. */
+/** The down text of each version as it was recorded at the deploy, else the file of the checkout. */
 export async function findDowns(
   { database, signal }: DatabaseAccess,
   look: RollbackHistory,
-  { workingDirectory, migrationsDir }: DownPlace,
+  { workingDirectory, ...where }: DownsInCheckout,
   versions: readonly string[],
 ): Promise<FoundDown[]> {
   const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
@@ -50,13 +41,15 @@ export async function findDowns(
     texts = jsonField<Record<string, string>>(answer, 'downs') ?? {};
   }
   const recordedAll = versions.every((version) => texts[version] !== undefined);
-  const folder = await openDowns(workingDirectory, migrationsDir).catch(ignoring(recordedAll));
+  const places = (await openDownPlaces(workingDirectory, where).catch(ignoring(recordedAll))) ?? [];
   return versions.map((version) => {
     const name = known.get(version)?.name ?? look.names[version] ?? '';
-    const fileName = downName(version, name);
-    const file = `${migrationsDir.replace(/\/+$/, '')}/${safeName(fileName)}`;
     const recorded = texts[version];
-    const beside = readBeside(folder, fileName, file, recorded !== undefined);
+    const found = findInCheckout(places, `${version}_${name}.sql`, recorded !== undefined);
+    const beside = found?.source;
+    // Where the checkout has none, the place where it would lie.
+    const file =
+      found?.file ?? `${where.downDir ?? where.migrationsDir}/${safeName(downName(version, name))}`;
     const source = recorded ?? beside;
     return {
       version,
@@ -71,14 +64,13 @@ export async function findDowns(
 }
 
 /** The file in the checkout; beside a recorded text it is only a second try, which need not be had. */
-function readBeside(
-  folder: ProjectFolder | undefined,
-  name: string,
-  file: string,
+function findInCheckout(
+  places: readonly DownPlace[],
+  migration: string,
   recorded: boolean,
-): string | undefined {
+): ReturnType<typeof findDownFile> {
   try {
-    return folder && readDownFile(folder, name, file);
+    return findDownFile(places, migration);
   } catch (error) {
     return ignoring(recorded)(error);
   }

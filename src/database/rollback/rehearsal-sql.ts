@@ -1,16 +1,15 @@
-import { CHECK_DEFERRED, leaveNothing } from '../apply/migration-statement.js';
+import { CHECK_DEFERRED, leaveNothing, statementLines } from '../apply/migration-statement.js';
 import { RUNS_TABLE } from '../history/deploy-tables.js';
 import { CODES } from '../history/error-codes.js';
 import { changeRows } from '../schema/schema-record.js';
-import { dollarQuote, literal, textArray } from '../sql/sql-text.js';
+import { literal, textArray } from '../sql/sql-text.js';
 import { COUNT_UP_TO, type Down, type RevertOrder } from './revert-order.js';
 
 /** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
 export function execution(down: Down, { rules, role }: RevertOrder): string {
   return `
   perform set_config('lock_timeout', '${rules.lockTimeout}ms', true);
-  ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
-  ${leaveNothing(role)}
+  ${statementLines(down.source, down.statements, 1, role).text}  ${leaveNothing(role)}
   ${CHECK_DEFERRED}`;
 }
 

@@ -1,4 +1,5 @@
 import type { Timeouts } from '../apply/migration-statement.js';
+import type { PlacedStatement } from '../sql/parser.js';
 
 /** Rows of a table are counted up to here; more is told as "more than". */
 export const COUNT_UP_TO = 1_000_000;
@@ -12,7 +13,7 @@ export interface RevertRules extends Timeouts {
 export interface Down {
   version: string;
   source: string;
-  statements: readonly { from: number; to: number }[];
+  statements: readonly PlacedStatement[];
 }
 
 export interface RevertOrder {

@@ -10,7 +10,7 @@ import { HISTORY_TABLE, MIGRATIONS_TABLE } from '../history/deploy-tables.js';
 import { CODES } from '../history/error-codes.js';
 import { lookAtRuns, type RunsLook } from '../history/migration-history.js';
 import { formatProblems, OtherFormat } from '../history/table-formats.js';
-import { type DownPlace, type FoundDown, findDowns, prepareDowns } from './find-down-files.js';
+import { type DownsInCheckout, type FoundDown, findDowns, prepareDowns } from './find-down-files.js';
 import type { RevertRules } from './revert-order.js';
 import {
   chooseTarget,
@@ -66,7 +66,7 @@ function rollbackLook({ recorded, runs, partial, environment, formats }: RunsLoo
   };
 }
 
-export interface DatabaseRollbackOrder extends DownPlace {
+export interface DatabaseRollbackOrder extends DownsInCheckout {
   readonly wish: RollbackWish;
   /** The down files are run, or only the history's rows go, or nothing does. */
   readonly how: 'down' | 'records' | 'keep';

@@ -8,6 +8,7 @@ import type { JudgedFact } from './schema-facts.js';
 
 interface Rules extends Pick<FileRules, 'missingMigrations' | 'baseline'> {
   readonly migrationsDir: string;
+  readonly downDir?: string;
 }
 
 /** Whether the recorded history and the files in the checkout are the same; `history` undefined: not readable. */
@@ -21,7 +22,7 @@ export async function compareHistory(
   if (history === undefined) return calm('not compared: this login may not read the history');
   if (!existsSync(join(workingDirectory, rules.migrationsDir)))
     return calm(`not compared: there is no ${rules.migrationsDir} here`);
-  const { files, problems } = await readMigrationFiles(workingDirectory, rules.migrationsDir);
+  const { files, problems } = await readMigrationFiles(workingDirectory, rules);
   if (problems.length > 0) return { name, passed: false, problems, warnings: [] };
   return judgeHistory(files, history, rules);
 }

@@ -16,6 +16,7 @@ import {
   SET_DETERMINISTIC,
   type StoredObject,
 } from './fingerprint.js';
+import { withoutPartitioning } from './partitioning.js';
 import { UNRECORDED } from './schema-record.js';
 
 /** What becomes of a deploy where others have changed the schema. */
@@ -60,7 +61,8 @@ interface DriftRow {
 export function readDrift(results: readonly StatementResult[]): Drift {
   const row = jsonField<DriftRow>(results, 'drift');
   if (!row) throw new Error('the drift query gave no row');
-  const difference = compareObjects(readObjects(row.before), readObjects(row.now));
+  const [before, now] = [readObjects(row.before), readObjects(row.now)];
+  const difference = withoutPartitioning(compareObjects(before, now));
   return {
     recorded: row.recorded !== null,
     ...(row.recorded === null

@@ -1,36 +1,9 @@
-/**
+import { PLATFORM_SCHEMAS } from './platform-schemas.js';
+
+/*
  * One catalogue query that describes every object of a schema that people make: what the comparison of two
  * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
  */
-
-/**
- * Schemas that PostgreSQL or the Supabase platform keeps and changes by itself. Their objects are left out, with
- * two exceptions that projects do write there: policies, and triggers that call a function of the project.
- */
-export const PLATFORM_SCHEMAS = [
-  'information_schema',
-  'auth',
-  'storage',
-  'realtime',
-  '_realtime',
-  '_analytics',
-  '_supavisor',
-  'vault',
-  'extensions',
-  'graphql',
-  'graphql_public',
-  'pgbouncer',
-  'pgsodium',
-  'pgsodium_masks',
-  'pgmq',
-  'net',
-  'cron',
-  'supabase_functions',
-  'supabase_migrations',
-  'pgtle',
-  'etl',
-  'supabase_subscription_mgmt',
-] as const;
 
 /**
  * Settings under which the server writes definitions the same way for every role and session: the search path
@@ -71,17 +44,21 @@ const relationKind = (kind: string): string => `case ${kind} when 'r' then 'tabl
   when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
   when 'c' then 'type' else 'relation' end`;
 
+/** The name of an owner, from its oid, as SQL. */
+type OwnerAsSql = (oid: string) => string;
+
 /** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
-const OBJECT_QUERIES: readonly string[] = [
-  `select 'schema', nspname, '', pg_get_userbyid(nspowner)::text from schemas`,
+const kindQueries = (owner: OwnerAsSql): readonly string[] => [
+  `select 'schema', nspname, '', ${owner('nspowner')} from schemas`,
   `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
   `select ${relationKind('c.relkind')}, c.nspname, c.relname,
-     concat_ws('|', pg_get_userbyid(c.relowner), c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
+     concat_ws('|', ${owner('c.relowner')}, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
        case when c.relkind in ('r', 'p', 'm') then c.relreplident end, ${sorted('c.reloptions')},
        case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
        case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
-       pg_get_expr(c.relpartbound, c.oid), (select amname from pg_am where pg_am.oid = c.relam),
-       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid),
+       (select amname from pg_am where pg_am.oid = c.relam),
+       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i
+         where i.inhrelid = c.oid and not c.relispartition),
        (select concat_ws('|', q.seqtypid::regtype, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
           from pg_sequence q where q.seqrelid = c.oid),
        (select string_agg(d.refobjid::regclass::text || '.' || a.attname, ',' order by d.refobjsubid)
@@ -91,6 +68,9 @@ const OBJECT_QUERIES: readonly string[] = [
        (select v.srvname || ${sorted('f.ftoptions')} from pg_foreign_table f join pg_foreign_server v on v.oid = f.ftserver
          where f.ftrelid = c.oid))
    from relations c`,
+  // A row of its own, because attaching and detaching are of others' making more often than not.
+  `select 'partition', c.nspname, c.relname, concat_ws('|', i.inhparent::regclass, pg_get_expr(c.relpartbound, c.oid))
+   from relations c join pg_inherits i on i.inhrelid = c.oid where c.relispartition`,
   `select 'grants on ' || ${relationKind('c.relkind')}, c.nspname, c.relname,
      ${privileges('c.relacl', `case c.relkind when 'S' then 's' else 'r' end::"char"`, 'c.relowner')}
    from relations c where c.relkind <> 'c'`,
@@ -105,7 +85,9 @@ const OBJECT_QUERIES: readonly string[] = [
   // Constraints that only repeat NOT NULL (a row of their own since PostgreSQL 18) are told by their column.
   `select 'constraint', c.nspname, k.conname || ' on ' || c.relname,
      concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
-   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')`,
+   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')
+   -- To each partition of a table that is referenced the server makes a constraint of its own.
+   where k.conparentid = 0 or c.relispartition`,
   `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
    from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
   `select 'index', c.nspname, x.relname,
@@ -126,13 +108,13 @@ const OBJECT_QUERIES: readonly string[] = [
   `select 'rule', c.nspname, r.rulename || ' on ' || c.relname, concat_ws('|', pg_get_ruledef(r.oid), r.ev_enabled)
    from relations c join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`,
   `select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.nspname, p.signature,
-     concat_ws('|', pg_get_userbyid(p.proowner), case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
+     concat_ws('|', ${owner('p.proowner')}, case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
        (select concat_ws(',', g.aggkind, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval,
           p.prorettype::regtype) from pg_aggregate g where g.aggfnoid = p.oid))
    from functions p`,
   `select 'grants on function', p.nspname, p.signature, ${privileges('p.proacl', `'f'`, 'p.proowner')} from functions p`,
   `select 'type', s.nspname, t.typname,
-     concat_ws('|', pg_get_userbyid(t.typowner), t.typtype,
+     concat_ws('|', ${owner('t.typowner')}, t.typtype,
        (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
        case when t.typtype = 'd' then concat_ws(',', format_type(t.typbasetype, t.typtypmod), t.typnotnull, t.typdefault,
          t.typcollation::regcollation) end,
@@ -162,7 +144,7 @@ const OBJECT_QUERIES: readonly string[] = [
    from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw where ${notOfExtension('pg_foreign_server', 'v.oid')}`,
   `select 'event trigger', '', e.evtname, concat_ws('|', e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags::text)
    from pg_event_trigger e join pg_proc f on f.oid = e.evtfoid where f.pronamespace in (select oid from schemas)`,
-  `select 'publication', '', p.pubname, concat_ws('|', pg_get_userbyid(p.pubowner), (to_jsonb(p) - 'oid' - 'pubowner')::text)
+  `select 'publication', '', p.pubname, concat_ws('|', ${owner('p.pubowner')}, (to_jsonb(p) - 'oid' - 'pubowner')::text)
    from publications p`,
   `select 'publication table', '', t.pubname || ': ' || t.schemaname || '.' || t.tablename,
      concat_ws('|', to_jsonb(t) ->> 'rowfilter',
@@ -171,7 +153,12 @@ const OBJECT_QUERIES: readonly string[] = [
    from pg_publication_tables t join publications p on p.pubname = t.pubname
      join pg_class c on c.relname = t.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
      left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
-   where not p.puballtables and n.nspname not in (${platform})`,
+   -- The server lists the partitions of what is published; people publish the whole.
+   where not p.puballtables and n.nspname not in (${platform}) and not (c.relispartition and r.oid is null)`,
+  `select 'publication table', '', p.pubname || ': ' || n.nspname || '.' || c.relname, ''
+   from pg_publication_rel r join publications p on p.oid = r.prpubid join pg_class c on c.oid = r.prrelid
+     join pg_namespace n on n.oid = c.relnamespace
+   where c.relkind = 'p' and not p.pubviaroot and n.nspname not in (${platform})`,
   `select 'default privileges', coalesce(n.nspname, ''), pg_get_userbyid(d.defaclrole) || ': ' || d.defaclobjtype::text,
      ${privileges('d.defaclacl', 'd.defaclobjtype', 'd.defaclrole')}
    from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
@@ -191,7 +178,13 @@ const OBJECT_QUERIES: readonly string[] = [
  * Every object as a row: kind, schema, name, hash. Works from PostgreSQL 13 and for any role, and must run under
  * DETERMINISTIC_SETTINGS. The order of columns is left out on purpose: a down file cannot give it back.
  */
-export const OBJECTS_QUERY = `
+export const OBJECTS_QUERY = objectsQuery((oid) => `pg_get_userbyid(${oid})::text`);
+
+/** The same whoever owns the objects: for comparing databases in which that is not the same role. */
+export const OWNERLESS_OBJECTS_QUERY = objectsQuery(() => `''`);
+
+function objectsQuery(owner: OwnerAsSql): string {
+  return `
 with schemas as materialized (
   select n.oid, n.nspname::text, n.nspowner, n.nspacl from pg_namespace n
   where n.nspname !~ '^pg_' and n.nspname not in (${platform}) and ${notOfExtension('pg_namespace', 'n.oid')}
@@ -208,8 +201,9 @@ with schemas as materialized (
     not exists (select from pg_publication_tables t where t.pubname = p.pubname)
     or exists (select from pg_publication_tables t where t.pubname = p.pubname and t.schemaname not in (${platform})))
 ), described(kind, schema, name, definition) as (
-${OBJECT_QUERIES.join('\nunion all\n')}
+${kindQueries(owner).join('\nunion all\n')}
 )
 select kind::text, schema::text, name::text,
   left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
 from described`;
+}

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { StatementResult } from '../connection/connection.js';
 import { jsonField, lastRow } from '../connection/results.js';
 import { literal } from '../sql/sql-text.js';
-import { DETERMINISTIC_SETTINGS, OBJECTS_QUERY } from './fingerprint-sql.js';
+import { DETERMINISTIC_SETTINGS, OBJECTS_QUERY, OWNERLESS_OBJECTS_QUERY } from './fingerprint-sql.js';
 
 /** One object of the schema at one moment. The hash stands for its whole definition, owner included. */
 export interface SchemaObject {
@@ -33,11 +33,20 @@ export function fingerprintQuery(): string {
   return `${SET_DETERMINISTIC} ${FINGERPRINT_ROW};`;
 }
 
+/** The same without the owners. */
+export function ownerlessQuery(): string {
+  return `${SET_DETERMINISTIC} ${rowOf(OWNERLESS_OBJECTS_QUERY)};`;
+}
+
 /** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
-export const FINGERPRINT_ROW = `
+export const FINGERPRINT_ROW = rowOf(OBJECTS_QUERY);
+
+function rowOf(objects: string): string {
+  return `
 select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as objects,
   encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''), 'UTF8')), 'hex') as fingerprint
-from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${OBJECTS_QUERY}) o) o`;
+from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${objects}) o) o`;
+}
 
 export interface SchemaFingerprint {
   fingerprint: string;
@@ -124,7 +133,8 @@ const OWNERS = new Set([
   'type',
 ]);
 
-function belongsTo({ kind, schema, name }: SchemaObject, whole: ReadonlySet<string>): boolean {
+/** Whether it is a part of one of the tables: a column, a constraint, a grant. `whole`: as `schema.name`. */
+export function belongsTo({ kind, schema, name }: SchemaObject, whole: ReadonlySet<string>): boolean {
   if (kind.startsWith('grants on ')) return whole.has(`${schema}.${name}`);
   if (kind === 'column') {
     // Names may hold dots: every prefix could be the table.

@@ -1,7 +1,7 @@
 import type { ArgumentType, FunctionName, QualifiedName } from '../../lib/sql-names.js';
 import { CODES } from '../history/error-codes.js';
 import { identifier, literal, textArray } from '../sql/sql-text.js';
-import { PLATFORM_SCHEMAS } from './fingerprint-sql.js';
+import { PLATFORM_SCHEMAS } from './platform-schemas.js';
 
 /** What the schema has to be like. */
 export interface SchemaRules {

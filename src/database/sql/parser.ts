@@ -14,6 +14,9 @@ export interface Statement {
   partitioned?: true;
 }
 
+/** Where a statement stands, and what it is where the parser understood it. */
+export type PlacedStatement = Pick<Statement, 'from' | 'to'> & Partial<Statement>;
+
 export type ParsedSql =
   | { statements: Statement[]; wrong?: undefined }
   /** What the parser does not understand, and where. Another version's server might: it has the last word. */
