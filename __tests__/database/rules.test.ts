@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { DatabasePlan } from '../../src/database/plan.js';
+import { type DatabasePlan, warningsOf } from '../../src/database/plan.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
   type Files,
@@ -25,7 +25,7 @@ const withFiles = (files: Files, work: (url: string, project: Project) => Promis
   withProject(server, files, work);
 
 const refused = (plan: DatabasePlan): string => plan.refusals.map(({ message }) => message).join('\n');
-const warned = (plan: DatabasePlan): string => plan.warnings.map(({ message }) => message).join('\n');
+const warned = (plan: DatabasePlan): string => warningsOf(plan).map(({ message }) => message).join('\n');
 const table = (name: string): string => `create table public.${name} (id int);`;
 
 test('row 14: an empty folder is nothing pending, a missing one is refused', async () => {
@@ -397,7 +397,7 @@ test('row 40: destructive statements are warned of, refused or allowed, as asked
     const plan = await runPlan(project, url);
     assert.equal(plan.destructive, true);
     assert.match(warned(plan), /drop table public\.a: deletes data \(ban-drop-table\)/);
-    assert.equal(plan.warnings[0]?.at?.line, 2);
+    assert.equal(warningsOf(plan)[0]?.at?.line, 2);
     assert.match(
       refused(await runPlan(project, url, { inputs: { 'destructive-changes': 'refuse' } })),
       /ban-drop-table/,

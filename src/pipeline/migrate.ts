@@ -4,7 +4,7 @@ import { applyNonTransactional } from '../database/apply/non-transactional-file.
 import { noticeBook } from '../database/apply/server-notices.js';
 import type { DatabaseAccess } from '../database/connection/connection.js';
 import { type Batch, type PlannedFile, titleOf } from '../database/migrations/batches.js';
-import { type DatabasePlan, planDatabase } from '../database/plan.js';
+import { type DatabasePlan, planDatabase, warningsOf } from '../database/plan.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
 import { verificationMessage } from '../database/schema/schema-facts.js';
 import { recordStateAfter, recordStateAtStop, recordStateBefore } from '../database/schema/schema-record.js';
@@ -151,7 +151,7 @@ async function recordAtStop({ database, settings }: DatabaseWork): Promise<void>
 
 function tellPlan(tools: Tools, plan: DatabasePlan): void {
   tools.log({ kind: 'line', text: migrateHeadline(plan) });
-  for (const warning of plan.warnings) tools.log({ kind: 'warning', problem: warning });
+  for (const warning of warningsOf(plan)) tools.log({ kind: 'warning', problem: warning });
 }
 
 function migrateHeadline(plan: DatabasePlan): string {
