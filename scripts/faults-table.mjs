@@ -827,6 +827,12 @@ export const GROUPS = [
         'Nothing: only what people declare is compared.',
       ),
       row(
+        162,
+        'Data is deleted inside a DO block or a function that the file calls',
+        'ok',
+        'Named with file and line, like every other one: `run by`. Text that is put together at run time is `whether it deletes data cannot be read beforehand`; both are refused where `destructive-changes` says so.',
+      ),
+      row(
         163,
         'The server warns: RAISE WARNING, `already exists, skipping`',
         'ok',

@@ -25,7 +25,10 @@ const withFiles = (files: Files, work: (url: string, project: Project) => Promis
   withProject(server, files, work);
 
 const refused = (plan: DatabasePlan): string => plan.refusals.map(({ message }) => message).join('\n');
-const warned = (plan: DatabasePlan): string => warningsOf(plan).map(({ message }) => message).join('\n');
+const warned = (plan: DatabasePlan): string =>
+  warningsOf(plan)
+    .map(({ message }) => message)
+    .join('\n');
 const table = (name: string): string => `create table public.${name} (id int);`;
 
 test('row 14: an empty folder is nothing pending, a missing one is refused', async () => {

@@ -139,8 +139,7 @@ async function lookAtDatabase(
   const due = [...planned.pending, ...planned.deferred];
   if (shadow && refused.length === 0 && due.length > 0)
     await measureStep(work, record, planned, { ...rules, workingDirectory, shadow });
-  else tellWarnings(log, warningsOf(planned));
-  tellBatches(log, planned);
+  else tellPlan(log, planned);
   const refusals = [...refused];
   const judge = async (name: string, judged: () => Promise<DeployCheck>): Promise<void> => {
     refusals.push(...(await deployCheckStep(work, record, name, judged)));
@@ -177,9 +176,14 @@ async function measureStep(
     describeMeasuredPlan,
   );
   const { kept, told } = measuredFindings(planned.findings, measured);
-  tellWarnings(log, warningsOf({ ...planned, findings: kept }, told));
+  tellPlan(log, planned, warningsOf({ ...planned, findings: kept }, told));
   tellWarnings(log, measured.warnings);
   for (const text of measuredLines(measured)) log({ kind: 'line', text: `          ${text}` });
+}
+
+function tellPlan(log: Log, planned: DatabasePlan, warnings = warningsOf(planned)): void {
+  tellWarnings(log, warnings);
+  tellBatches(log, planned);
 }
 
 function tellWarnings(log: Log, warnings: readonly Problem[]): void {

@@ -207,7 +207,7 @@ async function missingRoles(scratch: Scratch, names: readonly string[]): Promise
   return jsonField<string[]>(await scratch.send(message), 'missing') ?? [];
 }
 
-interface Asked {
+interface StatementOrder {
   file: PlannedFile;
   statement: Statement;
   /** What the file has set for its transaction so far; taken in here. */
@@ -219,7 +219,7 @@ interface Asked {
 async function measureStatement(
   scratch: Scratch,
   { lockTimeout, statementTimeout }: MeasureSetting,
-  { file, statement, locals, reader, signal }: Asked,
+  { file, statement, locals, reader, signal }: StatementOrder,
 ): Promise<MeasuredStatement[]> {
   const { source } = file.shape;
   const text = source.slice(statement.from, statement.to);
