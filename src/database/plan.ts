@@ -188,7 +188,7 @@ async function planFor(
   const due = [...chosen.pending, ...chosen.deferred];
   const planned = due.length > 0 ? await classifyAll(due, asked) : [];
   const pending = planned.slice(0, chosen.pending.length);
-  const { findings, facts } = await lintPlanned(planned, askFacts);
+  const { findings, ignored, facts } = await lintPlanned(planned, askFacts);
   const risky = findings.filter((finding) => isDestructive(finding) || finding.effect === 'unknown');
   const refused = rules.destructiveChanges === 'refuse' ? risky : [];
   return {
@@ -206,8 +206,14 @@ async function planFor(
       ...refused.map((finding) => findingProblem(finding, 'refused')),
     ],
     reversible: planned.every((file) => file.down !== undefined),
-    destructive: risky.some(isDestructive) ? true : risky.length > 0 ? 'unknown' : false,
+    destructive: deletesData([...findings, ...ignored]),
   };
+}
+
+/** What its author says is meant deletes data all the same. */
+function deletesData(findings: readonly LintFinding[]): boolean | 'unknown' {
+  if (findings.some(isDestructive)) return true;
+  return findings.some(({ effect }) => effect === 'unknown') ? 'unknown' : false;
 }
 
 /** How often a catalog is asked: functions that it has may name others, and tables of their own. */
@@ -217,8 +223,8 @@ const MOST_QUESTIONS = 4;
 async function lintPlanned(
   planned: readonly PlannedFile[],
   askFacts?: (question: CatalogQuestion) => Promise<CatalogFacts>,
-): Promise<{ findings: LintFinding[]; facts?: CatalogFacts }> {
-  if (planned.length === 0) return { findings: [] };
+): Promise<{ findings: LintFinding[]; ignored: LintFinding[]; facts?: CatalogFacts }> {
+  if (planned.length === 0) return { findings: [], ignored: [] };
   const parsers = { parse: await loadParser(), parseBody: await loadBodyParser() };
   let facts: CatalogFacts | undefined;
   let result = lintFiles(planned, parsers);
@@ -232,7 +238,7 @@ async function lintPlanned(
     facts = await askFacts(question);
     result = lintFiles(planned, parsers, facts);
   }
-  return { findings: result.findings, ...definedOnly({ facts }) };
+  return { findings: result.findings, ignored: result.ignored, ...definedOnly({ facts }) };
 }
 
 /** A file that was applied in part goes on behind that part, so the part must still be what was run. */

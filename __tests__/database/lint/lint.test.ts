@@ -344,12 +344,21 @@ describe('row 162: what is inside', () => {
   });
 });
 
+test('what stands in a schema that the files rename was there before', () => {
+  const facts = catalog({ a: 'r' });
+  assert.deepEqual(found(['alter schema public rename to old; drop table old.a;'], facts).map(line), [
+    '1:36 DESTRUCTIVE ban-drop-table',
+  ]);
+});
+
 test('-- squawk-ignore is honoured for its statement and its rules, and -- squawk-ignore-file for all', () => {
   const drop = 'drop table a;';
   assert.deepEqual(rules(`-- squawk-ignore ban-drop-table\n${drop}\n${drop}`), [
     '3:1 DESTRUCTIVE ban-drop-table',
   ]);
   assert.deepEqual(rules(`-- squawk-ignore\n${drop}`), []);
+  const { ignored } = lintFiles([planned(`-- squawk-ignore\n${drop}`)], parsers);
+  assert.deepEqual(ignored.map(line), ['2:1 DESTRUCTIVE ban-drop-table']);
   assert.deepEqual(rules(`-- squawk-ignore ban-drop-column, ban-drop-table\n${drop}`), []);
   assert.deepEqual(rules(`-- squawk-ignore ban-drop-column\n${drop}`), ['2:1 DESTRUCTIVE ban-drop-table']);
   assert.deepEqual(rules(`select '-- squawk-ignore';\n${drop}`), ['2:1 DESTRUCTIVE ban-drop-table']);

@@ -43,8 +43,10 @@ interface NotNullCheck {
 
 export function objectBook(facts?: CatalogFacts): ObjectBook {
   const asked = new Set(facts?.asked.relations);
+  /** What the catalog knows of them stands under another name. */
+  const renamedSchemas = new Set<string>();
   const there = (schema: string | undefined, name: string): boolean | undefined =>
-    asked.has(name)
+    asked.has(name) && !renamedSchemas.has(schema ?? '')
       ? facts?.relations.some((each) => each.name === name && (schema ?? each.schema) === each.schema)
       : undefined;
   const tables = createdTables(there);
@@ -118,6 +120,8 @@ export function objectBook(facts?: CatalogFacts): ObjectBook {
       if (kind === 'IndexStmt') indexes.add(String(node.idxname ?? usualIndexName(node)));
       if (kind === 'CreateSchemaStmt' && node.if_not_exists !== true && surely)
         schemas.add(String(node.schemaname));
+      if (kind === 'RenameStmt' && node.renameType === 'OBJECT_SCHEMA')
+        renamedSchemas.add(String(node.newname));
       if (kind === 'CreateStmt' && node.partspec !== undefined) partitioned.add(nameOf(node.relation));
       if (kind === 'CreateFunctionStmt')
         volatile.set(strings(node.funcname).at(-1) ?? '', isMadeVolatile(node));

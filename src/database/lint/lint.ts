@@ -32,6 +32,8 @@ export interface LintFinding {
 export interface LintResult {
   /** What deletes data first, then what cannot be read, then the rest; each in the order of the files. */
   findings: LintFinding[];
+  /** The same of what its author says is meant. */
+  ignored: LintFinding[];
   /** What a catalog would have to be asked for to be sure; empty where the files alone tell. */
   question: CatalogQuestion;
 }
@@ -56,6 +58,7 @@ export function lintFiles(
   const book = objectBook(facts);
   const reader = runReader(parsers, facts);
   const findings: LintFinding[] = [];
+  const meant: LintFinding[] = [];
   const named = new Set<string>();
   let waits = false;
   for (const file of files) {
@@ -72,10 +75,17 @@ export function lintFiles(
       ): void => {
         const at = positionIn(file.file, file.source, text.index);
         const key = `${found.rule} ${text.index} ${text.inside ?? ''}`;
-        if (isIgnored(found.rule) || told.has(key)) return;
+        if (told.has(key)) return;
         told.add(key);
         const { version } = file;
-        findings.push({ ...found, at, statement: shown(text), version, from: statement.from, waits });
+        (isIgnored(found.rule) ? meant : findings).push({
+          ...found,
+          at,
+          statement: shown(text),
+          version,
+          from: statement.from,
+          waits,
+        });
       };
       for (const text of reader.read(statement, file.shape.source)) {
         if (isUnread(text)) {
@@ -92,9 +102,10 @@ export function lintFiles(
   }
   const functions = new Set([...reader.asked, ...files.flatMap(defaultsOf)]);
   const unsure = [...functions].filter((name) => usualVolatility(name) === undefined);
-  const asks = findings.length + unsure.length > 0 || files.some(holdsConcurrently);
+  const asks = findings.length + meant.length + unsure.length > 0 || files.some(holdsConcurrently);
   return {
     findings: findings.sort((one, other) => rank(one) - rank(other)),
+    ignored: meant,
     question: asks ? { relations: [...named], functions: unsure } : { relations: [], functions: [] },
   };
 }

@@ -52,7 +52,8 @@ export const END_SCRATCH = `do $clean$ declare item record; begin
       union all select 'policy', pg_catalog.format('%I on %I.%I', policyname, schemaname, tablename) from pg_catalog.pg_policies
       union all select 'schema', nspname from pg_catalog.pg_namespace where nspname !~ '^pg_'
       union all select 'extension', extname from pg_catalog.pg_extension) now
-    where not exists (select from ${MARKER}.before b where b.kind = now.kind and b.name = now.name) and name <> '${MARKER}' loop
+    where not exists (select from ${MARKER}.before b where b.kind = now.kind and b.name = now.name) and name <> '${MARKER}'
+    order by pg_catalog.array_position(array['event trigger', 'publication', 'policy', 'extension', 'schema'], kind) loop
     if item.kind = 'policy' then execute 'drop policy if exists ' || item.name;
     else execute pg_catalog.format('drop %s if exists %I cascade', item.kind, item.name); end if;
   end loop;
