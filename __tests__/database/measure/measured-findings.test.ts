@@ -94,6 +94,7 @@ test('two looks: locks on what was there, new file nodes, new indexes', () => {
       ['2', relation('public.t_pkey', 'i', '20', '1')],
       ['3', relation('public.v', 'v', null)],
       ['4', relation('public.gone', 'r', '40')],
+      ['9', relation('public.t_name_idx', 'i', '80', '1')],
     ]),
     locks: [],
   };
@@ -105,6 +106,7 @@ test('two looks: locks on what was there, new file nodes, new indexes', () => {
       ['5', relation('public.n', 'r', '50')],
       ['6', relation('public.t_a_idx', 'i', '60', '1')],
       ['7', relation('public.n_pkey', 'i', '70', '5')],
+      ['8', relation('public.t_name_idx', 'i', '80', '1')],
     ]),
     locks: [
       ['1', 'ShareLock'],

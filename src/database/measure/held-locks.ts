@@ -123,7 +123,12 @@ export function compareStates(before: SeenState, after: SeenState): Measured {
       .map(([, { name }]) => name),
     indexes: [...after.relations]
       .filter(
-        ([oid, { table }]) => !before.relations.has(oid) && table !== null && before.relations.has(table),
+        ([oid, { table, fileNode }]) =>
+          table !== null &&
+          !before.relations.has(oid) &&
+          before.relations.has(table) &&
+          // One that is made again for another type of its column, without being built.
+          !old.some(([, was]) => fileNode !== null && was.fileNode === fileNode),
       )
       .map(([, { name }]) => name),
   };

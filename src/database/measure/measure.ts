@@ -260,7 +260,7 @@ ${locals.map((each) => `${each};`).join('\n')}`;
     return [{ ...place, measured: compareStates(before, after) }];
   } catch (error) {
     const why = saying(error, signal);
-    await scratch.send('rollback').catch(() => undefined);
+    await scratch.sendAlone('rollback');
     return [{ ...place, why }];
   }
 }
@@ -271,6 +271,6 @@ async function settled(scratch: Scratch, message: string): Promise<void> {
     await scratch.send(message);
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
-    await scratch.send('rollback');
+    await scratch.sendAlone('rollback');
   }
 }

@@ -57,25 +57,25 @@ export const END_SCRATCH = `do $clean$ declare item record; begin
     if item.kind = 'policy' then execute 'drop policy if exists ' || item.name;
     else execute pg_catalog.format('drop %s if exists %I cascade', item.kind, item.name); end if;
   end loop;
-  for item in select c.oid::pg_catalog.regclass as name,
-      case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence' else 'table' end as kind
+  for item in select c.oid as id, case c.relkind when 'v' then 'view' when 'm' then 'materialized view'
+      when 'f' then 'foreign table' when 'S' then 'sequence' else 'table' end as kind
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${projectSchema} and ${notOfExtension('pg_class', 'c.oid')} loop
-    if pg_catalog.to_regclass(item.name::text) is not null then
-      execute pg_catalog.format('drop %s if exists %s cascade', item.kind, item.name); end if;
+    if exists (select from pg_catalog.pg_class where oid = item.id) then
+      execute pg_catalog.format('drop %s %s cascade', item.kind, item.id::pg_catalog.regclass); end if;
   end loop;
-  for item in select p.oid::pg_catalog.regprocedure as name, case p.prokind when 'a' then 'aggregate' when 'p' then 'procedure' else 'function' end as kind
+  for item in select p.oid as id, case p.prokind when 'a' then 'aggregate' when 'p' then 'procedure' else 'function' end as kind
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where ${projectSchema} and ${notOfExtension('pg_proc', 'p.oid')} loop
-    if pg_catalog.to_regprocedure(item.name::text) is not null then
-      execute pg_catalog.format('drop %s if exists %s cascade', item.kind, item.name); end if;
+    if exists (select from pg_catalog.pg_proc where oid = item.id) then
+      execute pg_catalog.format('drop %s %s cascade', item.kind, item.id::pg_catalog.regprocedure); end if;
   end loop;
-  for item in select t.oid::pg_catalog.regtype as name, case t.typtype when 'd' then 'domain' else 'type' end as kind
+  for item in select t.oid as id, case t.typtype when 'd' then 'domain' else 'type' end as kind
     from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
     where ${projectSchema} and ${notOfExtension('pg_type', 't.oid')} and (t.typtype in ('e', 'd', 'r')
       or t.typtype = 'c' and exists (select from pg_catalog.pg_class c where c.oid = t.typrelid and c.relkind = 'c')) loop
-    if pg_catalog.to_regtype(item.name::text) is not null then
-      execute pg_catalog.format('drop %s if exists %s cascade', item.kind, item.name); end if;
+    if exists (select from pg_catalog.pg_type where oid = item.id) then
+      execute pg_catalog.format('drop %s %s cascade', item.kind, item.id::pg_catalog.regtype); end if;
   end loop;
   drop schema ${MARKER} cascade;
 end $clean$;`;
