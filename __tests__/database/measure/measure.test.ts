@@ -149,7 +149,7 @@ do $$ begin perform dblink_connect('x'); exception when others then create index
   test('what a run that was killed left there is dropped by the next one', async () => {
     const left = `create schema muva_measure; create table muva_measure.before as select ''::text as kind, ''::text as name;
       insert into muva_measure.before select 'schema', nspname from pg_namespace union all select 'extension', extname from pg_extension;
-      create table public.t (id int); create function public.f() returns int language sql as 'select 1'; create type public.e as enum ('a');`;
+      create table public.t (id int generated always as identity, n serial); create function public.f() returns int language sql as 'select 1'; create type public.e as enum ('a');`;
     const found = await planned(TABLES, { '2_b.sql': 'create index on public.t (id);' }, {}, left);
     assert.equal(detail(found), '1 measured');
     assert.deepEqual(await objects(found.shadow), []);

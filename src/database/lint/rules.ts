@@ -272,7 +272,7 @@ export const LINT_RULES: readonly LintRule[] = [
   ),
   rule(
     'adding-required-field',
-    addsColumn((column) => isRequired(column)),
+    addsColumn((column) => needsValue(column)),
     EXCLUSIVE,
     'briefly',
     'Without a DEFAULT it fails on a table with rows, and on the inserts of the old code.',
@@ -296,6 +296,13 @@ export const LINT_RULES: readonly LintRule[] = [
     EXCLUSIVE,
     'briefly',
     'DETACH PARTITION ... CONCURRENTLY in a file of its own: both tables stay in use.',
+  ),
+  rule(
+    'attach-partition',
+    alters('AT_AttachPartition', (command, _, known) => !known.isNew(partitionOf(command)?.name, false)),
+    EXCLUSIVE,
+    'locks',
+    'The rows of the new partition are looked at, under a lock on it: a validated CHECK that says the same as its bounds spares that.',
   ),
   rule(
     'lock-table',
@@ -476,7 +483,7 @@ function rewritesFor(column: Node, known: KnownObjects): boolean {
   );
 }
 
-function isRequired(column: Node): boolean {
+function needsValue(column: Node): boolean {
   const types = constraintTypes(column);
   const filled = ['CONSTR_DEFAULT', 'CONSTR_IDENTITY', 'CONSTR_GENERATED'].some((type) =>
     types.includes(type),
@@ -484,8 +491,12 @@ function isRequired(column: Node): boolean {
   return types.includes('CONSTR_NOTNULL') && !filled && !isSerial(column);
 }
 
-function isConcurrent({ def }: Node): boolean {
-  return (def as { PartitionCmd?: Node } | undefined)?.PartitionCmd?.concurrent === true;
+function partitionOf({ def }: Node): Node | undefined {
+  return (def as { PartitionCmd?: Node } | undefined)?.PartitionCmd;
+}
+
+function isConcurrent(command: Node): boolean {
+  return partitionOf(command)?.concurrent === true;
 }
 
 function isOnly(relation: unknown): boolean {

@@ -1,5 +1,6 @@
 import { shortenList } from '../../lib/shorten-list.js';
 import type { StatementResult } from '../connection/connection.js';
+import { LOCK_MODES } from '../migrations/lock-modes.js';
 
 /** One relation at one moment. */
 interface SeenRelation {
@@ -43,7 +44,7 @@ export const SEEN_STATE_SQL = `select pg_catalog.json_build_object(
       c.relkind, pg_catalog.pg_relation_filenode(c.oid)::text, i.indrelid::text))
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     left join pg_catalog.pg_index i on i.indexrelid = c.oid
-    where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'muva_measure')),
+    where c.relkind <> 'c' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'muva_measure')),
   'locks', (select pg_catalog.json_agg(pg_catalog.json_build_array(l.relation::text, l.mode)) from pg_catalog.pg_locks l
     where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.granted))::text as ${COLUMN}`;
 
@@ -74,18 +75,6 @@ export function readSeenStates(results: readonly StatementResult[]): SeenState[]
   });
 }
 
-/** Weakest first; the first is what every SELECT takes, and says nothing. */
-const MODES = [
-  'AccessShareLock',
-  'RowShareLock',
-  'RowExclusiveLock',
-  'ShareUpdateExclusiveLock',
-  'ShareLock',
-  'ShareRowExclusiveLock',
-  'ExclusiveLock',
-  'AccessExclusiveLock',
-];
-
 /** `AccessExclusiveLock` as SQL has it: ACCESS EXCLUSIVE. */
 function inWords(mode: string): string {
   let words = '';
@@ -95,12 +84,17 @@ function inWords(mode: string): string {
   return words;
 }
 
+/** From 0, which every SELECT takes and which says nothing. */
+function levelOf(mode: string): number {
+  return (LOCK_MODES as readonly string[]).indexOf(mode);
+}
+
 /** What came of a statement between two looks. */
 export function compareStates(before: SeenState, after: SeenState): Measured {
   const locks = new Map<string, Set<number>>();
   for (const [oid, mode] of after.locks)
-    if (before.relations.has(oid) && MODES.indexOf(mode) > 0)
-      locks.set(oid, (locks.get(oid) ?? new Set()).add(MODES.indexOf(mode)));
+    if (before.relations.has(oid) && levelOf(mode) > 0)
+      locks.set(oid, (locks.get(oid) ?? new Set()).add(levelOf(mode)));
   const old = [...before.relations];
   const isIndex = (oid: string): boolean => /^[iI]$/.test(before.relations.get(oid)?.kind ?? '');
   return {
@@ -108,7 +102,7 @@ export function compareStates(before: SeenState, after: SeenState): Measured {
       .map(([oid, modes]) => ({
         relation: before.relations.get(oid)!.name,
         isIndex: isIndex(oid),
-        modes: [...modes].sort((one, other) => other - one).map((mode) => inWords(MODES[mode]!)),
+        modes: [...modes].sort((one, other) => other - one).map((mode) => inWords(LOCK_MODES[mode]!)),
       }))
       .sort(
         (one, other) =>
@@ -119,7 +113,10 @@ export function compareStates(before: SeenState, after: SeenState): Measured {
         const now = after.relations.get(oid)?.fileNode;
         return fileNode !== null && now !== undefined && now !== null && now !== fileNode;
       })
-      .sort(([one], [other]) => Number(isIndex(one)) - Number(isIndex(other)))
+      .sort(
+        ([one, { name }], [other, { name: otherName }]) =>
+          Number(isIndex(one)) - Number(isIndex(other)) || compareText(name, otherName),
+      )
       .map(([, { name }]) => name),
     indexes: [...after.relations]
       .filter(
@@ -130,7 +127,8 @@ export function compareStates(before: SeenState, after: SeenState): Measured {
           // One that is made again for another type of its column, without being built.
           !old.some(([, was]) => fileNode !== null && was.fileNode === fileNode),
       )
-      .map(([, { name }]) => name),
+      .map(([, { name }]) => name)
+      .sort(compareText),
   };
 }
 
@@ -140,7 +138,7 @@ function compareText(one: string, other: string): number {
 
 /** How strong a lock is, by its words; -1 for none. */
 export function strengthOf(mode: string | undefined): number {
-  return MODES.findIndex((each) => inWords(each) === mode);
+  return LOCK_MODES.findIndex((each) => inWords(each) === mode);
 }
 
 /** The strongest lock on a table, view or sequence; undefined where none was there to be locked. */

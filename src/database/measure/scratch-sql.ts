@@ -60,7 +60,9 @@ export const END_SCRATCH = `do $clean$ declare item record; begin
   for item in select c.oid as id, case c.relkind when 'v' then 'view' when 'm' then 'materialized view'
       when 'f' then 'foreign table' when 'S' then 'sequence' else 'table' end as kind
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${projectSchema} and ${notOfExtension('pg_class', 'c.oid')} loop
+    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${projectSchema} and ${notOfExtension('pg_class', 'c.oid')}
+    -- The sequence of an identity column goes with its table, and not alone.
+    order by c.relkind = 'S' loop
     if exists (select from pg_catalog.pg_class where oid = item.id) then
       execute pg_catalog.format('drop %s %s cascade', item.kind, item.id::pg_catalog.regclass); end if;
   end loop;
