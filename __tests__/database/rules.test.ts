@@ -426,19 +426,19 @@ test('row 162: what a function of the database runs is seen, and what it puts to
   const body = (statement: string): string =>
     `returns void language plpgsql as $$ begin ${statement}; end $$;`;
   const applied = `${table('a')} create function public.wipe() ${body('delete from public.a')}
-create function public.some(t text) ${body("execute 'truncate ' || t")}`;
+create function public.pieces(t text) ${body("execute 'truncate ' || t")}`;
   await withFiles({ '1_a.sql': applied }, async (url, project) => {
     await runMigrate(project, url);
     project.write({ '2_b.sql': 'select public.wipe();' });
     const seen = await runPlan(project, url);
     assert.equal(seen.destructive, true);
     assert.match(warned(seen), /DELETE, run by public\.wipe\(\): deletes data \(delete-without-where\)/);
-    project.write({ '2_b.sql': "select public.some('a'), now();" });
+    project.write({ '2_b.sql': "select public.pieces('a'), now();" });
     const unknown = await runPlan(project, url);
     assert.equal(unknown.destructive, 'unknown');
     assert.match(
       warned(unknown),
-      /run by public\.some\(\): whether it deletes data cannot be read beforehand/,
+      /run by public\.pieces\(\): whether it deletes data cannot be read beforehand/,
     );
     const inputs = { 'destructive-changes': 'refuse' };
     assert.match(refused(await runPlan(project, url, { inputs })), /unread-execute/);
