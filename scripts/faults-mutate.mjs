@@ -98,6 +98,7 @@ const MUTATIONS = [
   mutation(156, 'database/migrations/batches', 'unchecked.has(constraint)', 'false', 'database/reports.test'),
   mutation(157, 'database/apply/blockers', 'or a.backend_xmin is not null', '', 'faults/database.test'),
   mutation(158, 'database/connection/exchange', '2BP01|', '', 'database/reports.test'),
+  mutation(162, 'database/lint/run-statements', 'parseBody(body.source)', '[]', 'database/lint/lint.test'),
   mutation(
     160,
     'database/schema/fingerprint-sql',

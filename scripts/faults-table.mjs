@@ -845,6 +845,12 @@ export const GROUPS = [
         'The same as with psql; what the platform refuses is refused in its words. A full backup comes back without a right that was revoked.',
       ),
       row(
+        162,
+        'Data is deleted inside a DO block or a function that the file calls',
+        'ok',
+        'Named with file and line, like every other one: `run by`. Text that is put together at run time is `whether it deletes data cannot be read beforehand`; both are refused where `destructive-changes` says so.',
+      ),
+      row(
         163,
         'The server warns: RAISE WARNING, `already exists, skipping`',
         'ok',

@@ -263,6 +263,70 @@ const REPORTS: [folder: string, title: string, steps: Expected[]][] = [
     'row 156: NOT VALID and VALIDATE in two files are committed apart',
     [{ batches: 2 }, PASSED],
   ],
+  [
+    'do-block-drop',
+    'row 162: a DO block that drops a column and a table',
+    [
+      {
+        outcome: 'failed',
+        says: /drop\.sql:4:5: alter table public\.guests drop column phone: deletes data[\s\S]*drop\.sql:6:11: drop table public\.old_guests: deletes data/,
+      },
+      { outcome: 'failed', says: /old_guests: deletes data/ },
+      { rows: [{ to_regclass: 'old_guests' }] },
+    ],
+  ],
+  [
+    'composite-drop-attribute',
+    'row 40: an attribute of a composite type',
+    [{ outcome: 'failed', says: /drop attribute zip: deletes data \(drop-attribute\)/ }],
+  ],
+  [
+    'set-not-null-after-check',
+    'SET NOT NULL behind a CHECK that has looked at all rows',
+    [{ never: /adding-not-nullable-field/ }],
+  ],
+  [
+    'default-auth-uid',
+    'defaults that rewrite a table, and those that do not',
+    [
+      {
+        told: /s\.sql:4:1: [\s\S]*s\.sql:5:1: [\s\S]*s\.sql:6:1: [\s\S]*s\.sql:7:1: /,
+        never: /s\.sql:[123]:1: /,
+      },
+    ],
+  ],
+  [
+    'partitioned-fk-advice',
+    'advice for constraints that a partitioned table takes',
+    [
+      {
+        told: /to each partition[\s\S]*ATTACH PARTITION/,
+        never: /USING INDEX|VALIDATE CONSTRAINT in a later file/,
+      },
+    ],
+  ],
+  [
+    'partitioned-index-advice',
+    'advice for an index that a partitioned table takes',
+    [
+      {
+        told: /ON ONLY the partitioned table.*ATTACH PARTITION/,
+        never: /CONCURRENTLY in a file of its own: writes/,
+      },
+    ],
+  ],
+  [
+    'partitioned-index-concurrently',
+    'CREATE INDEX CONCURRENTLY on a partitioned table is refused in plan',
+    [
+      {
+        outcome: 'failed',
+        says: /idx\.sql:2:1: CREATE INDEX CONCURRENTLY is refused .*events is partitioned/,
+      },
+      { outcome: 'failed', says: /events is partitioned/ },
+      { rows: [{ to_regclass: null }] },
+    ],
+  ],
   ['kind-checkpoint', 'CHECKPOINT', [PASSED, PASSED]],
   ['kind-analyze', 'ANALYZE', [PASSED, PASSED]],
   ['kind-alter-table-all-tablespace', 'ALTER TABLE ALL IN TABLESPACE', [PASSED, PASSED]],

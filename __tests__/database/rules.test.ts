@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { DatabasePlan } from '../../src/database/plan.js';
+import { type DatabasePlan, warningsOf } from '../../src/database/plan.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
   type Files,
@@ -25,7 +25,10 @@ const withFiles = (files: Files, work: (url: string, project: Project) => Promis
   withProject(server, files, work);
 
 const refused = (plan: DatabasePlan): string => plan.refusals.map(({ message }) => message).join('\n');
-const warned = (plan: DatabasePlan): string => plan.warnings.map(({ message }) => message).join('\n');
+const warned = (plan: DatabasePlan): string =>
+  warningsOf(plan)
+    .map(({ message }) => message)
+    .join('\n');
 const table = (name: string): string => `create table public.${name} (id int);`;
 
 test('row 14: an empty folder is nothing pending, a missing one is refused', async () => {
@@ -397,7 +400,7 @@ test('row 40: destructive statements are warned of, refused or allowed, as asked
     const plan = await runPlan(project, url);
     assert.equal(plan.destructive, true);
     assert.match(warned(plan), /drop table public\.a: deletes data \(ban-drop-table\)/);
-    assert.equal(plan.warnings[0]?.at?.line, 2);
+    assert.equal(warningsOf(plan)[0]?.at?.line, 2);
     assert.match(
       refused(await runPlan(project, url, { inputs: { 'destructive-changes': 'refuse' } })),
       /ban-drop-table/,
@@ -416,6 +419,29 @@ test('row 40: a refused statement names the input that lets it through, and no m
     project.write({ '2_b.sql': '-- deploy: after-health\ndrop table public.a;' });
     const [waiting] = (await runPlan(project, url, { inputs })).refusals;
     assert.equal(waiting?.next, 'Where the data is to go: destructive-changes: warn, or allow.');
+  });
+});
+
+test('row 162: what a function of the database runs is seen, and what it puts together is unknown', async () => {
+  const body = (statement: string): string =>
+    `returns void language plpgsql as $$ begin ${statement}; end $$;`;
+  const applied = `${table('a')} create function public.wipe() ${body('delete from public.a')}
+create function public.pieces(t text) ${body("execute 'truncate ' || t")}`;
+  await withFiles({ '1_a.sql': applied }, async (url, project) => {
+    await runMigrate(project, url);
+    project.write({ '2_b.sql': 'select public.wipe();' });
+    const seen = await runPlan(project, url);
+    assert.equal(seen.destructive, true);
+    assert.match(warned(seen), /DELETE, run by public\.wipe\(\): deletes data \(delete-without-where\)/);
+    project.write({ '2_b.sql': "select public.pieces('a'), now();" });
+    const unknown = await runPlan(project, url);
+    assert.equal(unknown.destructive, 'unknown');
+    assert.match(
+      warned(unknown),
+      /run by public\.pieces\(\): whether it deletes data cannot be read beforehand/,
+    );
+    const inputs = { 'destructive-changes': 'refuse' };
+    assert.match(refused(await runPlan(project, url, { inputs })), /unread-execute/);
   });
 });
 

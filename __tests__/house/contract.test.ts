@@ -17,7 +17,7 @@ const INPUTS =
   dirty-checkout lock-wait ref build-output repository-url install-command build-command start-command ecosystem restart-command
   env-file env-file-path shared-paths keep-releases max-parallel deploy-timeout health-url health-paths health-from
   health-port health-timeout health-deadline health-max-latency health-successes check-assets expect-version
-  irreversible-migrations shadow-database-url allow-data-loss rollback-on-failure rollback-database rollback-steps
+  irreversible-migrations shadow-database-url shadow-base allow-data-loss rollback-on-failure rollback-database rollback-steps
   rollback-to github-deployment comment`.split(/\s+/);
 const OUTPUTS =
   `outcome failed-phase failed-step pending applied deferred skipped reverted schema-ahead verified tables

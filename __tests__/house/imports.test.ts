@@ -20,7 +20,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** The folders of the large rooms, each built on those before it. */
 const FOLDERS: Record<string, readonly string[]> = {
-  database: ['sql', 'connection', 'migrations', 'history', 'schema', 'apply', 'rollback', 'backup'],
+  database: [
+    'sql',
+    'connection',
+    'migrations',
+    'history',
+    'schema',
+    'lint',
+    'apply',
+    'rollback',
+    'backup',
+    'measure',
+  ],
   worker: ['host', 'state', 'supervisor', 'host-files', 'host-state', 'build', 'cutover', 'run'],
 };
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { definedOnly } from '../lib/defined-only.js';
 import type { Problem } from '../lib/report.js';
 import { preflight } from './apply/preflight.js';
 import { type Asked, askCatalog, type CatalogAnswer, classifyAll } from './classify-files.js';
@@ -20,13 +21,18 @@ import {
   sameVersions,
   wrongMarkers,
 } from './history/pending-files.js';
+import { askCatalogFacts, type CatalogFacts, type CatalogQuestion } from './lint/catalog-facts.js';
+import { findingProblem } from './lint/finding-problem.js';
+import { isDestructive, type LintFinding, lintFiles } from './lint/lint.js';
+import { refusedByPartitioned } from './lint/partitioned-refusals.js';
+import { sumUpRemarks } from './lint/remarks.js';
 import { type Batch, makeBatches, type PlannedFile } from './migrations/batches.js';
-import type { FileShape } from './migrations/file-shape.js';
-import { type LintFinding, lintFiles } from './migrations/lint.js';
-import { LATER } from './migrations/lint-rules.js';
+import type { FileShape, Remark } from './migrations/file-shape.js';
 import { readMigrationFiles } from './migrations/migration-files.js';
 import { nonTransactional, whyNonTransactional } from './migrations/non-transactional.js';
 import { alreadyThere } from './schema/already-there.js';
+import { loadParser } from './sql/parser.js';
+import { loadBodyParser } from './sql/plpgsql.js';
 import { positionIn } from './sql/source-text.js';
 import { literal } from './sql/sql-text.js';
 
@@ -40,13 +46,18 @@ export interface DatabasePlan {
   baseline: Pending['baseline'];
   /** What is committed together. */
   batches: Batch[];
+  /** What is to be told of statements, what deletes data first; empty of what the inputs allow or refuse. */
+  findings: LintFinding[];
+  /** Everything else that is worth knowing, but for remarks. `warningsOf` puts all of it in order. */
   warnings: Problem[];
+  /** What is worth a line, and no more. */
+  remarks: Remark[];
   /** Why nothing may be applied; empty when all is well. */
   refusals: Problem[];
   /** Every pending and deferred file has a down file. */
   reversible: boolean;
-  /** A pending or deferred file deletes data. */
-  destructive: boolean;
+  /** A pending or deferred file deletes data; unknown where one runs what cannot be read beforehand. */
+  destructive: boolean | 'unknown';
   /** That pending files seem to have been run by hand, as their text tells; a scratch database may know better. */
   byHand?: Problem;
   /** The history that the plan was made from; undefined for a plan made from the files alone. */
@@ -93,7 +104,11 @@ export async function planDatabase(
     retryRead(signal, () => askCatalog(database, names, sending)).catch((error) => {
       throw failureOf(error, 'looking at what the pending files name');
     });
-  const plan = await planFor(chosen, rules, { partials: look.partial, catalog });
+  const facts = (question: CatalogQuestion): Promise<CatalogFacts> =>
+    retryRead(signal, () => askCatalogFacts(database, question, sending)).catch((error) => {
+      throw failureOf(error, 'looking at what the pending files name');
+    });
+  const plan = await planFor(chosen, rules, { partials: look.partial, catalog }, facts);
   plan.look = look;
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
@@ -164,50 +179,75 @@ export async function planFiles(workingDirectory: string, rules: PlanRules): Pro
   return plan;
 }
 
+/** All that a plan warns of: what deletes data first, remarks last. `told` replaces its findings, where they were measured. */
+export function warningsOf(
+  { findings, warnings, remarks }: Pick<DatabasePlan, 'findings' | 'warnings' | 'remarks'>,
+  told: readonly Problem[] = findings.map((finding) => findingProblem(finding)),
+): Problem[] {
+  const first = findings.filter((finding) => isDestructive(finding) || finding.effect === 'unknown').length;
+  return [...told.slice(0, first), ...warnings, ...told.slice(first), ...sumUpRemarks(remarks)];
+}
+
 async function planFor(
   chosen: Pending,
   rules: Pick<PlanRules, 'transaction' | 'destructiveChanges'>,
   asked: Asked = {},
+  askFacts?: (question: CatalogQuestion) => Promise<CatalogFacts>,
 ): Promise<DatabasePlan> {
   const due = [...chosen.pending, ...chosen.deferred];
   const planned = due.length > 0 ? await classifyAll(due, asked) : [];
   const pending = planned.slice(0, chosen.pending.length);
-  const findings = lintFiles(planned);
-  const told = findings.filter((finding) => !finding.destructive || rules.destructiveChanges === 'warn');
-  const refused = findings.filter((finding) => finding.destructive && rules.destructiveChanges === 'refuse');
+  const { findings, ignored, facts } = await lintPlanned(planned, askFacts);
+  const risky = findings.filter((finding) => isDestructive(finding) || finding.effect === 'unknown');
+  const refused = rules.destructiveChanges === 'refuse' ? risky : [];
   return {
     pending,
     deferred: planned.slice(chosen.pending.length),
     baseline: chosen.baseline,
     batches: makeBatches(pending, rules.transaction),
-    warnings: [
-      ...chosen.warnings,
-      ...planned.flatMap((file) => file.shape.notices),
-      ...told.map((finding) => riskProblem(finding, false)),
-    ],
+    findings: findings.filter((finding) => rules.destructiveChanges === 'warn' || !risky.includes(finding)),
+    warnings: [...chosen.warnings, ...planned.flatMap((file) => file.shape.notices)],
+    remarks: planned.flatMap((file) => file.shape.remarks),
     refusals: [
       ...chosen.refusals,
       ...planned.flatMap((file) => file.shape.problems),
-      ...refused.map((finding) => riskProblem(finding, true)),
+      ...(facts ? planned.flatMap((file) => refusedByPartitioned(file, facts)) : []),
+      ...refused.map((finding) => findingProblem(finding, 'refused')),
     ],
     reversible: planned.every((file) => file.down !== undefined),
-    destructive: findings.some((finding) => finding.destructive),
+    destructive: deletesData([...findings, ...ignored]),
   };
 }
 
-function riskProblem(finding: LintFinding, refused: boolean): Problem {
-  const { rule, at, statement, lock, destructive, instead, waits } = finding;
-  const what = destructive ? 'deletes data' : `locks its table (${lock}) while it runs`;
-  // The marker is no advice to a file that waits already.
-  const advice = [
-    ...(waits && instead === LATER ? [] : [instead]),
-    ...(refused ? ['Where the data is to go: destructive-changes: warn, or allow.'] : []),
-  ];
-  return {
-    message: `${statement}: ${what} (${rule})`,
-    at,
-    ...(advice.length === 0 ? {} : { next: advice.join(' ') }),
-  };
+/** What its author says is meant deletes data all the same. */
+function deletesData(findings: readonly LintFinding[]): boolean | 'unknown' {
+  if (findings.some(isDestructive)) return true;
+  return findings.some(({ effect }) => effect === 'unknown') ? 'unknown' : false;
+}
+
+/** How often a catalog is asked: functions that it has may name others, and tables of their own. */
+const MOST_QUESTIONS = 4;
+
+/** The findings of the files; a catalog is asked only where it could say more of them. */
+async function lintPlanned(
+  planned: readonly PlannedFile[],
+  askFacts?: (question: CatalogQuestion) => Promise<CatalogFacts>,
+): Promise<{ findings: LintFinding[]; ignored: LintFinding[]; facts?: CatalogFacts }> {
+  if (planned.length === 0) return { findings: [], ignored: [] };
+  const parsers = { parse: await loadParser(), parseBody: await loadBodyParser() };
+  let facts: CatalogFacts | undefined;
+  let result = lintFiles(planned, parsers);
+  for (let questions = 0; askFacts && questions < MOST_QUESTIONS; questions++) {
+    const question = {
+      relations: [...new Set([...(facts?.asked.relations ?? []), ...result.question.relations])],
+      functions: [...new Set([...(facts?.asked.functions ?? []), ...result.question.functions])],
+    };
+    const names = ({ relations, functions }: CatalogQuestion): number => relations.length + functions.length;
+    if (names(question) === (facts ? names(facts.asked) : 0)) break;
+    facts = await askFacts(question);
+    result = lintFiles(planned, parsers, facts);
+  }
+  return { findings: result.findings, ignored: result.ignored, ...definedOnly({ facts }) };
 }
 
 /** A file that was applied in part goes on behind that part, so the part must still be what was run. */

@@ -66,6 +66,7 @@ export function readDatabase(
     rowCounts: reader.value('row-counts'),
     drift: reader.value('drift'),
     ...definedOnly({ shadow }),
+    shadowBase: reader.value('shadow-base'),
     allowDataLoss: reader.value('allow-data-loss'),
   } as const;
   return connection === undefined ? undefined : { connection, ...rest };

@@ -84,6 +84,7 @@ export interface DatabaseSettings extends FileSettings {
   readonly rowCounts: InputValue<'row-counts'>;
   readonly drift: InputValue<'drift'>;
   readonly shadow?: DatabaseAddress;
+  readonly shadowBase: InputValue<'shadow-base'>;
   readonly allowDataLoss: InputValue<'allow-data-loss'>;
 }
 

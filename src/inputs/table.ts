@@ -174,7 +174,8 @@ const DATABASE = {
   }),
   'destructive-changes': input(choice(['allow', 'warn', 'refuse']), {
     fallback: 'warn',
-    description: 'Statements that drop data in pending files: allow, warn or refuse.',
+    description:
+      'Statements that delete data in pending files, and EXECUTE of what cannot be read beforehand: allow, warn or refuse.',
   }),
   baseline: optional(text, {
     description:
@@ -405,7 +406,13 @@ const ROLLBACK = {
   }),
   'shadow-database-url': secret(databaseUrl, {
     env: ['SHADOW_DATABASE_URL'],
-    description: 'An empty scratch database: plan proves there that up and down files fit.',
+    description:
+      'An empty scratch database of another server: plan proves there that up and down files fit, and measures what pending statements lock and rewrite.',
+  }),
+  'shadow-base': input(choice(['files', 'database']), {
+    fallback: 'files',
+    description:
+      "What is measured there starts from the applied files, or from the database's own schema, which pg_dump of its major copies.",
   }),
   'allow-data-loss': input(boolean, {
     fallback: 'false',

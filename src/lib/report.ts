@@ -159,7 +159,7 @@ export interface Facts {
   rollbackMs?: number;
   hosts?: HostFact[];
   reversible?: boolean;
-  destructive?: boolean;
+  destructive?: boolean | 'unknown';
   backupPath?: string;
   deploymentId?: string;
 }

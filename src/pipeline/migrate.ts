@@ -4,7 +4,7 @@ import { applyNonTransactional } from '../database/apply/non-transactional-file.
 import { noticeBook } from '../database/apply/server-notices.js';
 import type { DatabaseAccess } from '../database/connection/connection.js';
 import { type Batch, type PlannedFile, titleOf } from '../database/migrations/batches.js';
-import { type DatabasePlan, planDatabase } from '../database/plan.js';
+import { type DatabasePlan, planDatabase, warningsOf } from '../database/plan.js';
 import { alreadyThere, EXISTS_ALREADY } from '../database/schema/already-there.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
 import { verificationMessage } from '../database/schema/schema-facts.js';
@@ -153,7 +153,7 @@ async function recordAtStop({ database, settings }: DatabaseWork): Promise<void>
 
 function tellPlan(tools: Tools, plan: DatabasePlan): void {
   tools.log({ kind: 'line', text: migrateHeadline(plan) });
-  for (const problem of [...plan.warnings, ...(plan.byHand ? [plan.byHand] : [])])
+  for (const problem of [...warningsOf(plan), ...(plan.byHand ? [plan.byHand] : [])])
     tools.log({ kind: 'warning', problem });
 }
 

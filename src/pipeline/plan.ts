@@ -1,9 +1,15 @@
 import { judgeAppliedByHand } from '../database/applied-by-hand.js';
 import { IS_SUPABASE, pgDumpFor } from '../database/backup/pg-dump.js';
 import { lastRow } from '../database/connection/results.js';
+import { type MeasureSetting, measurePlan } from '../database/measure/measure.js';
+import {
+  describeMeasuredPlan,
+  measuredFindings,
+  measuredLines,
+} from '../database/measure/measured-findings.js';
 import { titleOf } from '../database/migrations/batches.js';
 import { platformWrites } from '../database/migrations/platform-writes.js';
-import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
+import { type DatabasePlan, planDatabase, planFiles, warningsOf } from '../database/plan.js';
 import type { DeployCheck } from '../database/schema/deploy-check.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
 import { PLATFORM_SCHEMAS } from '../database/schema/platform-schemas.js';
@@ -107,11 +113,13 @@ async function lookAtMigrations(
 ): Promise<Problem[]> {
   if (database) return lookAtDatabase(database, record, look);
   if (settings.mode !== 'plan' || !settings.skip.includes('database')) return [];
-  return planStep(log, record, look, {
+  const refused = await planStep(record, look, {
     name: 'migration files',
     make: () => planFiles(settings.workingDirectory, settings.files),
     describe: describeFiles,
   });
+  if (look.database) tellWarnings(log, warningsOf(look.database));
+  return refused;
 }
 
 async function lookAtDatabase(
@@ -121,7 +129,7 @@ async function lookAtDatabase(
 ): Promise<Problem[]> {
   const { settings, log } = work;
   const { workingDirectory, run, database: rules } = settings;
-  const refused = await planStep(log, record, look, {
+  const refused = await planStep(record, look, {
     name: 'migrations',
     async make() {
       const planned = await planDatabase(work, planOrder(settings));
@@ -133,7 +141,11 @@ async function lookAtDatabase(
   });
   const planned = look.database;
   if (!planned) return refused;
-  tellBatches(log, planned);
+  const { connection, migrationsDir, downDir, shadow } = rules;
+  const due = [...planned.pending, ...planned.deferred];
+  if (shadow && refused.length === 0 && due.length > 0)
+    await measureStep(work, record, planned, { ...rules, workingDirectory, shadow });
+  else tellPlan(log, planned);
   const refusals = [...refused];
   const judge = async (name: string, judged: () => Promise<DeployCheck>): Promise<void> => {
     refusals.push(...(await deployCheckStep(work, record, name, judged)));
@@ -144,7 +156,6 @@ async function lookAtDatabase(
     await judge('required schema', async () =>
       judgeRequired(await checkRequired(work, rules), rules, planned.pending),
     );
-  const { connection, migrationsDir, downDir, shadow } = rules;
   if (rules.backup !== 'off' && connection.kind === 'url')
     await judge('backup', () => judgeBackup(work, planned));
   const proof = shadow && {
@@ -165,15 +176,44 @@ async function lookAtDatabase(
   return refusals;
 }
 
+/** Asks PostgreSQL itself on the scratch database, whose word takes the place of the rules'; a failure there stops nothing. */
+async function measureStep(
+  work: DatabaseWork,
+  record: PhaseRecord,
+  planned: DatabasePlan,
+  rules: Omit<MeasureSetting, 'serverMajor'>,
+): Promise<void> {
+  const { log } = work;
+  const due = [...planned.pending, ...planned.deferred];
+  const setting = { ...rules, serverMajor: Math.floor((planned.look?.serverVersion ?? 0) / 10_000) };
+  const measured = await record.step(
+    'statements on the scratch database',
+    () => measurePlan(work, setting, due),
+    describeMeasuredPlan,
+  );
+  const { kept, told } = measuredFindings(planned.findings, measured);
+  tellPlan(log, planned, warningsOf({ ...planned, findings: kept }, told));
+  tellWarnings(log, measured.warnings);
+  for (const text of measuredLines(measured)) log({ kind: 'line', text: `          ${text}` });
+}
+
+function tellPlan(log: Log, planned: DatabasePlan, warnings = warningsOf(planned)): void {
+  tellWarnings(log, warnings);
+  tellBatches(log, planned);
+}
+
+function tellWarnings(log: Log, warnings: readonly Problem[]): void {
+  for (const problem of warnings) log({ kind: 'warning', problem });
+}
+
 interface PlanStep {
   name: string;
   make: () => Promise<DatabasePlan>;
   describe: (planned: DatabasePlan) => string;
 }
 
-/** Makes a plan as a step, and tells of it what it warns of. One that is refused is kept: it says more than that. */
+/** Makes a plan as a step. One that is refused is kept: it says more than that. */
 async function planStep(
-  log: Log,
   record: PhaseRecord,
   look: Omit<PlanResult, 'report'>,
   { name, make, describe }: PlanStep,
@@ -191,7 +231,6 @@ async function planStep(
   if (!look.database) return refused;
   record.facts.reversible = look.database.reversible;
   record.facts.destructive = look.database.destructive;
-  for (const problem of look.database.warnings) log({ kind: 'warning', problem });
   return refused;
 }
 

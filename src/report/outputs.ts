@@ -31,7 +31,8 @@ export const OUTPUT_DESCRIPTIONS = {
   'rollback-ms': 'Milliseconds that putting the code back took.',
   hosts: 'One entry per host, by position (JSON array).',
   reversible: 'true when every pending file has a down file.',
-  destructive: 'true when a pending file drops data.',
+  destructive:
+    'true when a pending file deletes data or changes every row; unknown where one runs what cannot be read beforehand.',
   'backup-path': 'Where the backup lies, or restore-point:<name>.',
   'deployment-id': 'Id of the GitHub Deployment.',
   'duration-ms': 'Milliseconds that the run took.',

@@ -40,6 +40,7 @@ export function classify(
     transactions: 1,
     sessionBound: [],
     notices: [],
+    remarks: [],
     problems: [],
   };
   const at = (index: number): SourcePosition => positionIn(file, text, index);
@@ -96,9 +97,13 @@ export function classify(
   if (timed) shape.timed = timed;
   chooseMode(shape, { parts, control, at, stands });
   if (shape.statements.length === 0)
-    shape.notices.push({
-      message: `${file} holds no statement: it is recorded, and nothing is run`,
-      at: { file, line: 1, column: 1 },
+    shape.remarks.push({
+      kind: 'empty',
+      file,
+      problem: {
+        message: `${file} holds no statement: it is recorded, and nothing is run`,
+        at: { file, line: 1, column: 1 },
+      },
     });
   return withSize(shape);
 }
@@ -174,9 +179,13 @@ function chooseMode(shape: FileShape, cut: Cut): void {
     return;
   }
   if (cut.control.length > 0 && shape.problems.length === 0)
-    shape.notices.push({
-      message: 'its own BEGIN and COMMIT are left out: the file is one transaction anyway',
-      at: cut.at(cut.control[0]!.from),
+    shape.remarks.push({
+      kind: 'own-transaction',
+      file: cut.at(0).file,
+      problem: {
+        message: 'its own BEGIN and COMMIT are left out: the file is one transaction anyway',
+        at: cut.at(cut.control[0]!.from),
+      },
     });
   const explicit = statements.flatMap((statement) => whyExplicit(statement) ?? []);
   if (explicit.length > 0) {

@@ -14,8 +14,13 @@ export interface CreatedTables {
   isNew(relation: unknown, sure: boolean): boolean;
   /** The same for each name of a DROP TABLE. */
   areNew(drop: Node): boolean;
-  /** Takes in what a statement makes, drops and renames, and under which search path it goes on. */
-  follow(statement: Statement): void;
+  /**
+   * Takes in what a statement makes, drops and renames, and under which search path it goes on. `surely`: it runs
+   * whatever the database holds, as nothing inside an IF does.
+   */
+  follow(statement: Pick<Statement, 'kind' | 'node'>, surely?: boolean): void;
+  /** Where names without a schema lead to by now. */
+  searchPath(): string;
   /** A file leaves no temporary table and no search path to the next one. */
   endFile(): void;
 }
@@ -27,14 +32,20 @@ const TEMPORARY = 'pg_temp';
 
 type Key = readonly [schema: string, name: string];
 
-export function createdTables(): CreatedTables {
-  /** By schema, then by name; whether it is certain that it was not there before. */
-  const made = new Map<string, Map<string, boolean>>();
+/** Whether a relation was there before the files; undefined where no database was asked. */
+export type WasThere = (schema: string | undefined, name: string) => boolean | undefined;
+
+/** What is known of a name: made by the files for certain, perhaps by them, or there before under another name. */
+type Origin = 'new' | 'perhaps new' | 'old';
+
+export function createdTables(wasThere: WasThere = () => undefined): CreatedTables {
+  /** By schema, then by name. */
+  const made = new Map<string, Map<string, Origin>>();
   let path = USUAL_PATH;
-  const look = ([schema, name]: Key): boolean | undefined => made.get(schema)?.get(name);
+  const look = ([schema, name]: Key): Origin | undefined => made.get(schema)?.get(name);
   const forget = ([schema, name]: Key): void => void made.get(schema)?.delete(name);
-  const note = ([schema, name]: Key, sure: boolean): void => {
-    made.set(schema, (made.get(schema) ?? new Map<string, boolean>()).set(name, sure));
+  const note = ([schema, name]: Key, origin: Origin): void => {
+    made.set(schema, (made.get(schema) ?? new Map<string, Origin>()).set(name, origin));
   };
   const keyOf = (schema: unknown, name: unknown): Key => {
     if (schema !== undefined) return [String(schema), String(name)];
@@ -48,18 +59,29 @@ export function createdTables(): CreatedTables {
   const keysOfDrop = (drop: Node): Key[] =>
     droppedNames(drop).map((parts) => keyOf(parts[parts.length - 2], parts[parts.length - 1]));
   const move = (from: Key, to: Key): void => {
-    const sure = look(from);
+    const origin = look(from);
     forget(from);
-    if (sure === undefined) forget(to);
-    else note(to, sure);
+    note(to, origin ?? 'old');
+  };
+  /** `schema`: as it was written, since a name without one may mean any. */
+  const isNew = (key: Key, schema: string | undefined, sure: boolean): boolean => {
+    const origin = look(key);
+    if (origin === 'new' || origin === 'old') return origin === 'new';
+    // What was not there when the files were planned can only be theirs.
+    return wasThere(schema, key[1]) === false || (origin === 'perhaps new' && !sure);
   };
   return {
     isNew(relation, sure) {
-      const found = look(keyOfRelation(relation));
-      return sure ? found === true : found !== undefined;
+      const { schemaname } = (relation ?? {}) as Node;
+      return isNew(keyOfRelation(relation), schemaname === undefined ? undefined : String(schemaname), sure);
     },
-    areNew: (drop) => keysOfDrop(drop).every((key) => look(key) === true),
-    follow({ kind, node }) {
+    areNew: (drop) =>
+      droppedNames(drop).every((parts) => {
+        const [name, schema] = [...parts].reverse();
+        return isNew(keyOf(schema, name), schema, true);
+      }),
+    searchPath: () => path,
+    follow({ kind, node }, surely = true) {
       path = searchPathAfter({ kind, node }, path);
       if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE') keysOfDrop(node).forEach(forget);
       if (kind === 'RenameStmt' && node.renameType === 'OBJECT_TABLE') {
@@ -73,11 +95,11 @@ export function createdTables(): CreatedTables {
       }
       const relation = isTable(kind) ? madeRelation(kind, node) : undefined;
       if (!relation) return;
-      const sure = node.if_not_exists !== true;
+      const sure = node.if_not_exists !== true && surely;
       const schema = isTemporary(relation) ? TEMPORARY : String(relation.schemaname ?? path);
       const key: Key = [schema, String(relation.relname)];
       // What is known of it stays: a second IF NOT EXISTS does not make it doubtful.
-      if (sure || look(key) === undefined) note(key, sure);
+      if (sure || look(key) === undefined) note(key, sure ? 'new' : 'perhaps new');
     },
     endFile() {
       path = USUAL_PATH;

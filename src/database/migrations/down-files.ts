@@ -79,7 +79,7 @@ export function prepareDown(down: DownText, parse: Parse): PreparedDown {
   if (shape.problems.length > 0)
     return { source: shape.source, statements: [], notices: [], problems: shape.problems };
   const { source, plain, never } = forOneTransaction(shape);
-  const notices = [...shape.notices];
+  const notices = [...shape.notices, ...shape.remarks.map(({ problem }) => problem)];
   const problems: Problem[] = [];
   if (shape.statements?.some(({ kind }) => kind === 'TransactionStmt'))
     problems.push({

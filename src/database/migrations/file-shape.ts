@@ -34,6 +34,8 @@ export interface FileShape {
   /** Nothing may follow in the same transaction, and why. */
   endsBatch?: string;
   notices: Problem[];
+  /** What is worth a line at most. */
+  remarks: Remark[];
   problems: Problem[];
   /** What the parser complained about; the server is asked too and has the last word. */
   doubt?: Problem;
@@ -53,4 +55,11 @@ export interface Segment {
   sessionSetup: Statement[];
   /** UTF-16 index behind the last text that belongs to it. */
   end: number;
+}
+
+/** What is so common, and so harmless, that many of a kind are told as one. */
+export interface Remark {
+  kind: 'own-transaction' | 'empty';
+  file: string;
+  problem: Problem;
 }

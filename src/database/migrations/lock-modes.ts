@@ -1,7 +1,7 @@
 import type { Statement } from '../sql/parser.js';
 
 /** Table locks as pg_locks names them, weakest first. */
-const LOCK_MODES = [
+export const LOCK_MODES = [
   'AccessShareLock',
   'RowShareLock',
   'RowExclusiveLock',
