@@ -26,6 +26,7 @@ import { type LintFinding, lintFiles } from './migrations/lint.js';
 import { LATER } from './migrations/lint-rules.js';
 import { readMigrationFiles } from './migrations/migration-files.js';
 import { nonTransactional, whyNonTransactional } from './migrations/non-transactional.js';
+import { type OwnCheck, readOwnChecks } from './schema/own-checks.js';
 import { positionIn } from './sql/source-text.js';
 import { literal } from './sql/sql-text.js';
 
@@ -39,6 +40,8 @@ export interface DatabasePlan {
   baseline: Pending['baseline'];
   /** What is committed together. */
   batches: Batch[];
+  /** Queries of verify-sql: run with the last batch. */
+  checks: OwnCheck[];
   warnings: Problem[];
   /** Why nothing may be applied; empty when all is well. */
   refusals: Problem[];
@@ -56,6 +59,8 @@ export interface PlanRules extends Pick<FileRules, 'irreversibleMigrations'> {
   readonly migrationsDir: string;
   readonly transaction: 'all' | 'each';
   readonly destructiveChanges: 'allow' | 'warn' | 'refuse';
+  /** Folders and .sql files, from the working directory. */
+  readonly verifySql: readonly string[];
 }
 
 export interface PlanOrder {
@@ -78,11 +83,12 @@ export async function planDatabase(
 ): Promise<DatabasePlan> {
   const sending = { deadline: LOOK_DEADLINE, signal };
   // The files are read while the connection is made and the server looks.
-  const [look, files] = await Promise.all([
+  const [look, files, own] = await Promise.all([
     retryRead(signal, () => readHistory(database, sending)).catch((error) => {
       throw failureOf(error, 'looking at the migration history');
     }),
     readMigrationFiles(workingDirectory, rules.migrationsDir),
+    readOwnChecks(workingDirectory, rules.verifySql),
   ]);
   const chosen = choosePending(files.files, look, rules, identity, contract);
   const catalog = (names: readonly string[]): Promise<CatalogAnswer> =>
@@ -91,6 +97,7 @@ export async function planDatabase(
     });
   const plan = await planFor(chosen, rules, { partials: look.partial, catalog });
   plan.look = look;
+  takeChecks(plan, own);
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
   plan.warnings.push(...warnings);
@@ -150,9 +157,15 @@ export async function planFiles(workingDirectory: string, rules: PlanRules): Pro
   const plan = await planFor(chosen, rules);
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
+  takeChecks(plan, await readOwnChecks(workingDirectory, rules.verifySql));
   // No server was asked, so the parser's word stands.
   plan.refusals.push(...plan.pending.flatMap((file) => file.shape.doubt ?? []));
   return plan;
+}
+
+function takeChecks(plan: DatabasePlan, own: Awaited<ReturnType<typeof readOwnChecks>>): void {
+  plan.checks = own.checks;
+  plan.refusals.push(...own.problems);
 }
 
 async function planFor(
@@ -171,6 +184,7 @@ async function planFor(
     deferred: planned.slice(chosen.pending.length),
     baseline: chosen.baseline,
     batches: makeBatches(pending, rules.transaction),
+    checks: [],
     warnings: [
       ...chosen.warnings,
       ...planned.flatMap((file) => file.shape.notices),

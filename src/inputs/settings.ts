@@ -58,6 +58,8 @@ export interface FileSettings {
   readonly transaction: InputValue<'transaction'>;
   readonly destructiveChanges: InputValue<'destructive-changes'>;
   readonly irreversibleMigrations: InputValue<'irreversible-migrations'>;
+  /** Folders and .sql files, from the working directory. */
+  readonly verifySql: InputValue<'verify-sql'>;
 }
 
 export interface DatabaseSettings extends FileSettings {
@@ -79,6 +81,7 @@ export interface DatabaseSettings extends FileSettings {
   readonly requiredTables: readonly QualifiedName[];
   readonly requiredFunctions: readonly FunctionName[];
   readonly rls: InputValue<'rls'>;
+  readonly rlsExcept: readonly QualifiedName[];
   readonly rowCounts: InputValue<'row-counts'>;
   readonly drift: InputValue<'drift'>;
   readonly shadow?: DatabaseAddress;

@@ -210,6 +210,13 @@ const DATABASE = {
     description:
       'required: each required table has row level security and a policy; all: every table in public; off.',
   }),
+  'rls-except': optionalList(list, {
+    description: 'Tables that rls does not judge, by name; public unless qualified.',
+  }),
+  'verify-sql': optionalList(paths, {
+    description:
+      'A folder, or a list of .sql files, each one SELECT whose rows are faults of the schema. Run with the verification, read only; of the rows only their number and a column named problem are told.',
+  }),
   'row-counts': input(choice(['estimate', 'exact', 'off']), {
     fallback: 'estimate',
     description: 'Rows told per table: estimate, exact or off.',

@@ -3,6 +3,7 @@ import { titleOf } from '../database/migrations/batches.js';
 import { type DatabasePlan, planDatabase, planFiles } from '../database/plan.js';
 import type { DeployCheck } from '../database/schema/deploy-check.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
+import { askOwnChecks, judgeOwnChecks } from '../database/schema/own-checks.js';
 import { checkRequired, isRequired, judgeRequired } from '../database/schema/required-schema.js';
 import { proveReversible } from '../database/shadow.js';
 import type { Log } from '../lib/log.js';
@@ -137,6 +138,10 @@ async function lookAtDatabase(
   if (isRequired(rules))
     await judge('required schema', async () =>
       judgeRequired(await checkRequired(work, rules), rules, planned.pending),
+    );
+  if (planned.checks.length > 0)
+    await judge('verify-sql', async () =>
+      judgeOwnChecks(await askOwnChecks(work, planned.checks), planned.pending.length > 0),
     );
   const { connection, migrationsDir, shadow } = rules;
   if (rules.backup !== 'off' && connection.kind === 'url')
