@@ -128,7 +128,10 @@ export interface VpsSettings {
 }
 
 export interface HealthSettings {
+  /** The application's own. */
   readonly url?: string;
+  /** Further URLs by which it is asked from outside. */
+  readonly moreUrls: readonly string[];
   readonly paths: readonly string[];
   readonly from: InputValue<'health-from'>;
   /** Milliseconds, per request. */

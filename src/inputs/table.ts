@@ -348,10 +348,10 @@ const SERVER = {
 };
 
 const HEALTH = {
-  'health-url': optional(text, {
+  'health-url': optionalList(list, {
     env: ['STAGING_URL', 'HEALTH_URL'],
     description:
-      "Public base URL of the application; its origin counts as the application's own, also on the server.",
+      "Public base URL of the application; its origin counts as the application's own, also on the server. Several, one per line (tenants' subdomains): each is asked from outside, the first one is the application's.",
   }),
   'health-paths': input(paths, {
     fallback: '/,/api/health',

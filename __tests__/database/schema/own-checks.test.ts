@@ -55,7 +55,7 @@ describe('the files of verify-sql', () => {
     ['selec 1', 'cannot be parsed: syntax error at or near "selec"'],
     ['select \0', 'is not UTF-8 text'],
   ] as const)
-    test(`row 215: ${JSON.stringify(text)} ${what}`, async () => {
+    test(`row 181: ${JSON.stringify(text)} ${what}`, async () => {
       const project = createProject();
       put(project, { 'checks/a.sql': text });
       const { checks, problems } = await readOwnChecks(project.folder, ['checks']);
@@ -98,7 +98,7 @@ describe('the files of verify-sql', () => {
 });
 
 describe('the queries of verify-sql', () => {
-  test('row 216: run with the last batch: what they find is never committed, and named by its column problem', async () => {
+  test('row 182: run with the last batch: what they find is never committed, and named by its column problem', async () => {
     await withProject(server, { '1_a.sql': LOOSE, '2_b.sql': TIGHT }, async (url, project) => {
       put(project, { 'checks/search-path.sql': FUNCTIONS, 'checks/rows.sql': 'select 1 as secret' });
       const ran = await runMigrate(project, url, CHECKS);
@@ -116,7 +116,7 @@ describe('the queries of verify-sql', () => {
     });
   });
 
-  test('row 217: a query cannot write, whatever it calls, and a wrong one is told with its file', async () => {
+  test('row 183: a query cannot write, whatever it calls, and a wrong one is told with its file', async () => {
     const writes = `create table public.a (id int); create function public.put() returns int language sql
       set search_path = '' as 'insert into public.a values (1) returning id';`;
     await withProject(server, { '1_a.sql': writes }, async (url, project) => {
