@@ -26,7 +26,7 @@ const OUTPUTS =
 
 /** Promised since the page of the first names was agreed on. */
 const INPUTS_SINCE = ['migrate-before', 'rls-except', 'verify-sql'];
-const OUTPUTS_SINCE = ['schema-lead-ms'];
+const OUTPUTS_SINCE = ['schema-lead-ms', 'live', 'history'];
 
 interface ActionFile {
   inputs: Record<string, { description: string; default?: string; required?: string }>;

@@ -145,7 +145,7 @@ const FROM_A_FORK = {
 
 /** Code from a fork must not reach the database or the server: only modes that write nothing may run there. */
 function addForkProblems(reader: InputReader, mode: Mode, run: Run): void {
-  if (mode === 'plan' || mode === 'health' || mode === 'verify') return;
+  if (mode === 'plan' || mode === 'health' || mode === 'verify' || mode === 'status') return;
   if (run.event === 'pull_request_target') {
     reader.complain(
       'mode',

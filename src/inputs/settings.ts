@@ -185,7 +185,7 @@ export type Settings = Common &
     | { readonly mode: 'migrate'; readonly database: DatabaseSettings; readonly vps?: VpsSettings }
     | { readonly mode: 'redeploy'; readonly database?: undefined; readonly vps: VpsSettings }
     | {
-        readonly mode: 'plan' | 'health' | 'rollback' | 'deploy';
+        readonly mode: 'plan' | 'health' | 'rollback' | 'deploy' | 'status';
         readonly database?: DatabaseSettings;
         readonly vps?: VpsSettings;
       }

@@ -82,7 +82,7 @@ const RUN = {
   mode: input(choice(MODES, 'mode'), {
     fallback: 'deploy',
     description:
-      'What to do: plan, migrate, verify, redeploy, health, rollback, or deploy (all of them, with rollback on failure).',
+      'What to do: plan, migrate, verify, redeploy, health, rollback, deploy (all of them, with rollback on failure), or status (what is live, and the last deploys; reads only).',
   }),
   skip: optionalList(choices(PARTS, 'part'), {
     description: 'Parts left out on purpose: database, vps, health.',

@@ -11,6 +11,7 @@ import type {
   ProbeRequest,
   RollbackRequest,
   RunRequest,
+  StatusRequest,
   Undo,
 } from '../worker/protocol.js';
 
@@ -105,6 +106,12 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
     envFilePath: settings.vps.envFilePath,
     ...definedOnly({ undo }),
   };
+}
+
+/** Without the environment: another one that is remembered is told, and refuses nothing. */
+export function statusRequest(settings: VpsRun): StatusRequest {
+  const { environment: _, ...app } = appRequest(settings);
+  return { command: 'status', app };
 }
 
 /** `once`: a check that was good is not asked again. */

@@ -13,6 +13,7 @@ import {
   migrationTable,
   onePhase,
   phaseTableMarkdown,
+  statusTables,
   stepTables,
 } from './tables.js';
 import { timeline } from './timeline.js';
@@ -52,9 +53,14 @@ export function summaryOf(report: Report, context: SummaryContext, limit = SUMMA
     ...summaryHeadline(report, run),
     ...problemSection('What went wrong', withoutNext(report), run, places),
     ...(report.next === undefined ? [] : [nextLine(report.next), '']),
-    ...(only === undefined ? phaseTableMarkdown(report.phases) : onePhase(only)),
+    ...statusTables(report.facts),
+    ...(only === undefined
+      ? phaseTableMarkdown(report.phases)
+      : report.mode === 'status'
+        ? []
+        : onePhase(only)),
     ...planSection(report),
-    ...(report.mode === 'plan' ? [] : timeline(report)),
+    ...(report.mode === 'plan' || report.mode === 'status' ? [] : timeline(report)),
     '',
     ...rollbackSection(report),
     ...(report.mode === 'plan' && report.planned?.length ? [] : migrationTable(report)),

@@ -2,6 +2,7 @@ import type { Run } from '../../inputs/settings.js';
 import { formatDuration } from '../../lib/duration.js';
 import type { HealthFact, HostFact, PhaseReport, Report, StepOutcome } from '../../lib/report.js';
 import { phaseOutcome } from '../log-format.js';
+import { historyRows, liveRows } from '../status-table.js';
 import { escapeText, foldedSection, inlineCode, markdownLink, markdownTable, tableCell } from './markdown.js';
 
 const STEP_MARKS: Readonly<Record<StepOutcome | 'cancelled', string>> = {
@@ -96,6 +97,25 @@ export function hostTable(hosts: readonly HostFact[], run: Run): string[] {
         escapeText(host.detail ?? ''),
       ]),
     ),
+  ];
+}
+
+/** What mode status found: what is live, and the last deploys; nothing in other modes. */
+export function statusTables({ live = [], history = [] }: Report['facts']): string[] {
+  const code = (row: readonly string[]): string[] => row.map(escapeText);
+  return [
+    ...(live.length === 0
+      ? []
+      : ['### Live', ...markdownTable(['part', '', ''], liveRows(live).map(code)), '']),
+    ...(history.length === 0
+      ? []
+      : [
+          '### The last deploys and rollbacks',
+          ...markdownTable(
+            ['begun', 'what', 'commit', 'outcome', 'time', 'run'],
+            historyRows(history).map(code),
+          ),
+        ]),
   ];
 }
 
