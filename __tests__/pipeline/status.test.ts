@@ -218,7 +218,7 @@ describe('the status of a database', () => {
     const lost = await look(project, `postgresql://x@127.0.0.1:${await freePort()}/x`);
     assert.equal(lost.outcome, 'failed');
     assert.equal(database(lost).state, 'unreachable');
-    assert.match(database(lost).problem ?? '', /127\.0\.0\.1|refused|reach/);
+    assert.match(database(lost).problem ?? '', /nothing listens at the address in database-url/);
     project.delete();
   });
 });
