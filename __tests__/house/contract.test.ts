@@ -25,7 +25,7 @@ const OUTPUTS =
   destructive backup-path deployment-id duration-ms report`.split(/\s+/);
 
 /** Promised since the page of the first names was agreed on. */
-const INPUTS_SINCE = ['migrate-before', 'rls-except', 'verify-sql'];
+const INPUTS_SINCE = ['migrate-before', 'rls-except', 'verify-sql', 'language'];
 const OUTPUTS_SINCE = ['schema-lead-ms', 'live', 'history'];
 
 interface ActionFile {

@@ -49,6 +49,7 @@ export function parseSettings(read: ReadInput, context: InputContext): ParsedSet
       ? workingDirectory
       : joinPath(context.workspace, workingDirectory),
     skip,
+    language: reader.value('language'),
     ...definedOnly({ githubToken: token }),
     githubDeployment: reader.value('github-deployment') === 'on',
     comment: reader.value('comment'),

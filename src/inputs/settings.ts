@@ -167,6 +167,7 @@ export interface Common {
   /** Absolute. */
   readonly workingDirectory: string;
   readonly skip: readonly Part[];
+  readonly language: InputValue<'language'>;
   readonly githubToken?: InputValue<'github-token'>;
   readonly githubDeployment: boolean;
   readonly comment: InputValue<'comment'>;

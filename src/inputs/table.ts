@@ -105,6 +105,11 @@ const RUN = {
     fallback: '.',
     description: 'Folder of the project in the checkout; migrations-dir starts there.',
   }),
+  language: input(choice(['en', 'es'], 'language'), {
+    fallback: 'en',
+    description:
+      'Language of the job summary and the plan comment: en, or es. Outputs, the log and the report file stay as they are.',
+  }),
   'github-token': secret(key, {
     env: ['GITHUB_TOKEN'],
     expression: 'github.token',
