@@ -454,3 +454,22 @@ export const INPUT_PARTS: readonly {
 ];
 
 export const TABLE = { ...RUN, ...DATABASE, ...SERVER, ...HEALTH, ...ROLLBACK, ...GITHUB };
+
+/** What most workflows give: the documents list these before all others. */
+export const FIRST_INPUTS: readonly (keyof typeof TABLE)[] = [
+  'environment',
+  'database-url',
+  'required-tables',
+  'rls',
+  'backup',
+  'baseline',
+  'ssh-host',
+  'ssh-user',
+  'ssh-private-key',
+  'ssh-fingerprint',
+  'app-path',
+  'app-name',
+  'env-file',
+  'health-url',
+  'health-paths',
+];

@@ -195,6 +195,8 @@ export const SPANISH_ADVICE: readonly (readonly [words: string, advice: string])
     'Corrige la consulta: se ejecuta con el rol de database-url y solo puede leer.',
   ],
   ['holds no SELECT', 'Cada archivo de verify-sql contiene un solo SELECT.'],
+  ['holds no .sql file', 'verify-sql nombra una carpeta o un archivo que no está en el repositorio.'],
+  ["the database's role cannot read", 'Usa el mismo rol con el que se despliega.'],
   // Server
   [
     'is not pinned',
