@@ -116,7 +116,7 @@ export async function init(words: readonly string[], context: InitContext): Prom
   );
   if (root === undefined)
     context.write('No git repository was found here: GitHub reads the file at the root of one only.\n');
-  context.write(`\n${whatIsLeft(environment, connections)}`);
+  context.write(`\n${whatIsLeft(environment, connections, values.has('health-paths'))}`);
   const old = workflowOf(environment, found.workflows);
   if (old && join(base, old.file) !== path)
     context.write(
@@ -335,7 +335,7 @@ const SOURCES: Partial<Record<InputName, readonly string[]>> = {
   'health-url': ['the public address, such as https://staging.example.com'],
 };
 
-function whatIsLeft(environment: string, connections: readonly Connection[]): string {
+function whatIsLeft(environment: string, connections: readonly Connection[], pathsGiven: boolean): string {
   const missing = connections.filter(({ known }) => !known);
   const known = connections.filter((connection) => connection.known);
   const width = Math.max(...connections.map(({ from }) => from.length)) + 2;
@@ -357,7 +357,10 @@ What belongs to a GitHub Environment must be in the one named ${environment}; wh
 }
 What is left to do, in the repository under Settings > Environments > ${environment}:
 ${rows.length === 0 ? '  nothing: every name is there.' : rows.join('\n')}
-An application without /api/health also needs "health-paths: /" under "with:".
-Then push. To see first what would happen, add "mode: plan" under "with:".
+${pathsGiven ? '' : 'An application without /api/health also needs "health-paths: /" under "with:".\n'}${
+  connections.some(({ input }) => input === 'supabase-access-token')
+    ? 'The access token works with limits; with a secret DATABASE_URL (database-url) SQL goes over one session, and backups are dumps.\n'
+    : ''
+}Then push. To see first what would happen, add "mode: plan" under "with:".
 `;
 }
