@@ -18,7 +18,7 @@ import {
 } from '../lib/report.js';
 import { runPhase } from '../report/phase.js';
 import { statusLines } from '../report/status-table.js';
-import { type HostAnswer, statusFleet } from '../server/fleet/status-fleet.js';
+import { type StatusOfHost, statusFleet } from '../server/fleet/status-fleet.js';
 import type { DatabaseWork, Work } from './tools.js';
 
 /** Milliseconds; the database answers at once, or not at all. */
@@ -62,7 +62,7 @@ export async function status(work: Work): Promise<PhaseReport> {
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
 
 /** What one host told, in the words of the report. Pure. */
-export function liveHost({ host, status: found, problem }: HostAnswer): LiveHost {
+export function liveHost({ host, status: found, problem }: StatusOfHost): LiveHost {
   if (found === undefined)
     return { part: 'host', host, state: 'unreachable', ...definedOnly({ problem: problem?.message }) };
   const { lock, liveSha, liveRelease, cutRun } = found;
@@ -171,7 +171,7 @@ export function liveDatabase(
 
 /** The runs of all hosts and of the database as one list, newest first. Pure. */
 export function joinHistory(
-  answers: readonly HostAnswer[],
+  answers: readonly StatusOfHost[],
   database: Pick<DatabaseStatus, 'runs'> | undefined,
 ): PastRun[] {
   const joined = new Map<string, PastRun>();

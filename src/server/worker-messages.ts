@@ -196,7 +196,7 @@ const pastRun = jsonRecord<PastHostRun>({
   url: jsonOptional(jsonText),
 });
 
-const status = jsonRecord<HostStatus>({
+const hostNow = jsonRecord<HostStatus>({
   environment: jsonOptional(jsonText),
   liveSha: jsonOptional(jsonText),
   liveRelease: jsonOptional(jsonText),
@@ -221,7 +221,7 @@ const status = jsonRecord<HostStatus>({
 
 const line = jsonByKind<WorkerLine>({
   host: { facts: host },
-  status: { status },
+  status: { status: hostNow },
   'token-needed': {},
   started: { pid },
   probed: { health: jsonList(check), healthy: jsonFlag },

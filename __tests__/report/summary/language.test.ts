@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import type { PhaseReport, Report } from '../../../src/lib/report.js';
 import { OUTCOMES } from '../../../src/lib/report.js';
-import { wordsOf } from '../../../src/report/summary/language.js';
+import { summaryWords } from '../../../src/report/summary/language.js';
 import { SPANISH_ADVICE } from '../../../src/report/summary/spanish-advice.js';
 import { summaryOf } from '../../../src/report/summary/summary.js';
 
@@ -47,7 +47,7 @@ describe('a summary in Spanish', () => {
   });
 
   test('every outcome has its headline, in both languages another', () => {
-    const [en, es] = [wordsOf('en'), wordsOf('es')];
+    const [en, es] = [summaryWords('en'), summaryWords('es')];
     for (const outcome of OUTCOMES) {
       const ended = report({ outcome, facts: { schemaAhead: ['1'] } });
       assert.notEqual(es.headline(ended), en.headline(ended));

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { InputName } from '../../inputs/input-sources.js';
 import { inputRule } from '../../inputs/input-sources.js';
 import { quote } from '../../lib/shell.js';
-import type { Connection } from './known-names.js';
+import type { WorkflowConnection } from './known-names.js';
 import type { ProjectFacts } from './project-facts.js';
 
 const WRAPPERS = new Set(['npm', 'pnpm', 'yarn', 'npx', 'bun']);
@@ -47,7 +47,7 @@ export function expectedRefusals({
 /** The command that shows in a terminal what a deploy would do: the workflow's values, its secrets by their variables. */
 export function planCommand(
   values: ReadonlyMap<InputName, string>,
-  connections: readonly Connection[],
+  connections: readonly WorkflowConnection[],
 ): string {
   const env = connections.flatMap(({ input }) => {
     const [name] = inputRule(input).env.toSorted((a, b) => a.length - b.length);

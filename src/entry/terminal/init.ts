@@ -12,14 +12,14 @@ import { type AskPerson, withQuestions } from './ask.js';
 import { expectedRefusals, planCommand } from './first-plan.js';
 import { parseFlags } from './flags.js';
 import { branchNamed, mainBranch, repositoryRoot } from './git-repository.js';
-import { CONNECTION_INPUTS, type Connection, connectionsFor, workflowOf } from './known-names.js';
+import { CONNECTION_INPUTS, connectionsFor, type WorkflowConnection, workflowOf } from './known-names.js';
 import { type ProjectFacts, readProjectFacts } from './project-facts.js';
 import { workflowName, workflowText } from './workflow-file.js';
 
-type Asked = InputName | 'branch';
+type Question = InputName | 'branch';
 
 /** What is asked for where no flag says it, in this order. */
-const QUESTIONS: readonly (readonly [Asked, string])[] = [
+const QUESTIONS: readonly (readonly [Question, string])[] = [
   ['environment', 'Environment (such as staging, production)'],
   ['branch', 'Branch whose pushes are deployed to it'],
   ['app-path', 'Folder of the application on the server, such as /var/www/app'],
@@ -165,7 +165,7 @@ function suggest(values: Values, found: ProjectFacts, unasked: boolean): void {
 }
 
 /** The answer that a person need only confirm; undefined where the project does not tell. */
-function offered(name: Asked, { ecosystem }: ProjectFacts): string | undefined {
+function offered(name: Question, { ecosystem }: ProjectFacts): string | undefined {
   const [app, other] = ecosystem?.apps ?? [];
   if (name === 'environment') return 'staging';
   if (app === undefined || other !== undefined) return undefined;
@@ -335,7 +335,11 @@ const SOURCES: Partial<Record<InputName, readonly string[]>> = {
   'health-url': ['the public address, such as https://staging.example.com'],
 };
 
-function whatIsLeft(environment: string, connections: readonly Connection[], pathsGiven: boolean): string {
+function whatIsLeft(
+  environment: string,
+  connections: readonly WorkflowConnection[],
+  pathsGiven: boolean,
+): string {
   const missing = connections.filter(({ known }) => !known);
   const known = connections.filter((connection) => connection.known);
   const width = Math.max(...connections.map(({ from }) => from.length)) + 2;

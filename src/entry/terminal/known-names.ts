@@ -48,7 +48,7 @@ const ALWAYS: readonly InputName[] = [
 ];
 
 /** What a workflow takes from the repository's settings: input, expression, and whether it is there already. */
-export interface Connection {
+export interface WorkflowConnection {
   readonly input: InputName;
   /** `secrets.STAGING_VPS_HOST`. */
   readonly from: string;
@@ -59,7 +59,7 @@ export interface Connection {
 export const CONNECTION_INPUTS: readonly InputName[] = NAMES.map(([input]) => input);
 
 /** The words by which people name an environment in a secret: `STAGING`, `PROD`. */
-function wordsOf(environment: string): string[] {
+function environmentWords(environment: string): string[] {
   const own = environment.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_');
   if (/^PROD/.test(own)) return [...new Set([own, 'PRODUCTION', 'PROD', 'LIVE'])];
   if (/^(?:STAG|STG)/.test(own)) return [...new Set([own, 'STAGING', 'STAGE', 'STG'])];
@@ -67,9 +67,12 @@ function wordsOf(environment: string): string[] {
 }
 
 /** Names of one environment among those of all workflows. A name of another environment is never taken. */
-export function connectionsFor(environment: string, workflows: readonly WorkflowFacts[]): Connection[] {
+export function connectionsFor(
+  environment: string,
+  workflows: readonly WorkflowFacts[],
+): WorkflowConnection[] {
   const there = [...new Set(workflows.flatMap(({ names }) => names))];
-  const words = wordsOf(environment);
+  const words = environmentWords(environment);
   const bare = (name: string): string => name.slice(name.indexOf('.') + 1).toUpperCase();
   const find = (wanted: readonly string[]): string | undefined => {
     for (const text of wanted) {
@@ -78,7 +81,7 @@ export function connectionsFor(environment: string, workflows: readonly Workflow
     }
     return undefined;
   };
-  const connections = NAMES.flatMap(([input, kind, ...names]): Connection[] => {
+  const connections = NAMES.flatMap(([input, kind, ...names]): WorkflowConnection[] => {
     const own = names.flatMap((name) => words.flatMap((word) => withWord(name, word)));
     const found = find(own) ?? find(names);
     if (found !== undefined) return [{ input, from: found, known: true }];
@@ -96,7 +99,7 @@ function withWord(name: string, word: string): string[] {
 }
 
 /** A second way to the same thing is left out: known_hosts or the fingerprint, the database URL or the token. */
-function withoutNeedless(all: readonly Connection[]): Connection[] {
+function withoutNeedless(all: readonly WorkflowConnection[]): WorkflowConnection[] {
   const known = (input: InputName): boolean => all.some((each) => each.input === input && each.known);
   const needless = new Set<InputName>();
   needless.add(known('ssh-known-hosts') && !known('ssh-fingerprint') ? 'ssh-fingerprint' : 'ssh-known-hosts');
@@ -111,7 +114,7 @@ export function workflowOf(
   environment: string,
   workflows: readonly WorkflowFacts[],
 ): WorkflowFacts | undefined {
-  const words = wordsOf(environment);
+  const words = environmentWords(environment);
   const speaks = (text: string): boolean =>
     text
       .toUpperCase()

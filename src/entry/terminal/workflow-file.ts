@@ -1,5 +1,5 @@
 import type { InputName } from '../../inputs/input-sources.js';
-import type { Connection } from './known-names.js';
+import type { WorkflowConnection } from './known-names.js';
 
 /** The commit of actions/checkout that the written workflow uses. */
 const CHECKOUT = 'actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0';
@@ -17,7 +17,7 @@ export function workflowName(values: ReadonlyMap<InputName, string>): string {
 export function workflowText(
   values: ReadonlyMap<InputName, string>,
   branch: string,
-  connections: readonly Connection[],
+  connections: readonly WorkflowConnection[],
 ): string {
   const environment = values.get('environment')!;
   const place = values.get('working-directory');

@@ -6,7 +6,7 @@ import { SPANISH_ADVICE } from './spanish-advice.js';
 export type Language = 'en' | 'es';
 
 /** What a summary says in the words of one language. */
-export interface Words {
+export interface SummaryWords {
   readonly headline: (report: Report) => string;
   readonly phase: (name: PhaseName) => string;
   readonly outcome: (outcome: ReturnType<typeof phaseOutcome>) => string;
@@ -17,7 +17,7 @@ export interface Words {
   readonly advice: (problem: Pick<Problem, 'message' | 'next'>) => string | undefined;
 }
 
-const ENGLISH: Words = {
+const ENGLISH: SummaryWords = {
   headline: outcomeText,
   phase: (name) => name,
   outcome: (outcome) => outcome,
@@ -49,7 +49,7 @@ const PHASES: Readonly<Record<PhaseName, string>> = {
   status: 'estado',
 };
 
-const OUTCOMES: Readonly<Record<PhaseReport['outcome'] | 'cancelled', string>> = {
+const STEP_WORDS: Readonly<Record<PhaseReport['outcome'] | 'cancelled', string>> = {
   passed: 'bien',
   failed: 'falló',
   skipped: 'omitida',
@@ -57,13 +57,13 @@ const OUTCOMES: Readonly<Record<PhaseReport['outcome'] | 'cancelled', string>> =
   cancelled: 'cancelada',
 };
 
-const MODES: Readonly<Record<string, string>> = {
+const MODE_WORDS: Readonly<Record<string, string>> = {
   ...PHASES,
   deploy: 'despliegue',
   redeploy: 'despliegue del código',
 };
 
-const SPANISH: Words = {
+const SPANISH: SummaryWords = {
   headline({ mode, environment, outcome, facts }) {
     const where = environment === undefined ? '' : ` en ${environment}`;
     const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
@@ -72,10 +72,10 @@ const SPANISH: Words = {
       stays.length === 0 || outcome === 'success'
         ? ''
         : `; siguen aplicadas: ${stays.slice(0, 5).join(', ')}`;
-    return `${MODES[mode] ?? mode}${where}: ${verdict}${kept}`;
+    return `${MODE_WORDS[mode] ?? mode}${where}: ${verdict}${kept}`;
   },
   phase: (name) => PHASES[name],
-  outcome: (outcome) => OUTCOMES[outcome],
+  outcome: (outcome) => STEP_WORDS[outcome],
   next: 'Siguiente paso',
   whatWentWrong: 'Qué falló',
   warnings: 'Avisos',
@@ -94,6 +94,6 @@ function spanishAdvice({ message, next = '' }: Pick<Problem, 'message' | 'next'>
 }
 
 /** The words of a language. */
-export function wordsOf(language: Language): Words {
+export function summaryWords(language: Language): SummaryWords {
   return language === 'es' ? SPANISH : ENGLISH;
 }

@@ -5,7 +5,7 @@ import { formatDuration } from '../../lib/duration.js';
 import type { Outcome, PhaseReport, Problem, Report, SourcePosition } from '../../lib/report.js';
 import { positionText, problemLines } from '../log-format.js';
 import { type FilePlaces, fromWorkspace } from './file-places.js';
-import { type Language, type Words, wordsOf } from './language.js';
+import { type Language, type SummaryWords, summaryWords } from './language.js';
 import { codeBlock, escapeText, foldedSection, inlineCode, markdownLink } from './markdown.js';
 import {
   commitLink,
@@ -49,7 +49,7 @@ export interface SummaryContext {
  */
 export function summaryOf(report: Report, context: SummaryContext, limit = SUMMARY_LIMIT): string {
   const { run, places, origin, language = 'en' } = context;
-  const words = wordsOf(language);
+  const words = summaryWords(language);
   const only = report.phases.length === 1 ? report.phases[0] : undefined;
   const lines = [
     `## ${MARKS[report.outcome]} ${escapeText(words.headline(report))}`,
@@ -148,14 +148,14 @@ function withoutNext(report: Report): Problem[] {
 }
 
 /** The problems with their next action in the words of a language. */
-function inWords(problems: readonly Problem[], words: Words): Problem[] {
+function inWords(problems: readonly Problem[], words: SummaryWords): Problem[] {
   return problems.map((problem) => {
     const { next, ...rest } = problem;
     return next === undefined ? rest : { ...rest, ...definedOnly({ next: words.advice(problem) }) };
   });
 }
 
-function nextLine({ problems }: Report, next: string, words: Words): string {
+function nextLine({ problems }: Report, next: string, words: SummaryWords): string {
   const [cause = { message: '', next }] = problems.filter((problem) => problem.next === next);
   const said = advice(words.advice(cause) ?? next);
   return `**${words.next}:**${said.startsWith('\n') ? '' : ' '}${said}`;

@@ -3,7 +3,7 @@ import { formatDuration } from '../../lib/duration.js';
 import type { HealthFact, HostFact, PhaseReport, Report, StepOutcome } from '../../lib/report.js';
 import { phaseOutcome } from '../log-format.js';
 import { historyRows, liveRows } from '../status-table.js';
-import type { Words } from './language.js';
+import type { SummaryWords } from './language.js';
 import { escapeText, foldedSection, inlineCode, markdownLink, markdownTable, tableCell } from './markdown.js';
 
 const STEP_MARKS: Readonly<Record<StepOutcome | 'cancelled', string>> = {
@@ -15,7 +15,7 @@ const STEP_MARKS: Readonly<Record<StepOutcome | 'cancelled', string>> = {
 };
 
 /** The phases of a run, as lines of Markdown like all tables here. */
-export function phaseTableMarkdown(phases: readonly PhaseReport[], words: Words): string[] {
+export function phaseTableMarkdown(phases: readonly PhaseReport[], words: SummaryWords): string[] {
   return markdownTable(
     ['phase', 'outcome', 'time', ''],
     phases.map((phase) => [

@@ -5,7 +5,7 @@ import { statusRequest } from '../worker-requests.js';
 import type { ServerWork } from './server-work.js';
 
 /** What one host told, or why it could not be asked. */
-export interface HostAnswer {
+export interface StatusOfHost {
   /** Position, from 1. */
   host: number;
   status?: HostStatus;
@@ -16,10 +16,10 @@ export interface HostAnswer {
 const DEADLINE = 60_000;
 
 /** Asks all hosts at once, one round trip each; writes nothing, and never throws for one host. */
-export async function statusFleet({ fleet, settings, signal }: ServerWork): Promise<HostAnswer[]> {
+export async function statusFleet({ fleet, settings, signal }: ServerWork): Promise<StatusOfHost[]> {
   fleet.connect();
   return Promise.all(
-    fleet.hosts.map(async (host): Promise<HostAnswer> => {
+    fleet.hosts.map(async (host): Promise<StatusOfHost> => {
       try {
         const answer = await askWorker(fleet, host, statusRequest(settings), { deadline: DEADLINE, signal });
         if (answer.kind === 'status') return { host: host.position, status: answer.status };
