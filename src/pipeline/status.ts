@@ -43,15 +43,14 @@ export async function status(work: Work): Promise<PhaseReport> {
     const own = found && liveDatabase(found, live);
     record.facts.live = [...hosts, ...(own ? [own] : [])];
     record.facts.history = joinHistory(answers, found?.status).slice(0, MOST);
-    const milliseconds = Date.now() - startedAt;
-    const step = (name: string, outcome: Step['outcome'], detail: string): void =>
+    const step = (name: string, outcome: Step['outcome'], milliseconds: number, detail: string): void =>
       record.add({ name, outcome, startedAt, milliseconds, detail });
     const problems: Problem[] = [];
-    for (const { host, problem } of answers) {
-      step(`host ${host}`, problem ? 'failed' : 'passed', hosts[host - 1]!.state);
+    for (const { host, problem, milliseconds } of answers) {
+      step(`host ${host}`, problem ? 'failed' : 'passed', milliseconds ?? 0, hosts[host - 1]!.state);
       if (problem) problems.push(problem);
     }
-    if (found && own) step('database', found.problem ? 'failed' : 'passed', own.state);
+    if (found && own) step('database', found.problem ? 'failed' : 'passed', found.milliseconds, own.state);
     if (found?.problem) problems.push(found.problem);
     for (const text of statusLines(record.facts)) log({ kind: 'line', text });
     if (problems.length > 0) throw new Failure(problems);
@@ -100,6 +99,8 @@ export function liveHost({ host, status: found, problem }: StatusOfHost): LiveHo
 
 /** What the database told, or why it could not be asked. */
 interface DatabaseAnswer {
+  /** How long it was asked. */
+  milliseconds: number;
   status?: DatabaseStatus;
   pending: string[] | null;
   drift: string | null;
@@ -109,13 +110,15 @@ interface DatabaseAnswer {
 async function lookAtDatabase(work: DatabaseWork): Promise<DatabaseAnswer> {
   const { database, settings, signal } = work;
   const { workingDirectory, database: rules } = settings;
-  const nothing: DatabaseAnswer = { pending: null, drift: null };
+  const startedAt = Date.now();
+  const nothing = { pending: null, drift: null };
+  const took = (): { milliseconds: number } => ({ milliseconds: Date.now() - startedAt });
   try {
     const sending = { deadline: DEADLINE, signal };
     const found = await retryRead(signal, () => readDatabaseStatus(database, sending)).catch((error) => {
       throw failureOf(error, 'looking at what is recorded');
     });
-    const answer: DatabaseAnswer = { ...nothing, status: found };
+    const answer: DatabaseAnswer = { ...nothing, ...took(), status: found };
     if (found.unread.length > 0)
       answer.problem = {
         message: `the database's role cannot read ${found.unread.join(', ')}`,
@@ -126,16 +129,16 @@ async function lookAtDatabase(work: DatabaseWork): Promise<DatabaseAnswer> {
     const recorded = new Set(found.recorded);
     answer.pending = files.map(({ version }) => version).filter((version) => !recorded.has(version));
     answer.drift = judgeDrift(await readDriftNow(work), 'warn').detail;
-    return answer;
+    return { ...answer, ...took() };
   } catch (error) {
     if (signal.aborted) throw error;
-    return { ...nothing, problem: problemOf(error) };
+    return { ...nothing, ...took(), problem: problemOf(error) };
   }
 }
 
 /** The database in the words of the report. `live`: the commits that hosts serve. Pure. */
 export function liveDatabase(
-  { status: found, pending, drift, problem }: DatabaseAnswer,
+  { status: found, pending, drift, problem }: Omit<DatabaseAnswer, 'milliseconds'>,
   live: readonly string[],
 ): LiveDatabase {
   const wrong = definedOnly({ problem: problem?.message });

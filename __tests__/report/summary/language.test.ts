@@ -79,7 +79,7 @@ describe('a summary in Spanish', () => {
     for (const words of [
       '## ❌ despliegue en staging: falló',
       '### Qué falló',
-      '**Siguiente paso:** Añade el lock file al repositorio. (Commit the lock file.)',
+      '**Siguiente paso:** Añade el lock file al repositorio. — Commit the lock file.',
       'Look at it.',
       '| migración | ❌ falló |',
       '| plan | ✅ bien |',

@@ -83,7 +83,7 @@ const SPANISH: SummaryWords = {
     const spanish = spanishAdvice(problem);
     if (spanish === undefined || problem.next === undefined) return spanish ?? problem.next;
     // The original names files, hosts and commands that a general advice cannot.
-    return problem.next.includes('\n') ? problem.next : `${spanish} (${problem.next})`;
+    return problem.next.includes('\n') ? problem.next : `${spanish} — ${problem.next}`;
   },
 };
 

@@ -10,6 +10,8 @@ export interface StatusOfHost {
   host: number;
   status?: HostStatus;
   problem?: Problem;
+  /** How long it was asked. */
+  milliseconds?: number;
 }
 
 /** Milliseconds; nothing but the host itself is asked. */
@@ -20,13 +22,15 @@ export async function statusFleet({ fleet, settings, signal }: ServerWork): Prom
   fleet.connect();
   return Promise.all(
     fleet.hosts.map(async (host): Promise<StatusOfHost> => {
+      const startedAt = Date.now();
+      const took = (): { milliseconds: number } => ({ milliseconds: Date.now() - startedAt });
       try {
         const answer = await askWorker(fleet, host, statusRequest(settings), { deadline: DEADLINE, signal });
-        if (answer.kind === 'status') return { host: host.position, status: answer.status };
+        if (answer.kind === 'status') return { host: host.position, ...took(), status: answer.status };
         throw new Failure({ message: `${host.prefix}the worker answered something else` });
       } catch (error) {
         if (signal.aborted) throw error;
-        return { host: host.position, problem: problemOf(error) };
+        return { host: host.position, ...took(), problem: problemOf(error) };
       }
     }),
   );
