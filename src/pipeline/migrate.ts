@@ -259,7 +259,9 @@ function batchContext(
   // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
   const verified = place.last && rules.transaction === 'all';
   const checks = verified ? plan.checks : [];
-  const verification = verified ? `${verificationMessage(rules)}\n${ownChecksMessage(checks)}` : '';
+  const verification = verified
+    ? `${verificationMessage(rules)}\n${ownChecksMessage(checks, rules.statementTimeout)}`
+    : '';
   // A file that is applied in parts may stay half applied: it has a beginning of its own, and what was before an end.
   const begins = place.first || batch.mode === 'outside';
   const ends = place.last || place.next === 'outside';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { readOwnChecks } from '../../../src/database/schema/own-checks.js';
+import { ownChecksMessage, readOwnChecks } from '../../../src/database/schema/own-checks.js';
 import { verify } from '../../../src/pipeline/verify.js';
 import { type PostgresServer, query, startPostgres } from '../../servers/postgres.js';
 import {
@@ -95,6 +95,12 @@ describe('the files of verify-sql', () => {
     );
     project.delete();
   });
+});
+
+test('what stands behind the queries has its own limit again', () => {
+  assert.equal(ownChecksMessage([], 600_000), '');
+  const message = ownChecksMessage([{ file: 'a.sql', query: 'select 1' }], 600_000);
+  assert.match(message, /'statement_timeout', '10000ms'[\s\S]*'statement_timeout', '600000ms', true\);$/);
 });
 
 describe('the queries of verify-sql', () => {

@@ -130,8 +130,9 @@ export function ownChecksTime(checks: readonly OwnCheck[]): number {
 /**
  * SQL for the end of a migration's message: raises CODES.notVerified where a query gives a row, so that such a schema
  * is never committed. What another session is to blame for (a lock, a server that stops) is raised as it is.
+ * `statementTimeout`: milliseconds that what stands behind may take.
  */
-export function ownChecksMessage(checks: readonly OwnCheck[]): string {
+export function ownChecksMessage(checks: readonly OwnCheck[], statementTimeout: number): string {
   if (checks.length === 0) return '';
   return `${checks.map((check) => askSql(check, true)).join('\n')}
 do ${dollarQuote(`
@@ -142,13 +143,17 @@ begin
   if failed is not null then
     raise exception using errcode = '${CODES.ownChecks}', message = failed;
   end if;
-end`)};`;
+end`)};
+select ${timeLimit(statementTimeout)};`;
 }
 
 /** The message of that error as problems, one per file. */
 export function ownCheckProblems(message: string): Problem[] {
   return (JSON.parse(message) as OwnCheckResult[]).flatMap(problemsOfCheck);
 }
+
+const timeLimit = (milliseconds: number): string =>
+  `pg_catalog.set_config('statement_timeout', '${milliseconds}ms', true)`;
 
 const FOUND = `coalesce(nullif(pg_catalog.current_setting('muva.own_checks', true), ''), '[]')::jsonb`;
 
@@ -160,7 +165,7 @@ function askSql({ file, query }: OwnCheck, raising: boolean): string {
   const counted = `select count(*), coalesce(jsonb_agg(problem) filter (where place <= ${MOST_TOLD} and problem is not null), '[]')
     from (select left(to_jsonb("muva row") ->> 'problem', ${LONGEST_TOLD + 1}) as problem, row_number() over () as place
       from (${query}\n) as "muva row") as found`;
-  return `select pg_catalog.set_config('statement_timeout', '${CHECK_TIMEOUT}ms', true);
+  return `select ${timeLimit(CHECK_TIMEOUT)};
 do ${dollarQuote(`
 declare began timestamptz := clock_timestamp(); found bigint := 0; told jsonb := '[]'; failed text;
 begin
