@@ -254,7 +254,7 @@ function pathOf(values: Values, base: string): string {
 /** Values that must not stand in a workflow file, or that it takes from the repository's settings. */
 function misplaced(values: Values): Problem[] {
   return [...values.keys()]
-    .filter((name) => inputRule(name).secret || (name !== 'ssh-port' && CONNECTION_INPUTS.includes(name)))
+    .filter((name) => inputRule(name).secret || CONNECTION_INPUTS.includes(name))
     .map((name) => ({
       message: `${name}: does not belong into the workflow file`,
       next: 'The workflow takes it from the secrets and variables of the GitHub Environment.',
@@ -282,7 +282,7 @@ function deployProblems(values: Values, { base, force }: Project): InputProblem[
   const around = { run, terminal: true, workspace: '/', holdsMigrations: () => false };
   const value = (name: InputName): string => values.get(name) || (given[name] ?? inputRule(name).fallback);
   const { problems } = parseSettings(value, around);
-  const own = problems.filter(({ input }) => input === 'ssh-port' || !CONNECTION_INPUTS.includes(input));
+  const own = problems.filter(({ input }) => !CONNECTION_INPUTS.includes(input));
   const path = pathOf(values, base);
   if (values.get('environment') && !force && existsSync(path))
     own.push({
@@ -317,7 +317,7 @@ for them. On a terminal it asks for what no flag says: ${ASKED}.
   --force              replaces the file where it is there; without it the difference is shown
   --environment name   staging by default
   --app-path folder    and any other input (see muva-deploy --help) becomes an input of the workflow's step; but not
-                       the secrets, and not ${CONNECTION_INPUTS.filter((name) => !inputRule(name).secret && name !== 'ssh-port').join(', ')}:
+                       the secrets, and not ${CONNECTION_INPUTS.filter((name) => !inputRule(name).secret).join(', ')}:
                        those come from the GitHub Environment
 
 Below the repository's root, as in one of its several applications, working-directory is set to that folder.

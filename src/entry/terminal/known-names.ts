@@ -37,8 +37,11 @@ const NAMES: readonly (readonly [InputName, kind: 'secrets' | 'vars', ...string[
   ['supabase-access-token', 'secrets', 'SUPABASE_ACCESS_TOKEN'],
 ];
 
-/** Asked for where nothing is found; the others only where a workflow has them. */
-const ALWAYS: readonly InputName[] = [
+/**
+ * What every workflow takes from the repository's settings, also where nothing is found; the others only where a workflow
+ * has them.
+ */
+export const CONNECTION_INPUTS: readonly InputName[] = [
   'database-url',
   'ssh-host',
   'ssh-user',
@@ -54,9 +57,6 @@ export interface WorkflowConnection {
   readonly from: string;
   readonly known: boolean;
 }
-
-/** The inputs that a workflow takes from the repository's settings: none of them belongs into a file. */
-export const CONNECTION_INPUTS: readonly InputName[] = NAMES.map(([input]) => input);
 
 /** The words by which people name an environment in a secret: `STAGING`, `PROD`. */
 function environmentWords(environment: string): string[] {
@@ -85,7 +85,7 @@ export function connectionsFor(
     const own = names.flatMap((name) => words.flatMap((word) => withWord(name, word)));
     const found = find(own) ?? find(names);
     if (found !== undefined) return [{ input, from: found, known: true }];
-    return ALWAYS.includes(input) ? [{ input, from: `${kind}.${names[0]!}`, known: false }] : [];
+    return CONNECTION_INPUTS.includes(input) ? [{ input, from: `${kind}.${names[0]!}`, known: false }] : [];
   });
   return withoutNeedless(connections);
 }
