@@ -28,7 +28,7 @@ const workflows = ['examples', '.github/workflows'].flatMap((folder) =>
     .map((file) => join(folder, file)),
 );
 
-const parts = await inputParts();
+const { parts, first } = await inputParts();
 writeActionInputs();
 const action = parse(read('action.yml'), { schema: 'failsafe' });
 const tables = { inputs: inputTables(), outputs: outputTable() };
@@ -44,15 +44,17 @@ console.log(
   `${documents.length} documents and ${workflows.length} workflows agree with action.yml and package.json`,
 );
 
-/** The inputs by part, from the table in the sources. */
+/** The inputs by part, and the names of those that come first, from the table in the sources. */
 async function inputParts() {
   const folder = mkdtempSync(join(tmpdir(), 'muva-docs-'));
   try {
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
     const compile = ['node_modules/typescript/bin/tsc', '-p', '.', '--outDir', folder, '--noCheck'];
     execFileSync(process.execPath, compile, { stdio: 'inherit' });
-    const { INPUT_PARTS } = await import(pathToFileURL(join(folder, 'src/inputs/table.js')).href);
-    return INPUT_PARTS;
+    const { INPUT_PARTS, FIRST_INPUTS } = await import(
+      pathToFileURL(join(folder, 'src/inputs/table.js')).href
+    );
+    return { parts: INPUT_PARTS, first: FIRST_INPUTS };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -94,14 +96,22 @@ function quoted(text) {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
+/** First what most workflows give, with their defaults in bold; then the others, by their part. */
 function inputTables() {
-  return parts.map(({ title, inputs }) => `### ${title}\n\n${inputTable(inputs)}`).join('\n\n');
+  const all = Object.fromEntries(parts.flatMap(({ inputs }) => Object.entries(inputs)));
+  const most = first.map((name) => [name, all[name]]);
+  const others = parts.map(({ title, inputs }) => {
+    const rest = Object.entries(inputs).filter(([name]) => !first.includes(name));
+    return `### ${title}\n\n${inputTable(rest)}`;
+  });
+  const strong = (text) => (text === '' ? '' : `**${text}**`);
+  return [`### What most people need\n\n${inputTable(most, strong)}`, ...others].join('\n\n');
 }
 
-function inputTable(inputs) {
-  const rows = Object.entries(inputs).map(([name, { expression, fallback, env, description }]) => {
+function inputTable(inputs, shown = (text) => text) {
+  const rows = inputs.map(([name, { expression, fallback, env, description }]) => {
     const given = expression === undefined ? fallback : `\${{ ${expression} }}`;
-    return [asCode(name), asCode(given), description, env.map(asCode).join(', ')];
+    return [asCode(name), shown(asCode(given)), description, env.map(asCode).join(', ')];
   });
   return table(['Input', 'Default', 'Meaning', 'Environment variable'], rows);
 }
@@ -227,7 +237,7 @@ function checkPins() {
 function checkMessages(path) {
   const sources = readdirSync('src', { recursive: true })
     .map((file) => join('src', String(file)))
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('spanish-advice.ts'))
     .map(read)
     .join('\n');
   for (const [, cell] of read(path).matchAll(/^\| (`.*?) \|/gm)) {

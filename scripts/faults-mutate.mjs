@@ -581,6 +581,41 @@ const MUTATIONS = [
     "at === 'rehearsed' ? 'go'",
     'worker/run/hold.test',
   ),
+  mutation(
+    181,
+    'database/schema/own-checks',
+    "if (first.kind !== 'SelectStmt')",
+    'if (false)',
+    'database/schema/own-checks.test',
+  ),
+  mutation(
+    182,
+    'database/schema/own-checks',
+    'if failed is not null then',
+    'if false then',
+    'database/schema/own-checks.test',
+  ),
+  mutation(
+    183,
+    'database/schema/own-checks',
+    'set local transaction_read_only = on;',
+    'set local transaction_read_only = off;',
+    'database/schema/own-checks.test',
+  ),
+  mutation(
+    184,
+    'pipeline/status',
+    "cutRun !== undefined || found.runs[0]?.outcome === 'cut'",
+    'false',
+    'pipeline/status.test',
+  ),
+  mutation(
+    185,
+    'report/summary/spanish-advice',
+    "['but no lock file',",
+    "['no words,',",
+    'report/summary/language.test',
+  ),
 ];
 
 const { values: options } = parseArgs({

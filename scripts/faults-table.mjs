@@ -921,6 +921,36 @@ export const GROUPS = [
         'known',
         'One and the same, from one decision; the versions that stay stand in the headline: `stay applied`',
       ),
+      row(
+        181,
+        'A file of `verify-sql` that is no single SELECT, or that would write or lock',
+        'refused',
+        '`holds no SELECT`, `changes rows in its WITH`, and the place in the file.',
+      ),
+      row(
+        182,
+        'A query of `verify-sql` gives rows at the end of the migrations',
+        'unchanged',
+        '`where there should be none`, with the file, the number and the column problem.',
+      ),
+      row(
+        183,
+        'A query of `verify-sql` that calls what writes, fails, or takes too long',
+        'unchanged',
+        '`verify-sql: the query of`: nothing it did stays, and what comes after it can write again.',
+      ),
+      row(
+        184,
+        'Mode status while nothing is deployed, a run is at work or was cut, a host or the database is out of reach',
+        'known',
+        'Each part by itself, with its state; nothing is written, and a part out of reach is told with its reason.',
+      ),
+      row(
+        185,
+        'A message of the troubleshooting page without Spanish, under `language: es`',
+        'ok',
+        'Its advice in Spanish; what is no known message stays English.',
+      ),
     ],
   },
 ];

@@ -121,7 +121,7 @@ function readResults(files) {
 function checkTable() {
   const sources = readdirSync('src', { recursive: true })
     .map((file) => join('src', String(file)))
-    .filter((path) => path.endsWith('.ts'))
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('spanish-advice.ts'))
     .map((path) => readFileSync(path, 'utf8'))
     .join('\n');
   const files = filesByRow();

@@ -1,4 +1,5 @@
-// Draws a job summary as GitHub shows it: `node scripts/picture.mjs build/demo/v3.md docs/job-summary.png`.
+// Draws a job summary as GitHub shows it: `node scripts/picture.mjs build/demo/v3.md docs/job-summary.png`; with a
+// third word only what stands above that heading (`... build/demo/v2.md docs/job-summary-success.png Migrations`).
 // Needs chromium (Debian's package); the renderers come from npm into a temporary folder.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const [source = 'build/demo/v3.md', target = 'docs/job-summary.png'] = process.argv.slice(2);
+const [source = 'build/demo/v3.md', target = 'docs/job-summary.png', until] = process.argv.slice(2);
 const RENDERERS = ['marked@18.2.1', 'mermaid@11.17.2', 'github-markdown-css@5.8.1'];
 const WIDTH = 1_012;
 
@@ -17,7 +18,7 @@ try {
   run('npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--silent', ...RENDERERS);
   const { marked } = await import(pathToFileURL(createRequire(join(folder, 'x')).resolve('marked')).href);
   const page = join(folder, 'page.html');
-  writeFileSync(page, html(marked.parse(readFileSync(source, 'utf8'), { gfm: true })));
+  writeFileSync(page, html(marked.parse(shownPart(readFileSync(source, 'utf8')), { gfm: true })));
   const dom = chromium(`--window-size=${WIDTH},1000`, '--dump-dom', page);
   // What a look at the picture would show too, but a script can tell: the chart and the tables are drawn.
   if (dom.includes('```') || /Syntax error in text/.test(dom)) throw new Error('a block was not rendered');
@@ -29,6 +30,10 @@ try {
   console.log(`${target}: ${WIDTH} x ${height + 40}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
+}
+
+function shownPart(text) {
+  return until === undefined ? text : text.split(`\n### ${until}\n`)[0];
 }
 
 function run(program, ...args) {

@@ -62,6 +62,7 @@ const settings = {
   requiredTables: Array.from({ length: 1000 }, (_, n) => ({ schema: 'public', name: `t${n + 1}` })),
   requiredFunctions: [],
   rls: 'required',
+  rlsExcept: [],
   rowCounts: 'estimate',
 } as unknown as DatabaseSettings;
 

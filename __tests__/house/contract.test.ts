@@ -25,8 +25,15 @@ const OUTPUTS =
   destructive backup-path deployment-id duration-ms report`.split(/\s+/);
 
 /** Promised since the page of the first names was agreed on. */
-const INPUTS_SINCE = ['migrate-before', 'down-dir', 'backup-platform-data'];
-const OUTPUTS_SINCE = ['schema-lead-ms'];
+const INPUTS_SINCE = [
+  'migrate-before',
+  'down-dir',
+  'backup-platform-data',
+  'rls-except',
+  'verify-sql',
+  'language',
+];
+const OUTPUTS_SINCE = ['schema-lead-ms', 'live', 'history'];
 
 interface ActionFile {
   inputs: Record<string, { description: string; default?: string; required?: string }>;

@@ -18,6 +18,15 @@ const VALUES: Record<string, string> = {
   'vars.HEALTH_URL': 'https://example.com',
 };
 
+/** Of an expression, also under the name that the environment's word stands in front of. */
+function filledIn(path: string): string {
+  const bare = path
+    .slice(path.indexOf('.') + 1)
+    .replace(/^STAGING_(?=.*_)/, '')
+    .replace(/^STAGING_URL$/, 'HEALTH_URL');
+  return VALUES[`secrets.${bare}`] ?? VALUES[`vars.${bare}`] ?? 'word';
+}
+
 type With = Record<string, string>;
 
 /** The `with:` of every step of this action in a piece of a workflow. */
@@ -36,7 +45,7 @@ function yamlIn(path: string): unknown[] {
 
 function problemsWith(inputs: With): string[] {
   const filled = (name: InputName): string =>
-    (inputs[name] ?? '').replaceAll(/\$\{\{ (.*?) \}\}/g, (_, path: string) => VALUES[path] ?? 'word');
+    (inputs[name] ?? '').replaceAll(/\$\{\{ (.*?) \}\}/g, (_, path: string) => filledIn(path));
   const run = { id: '1', attempt: 1, sha: '0'.repeat(40), serverUrl: 'https://github.com', fork: false };
   const around = { run, terminal: false, workspace: '/', holdsMigrations: () => true };
   return parseSettings(withEnvironment(filled, {}), around).problems.map(({ message }) => message);

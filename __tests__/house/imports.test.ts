@@ -43,10 +43,11 @@ const PACKAGES: Record<string, readonly string[]> = {
   'libpg-query': ['database'],
   'node-ssh': ['server'],
   ssh2: ['server'],
+  yaml: ['entry'],
 };
 
 /** Packages that cost start-up time and are therefore imported only where they are used. */
-const LAZY = ['pg', 'libpg-query', 'node-ssh', 'ssh2', '@actions/github'];
+const LAZY = ['pg', 'libpg-query', 'node-ssh', 'ssh2', '@actions/github', 'yaml'];
 
 /**
  * What may start programs. On this machine one file says what they see of the environment, which holds the secrets of

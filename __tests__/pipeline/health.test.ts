@@ -262,6 +262,59 @@ describe('whose fault it is', () => {
     });
   });
 
+  test('of several URLs each is asked, and the one that fails is named', async () => {
+    await withHttpServer(serve(HEALTHY), async (first) => {
+      await withHttpServer(serve({ ...HEALTHY, '/': { status: 503 } }), async (second) => {
+        const urls = `${first.url}\n${second.url}/, ${first.url}`;
+        const { report } = await run({ 'health-url': urls, 'check-assets': 'false' });
+        const at = second.url;
+        assert.deepEqual(
+          report.facts.health?.map(({ name, ok }) => [name, ok]),
+          [
+            ['/', true],
+            ['/api/health', true],
+            [`${at} /`, false],
+            [`${at} /api/health`, true],
+          ],
+        );
+        assert.deepEqual(
+          report.problems.map(({ message }) => message.split(':').slice(0, 3).join(':')),
+          [`${at} /`],
+        );
+      });
+    });
+    const parsed = parseSettings(
+      withEnvironment(
+        (name) => ({ ...QUICK, 'health-url': 'https://a.example, ftp://b.example' })[name as 'mode'] ?? '',
+        {},
+      ),
+      {
+        run: { id: '1', attempt: 1, serverUrl: 'https://github.com', fork: false },
+        terminal: false,
+        workspace: '/work',
+        holdsMigrations: () => false,
+      },
+    );
+    assert.match(parsed.problems[0]?.message ?? '', /^health-url: .*ftp:\/\/b\.example/);
+    const warned = judgeHealth(
+      [
+        {
+          name: 'b.example certificate',
+          from: 'runner',
+          ok: true,
+          status: null,
+          'latency-ms': null,
+          attempts: 1,
+          'days-left': 3,
+          detail: 'valid for 3 more days',
+        },
+      ],
+      [],
+      {},
+    );
+    assert.equal(warned.warnings[0]?.message, 'the TLS certificate of b.example is valid for 3 more days');
+  });
+
   test('a server that cannot be asked over SSH is a warning where the URL answers', async () => {
     await withHttpServer(serve(HEALTHY), async ({ url }) => {
       const settings = settingsOf({ ...PATIENT, 'health-url': url });

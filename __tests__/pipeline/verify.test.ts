@@ -75,6 +75,8 @@ async function look(
       requiredTables: names(tables),
       requiredFunctions: [],
       rls: 'required',
+      rlsExcept: [],
+      verifySql: [],
       rowCounts: 'estimate',
       missingMigrations: 'warn',
       migrationsDir: 'nowhere',

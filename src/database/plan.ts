@@ -31,6 +31,7 @@ import type { FileShape, Remark } from './migrations/file-shape.js';
 import { readMigrationFiles } from './migrations/migration-files.js';
 import { nonTransactional, whyNonTransactional } from './migrations/non-transactional.js';
 import { alreadyThere } from './schema/already-there.js';
+import { type OwnCheck, readOwnChecks } from './schema/own-checks.js';
 import { loadParser } from './sql/parser.js';
 import { loadBodyParser } from './sql/plpgsql.js';
 import { positionIn } from './sql/source-text.js';
@@ -46,6 +47,8 @@ export interface DatabasePlan {
   baseline: Pending['baseline'];
   /** What is committed together. */
   batches: Batch[];
+  /** Queries of verify-sql: run with the last batch. */
+  checks: OwnCheck[];
   /** What is to be told of statements, what deletes data first; empty of what the inputs allow or refuse. */
   findings: LintFinding[];
   /** Everything else that is worth knowing, but for remarks. `warningsOf` puts all of it in order. */
@@ -71,6 +74,8 @@ export interface PlanRules extends Pick<FileRules, 'irreversibleMigrations'> {
   readonly downDir?: string;
   readonly transaction: 'all' | 'each';
   readonly destructiveChanges: 'allow' | 'warn' | 'refuse';
+  /** Folders and .sql files, from the working directory. */
+  readonly verifySql: readonly string[];
 }
 
 export interface PlanOrder {
@@ -93,11 +98,12 @@ export async function planDatabase(
 ): Promise<DatabasePlan> {
   const sending = { deadline: LOOK_DEADLINE, signal };
   // The files are read while the connection is made and the server looks.
-  const [look, files] = await Promise.all([
+  const [look, files, own] = await Promise.all([
     retryRead(signal, () => readHistory(database, sending)).catch((error) => {
       throw failureOf(error, 'looking at the migration history');
     }),
     readMigrationFiles(workingDirectory, rules),
+    readOwnChecks(workingDirectory, rules.verifySql),
   ]);
   const chosen = choosePending(files.files, look, rules, identity, contract);
   const catalog = (names: readonly string[]): Promise<CatalogAnswer> =>
@@ -110,6 +116,7 @@ export async function planDatabase(
     });
   const plan = await planFor(chosen, rules, { partials: look.partial, catalog }, facts);
   plan.look = look;
+  takeChecks(plan, own);
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
   plan.warnings.push(...warnings);
@@ -174,9 +181,15 @@ export async function planFiles(workingDirectory: string, rules: PlanRules): Pro
   const plan = await planFor(chosen, rules);
   plan.warnings.unshift(...files.warnings);
   plan.refusals.unshift(...files.problems);
+  takeChecks(plan, await readOwnChecks(workingDirectory, rules.verifySql));
   // No server was asked, so the parser's word stands.
   plan.refusals.push(...plan.pending.flatMap((file) => file.shape.doubt ?? []));
   return plan;
+}
+
+function takeChecks(plan: DatabasePlan, own: Awaited<ReturnType<typeof readOwnChecks>>): void {
+  plan.checks = own.checks;
+  plan.refusals.push(...own.problems);
 }
 
 /** All that a plan warns of: what deletes data first, remarks last. `told` replaces its findings, where they were measured. */
@@ -205,6 +218,7 @@ async function planFor(
     deferred: planned.slice(chosen.pending.length),
     baseline: chosen.baseline,
     batches: makeBatches(pending, rules.transaction),
+    checks: [],
     findings: findings.filter((finding) => rules.destructiveChanges === 'warn' || !risky.includes(finding)),
     warnings: [...chosen.warnings, ...planned.flatMap((file) => file.shape.notices)],
     remarks: planned.flatMap((file) => file.shape.remarks),

@@ -212,6 +212,7 @@ function openSession(env: NodeJS.ProcessEnv): Session {
       redact: clean.redact,
       tell: (text) => printer.log({ kind: 'line', text }),
       places: { workspace: workspaceOf(env), project: read('working-directory') },
+      language: read('language').trim() === 'es' ? 'es' : 'en',
       folder: env.RUNNER_TEMP || tmpdir(),
     },
     started: startedRun(read, startedAt),

@@ -5,6 +5,7 @@ import { messageOf, type Problem, type Report } from '../lib/report.js';
 import { closingLines } from '../report/log-format.js';
 import { exitCodeOf, outputsOf } from '../report/outputs.js';
 import type { FilePlaces } from '../report/summary/file-places.js';
+import type { Language } from '../report/summary/language.js';
 import { summaryOf, writeSummary } from '../report/summary/summary.js';
 import { writeReport } from './run-lifecycle.js';
 
@@ -17,6 +18,8 @@ export interface Publication {
   /** Prints a line of the log. */
   readonly tell: (line: string) => void;
   readonly places: FilePlaces;
+  /** Of the summary. */
+  readonly language: Language;
   /** Where the report file goes. */
   readonly folder: string;
   /** What is told to GitHub's API in between; its warnings still reach the annotations. */
@@ -43,7 +46,7 @@ export async function publish(report: Report, publication: Publication): Promise
   if (values.report !== '') tell(`report: ${values.report}`);
   const whole = (): Report => ({ ...said, warnings: [...said.warnings, ...redactDeep(warnings, redact)] });
   try {
-    await writeSummary(summaryOf(whole(), { run, places }), env);
+    await writeSummary(summaryOf(whole(), { run, places, language: publication.language }), env);
   } catch (error) {
     warnings.push({ message: `The job summary was not written: ${messageOf(error)}` });
   }

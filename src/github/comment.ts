@@ -32,7 +32,8 @@ export async function commentPlan(
   report: Report,
   places: FilePlaces,
 ): Promise<void> {
-  const around = { run: settings.run, places, origin: commentOrigin(settings, places) };
+  const origin = commentOrigin(settings, places);
+  const around = { run: settings.run, places, origin, language: settings.language };
   await updateComment(options, settings, places, summaryOf(report, around, COMMENT_LIMIT));
 }
 

@@ -71,7 +71,12 @@ function isDatabase(fact: HealthFact): boolean {
   return fact.name === DATABASE_CHECKS.database || fact.name === DATABASE_CHECKS.rest;
 }
 
-/** With several servers the name carries the server's position. */
+/** The check of a URL's certificate; where it is not the first URL, the name carries which. */
+export function isCertificate({ name }: Pick<HealthFact, 'name'>): boolean {
+  return name === 'certificate' || name.endsWith(' certificate');
+}
+
+/** With several servers the name carries the server's position, of a further URL the URL. */
 function isAssets(fact: HealthFact): boolean {
   return fact.name === 'assets' || fact.name.endsWith(' assets');
 }
@@ -83,7 +88,7 @@ function causeFirst(facts: readonly HealthFact[], verdict: Verdict): HealthFact[
       ? isDatabase(fact)
       : verdict === 'app'
         ? fact.from === 'vps' && !isAssets(fact)
-        : fact.name === 'certificate';
+        : isCertificate(fact);
   return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
 }
 
@@ -139,11 +144,16 @@ function limitWarnings(facts: readonly HealthFact[]): Problem[] {
 
 function certificateWarnings(facts: readonly HealthFact[]): Problem[] {
   return facts
-    .filter((fact) => fact.name === 'certificate' && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
+    .filter((fact) => isCertificate(fact) && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
     .map((fact) => ({
-      message: `the TLS certificate is ${fact.detail}`,
+      message: `the TLS certificate${ofUrl(fact.name)} is ${fact.detail}`,
       next: 'Renew it, and check that automatic renewal works.',
     }));
+}
+
+function ofUrl(name: string): string {
+  const url = name.slice(0, -' certificate'.length);
+  return url === '' ? '' : ` of ${url}`;
 }
 
 function daysOf(fact: HealthFact): number {

@@ -1,4 +1,13 @@
-export const MODES = ['plan', 'migrate', 'verify', 'redeploy', 'health', 'rollback', 'deploy'] as const;
+export const MODES = [
+  'plan',
+  'migrate',
+  'verify',
+  'redeploy',
+  'health',
+  'rollback',
+  'deploy',
+  'status',
+] as const;
 export type Mode = (typeof MODES)[number];
 
 /** What `skip` can leave out. */

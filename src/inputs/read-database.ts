@@ -4,7 +4,7 @@ import { parseDatabaseUrl } from './checks/database-url.js';
 import { parseFunctionName } from './checks/function-names.js';
 import { checkProjectRef, checkWebUrl, parseQualifiedName } from './checks/names.js';
 import { checkRelativePath } from './checks/paths.js';
-import { addInputProblem } from './input-problems.js';
+import { addEntryProblems, addInputProblem } from './input-problems.js';
 import type { InputReader } from './input-reader.js';
 import type { InputName } from './input-sources.js';
 import type { DatabaseSettings, FileSettings } from './settings.js';
@@ -14,12 +14,15 @@ export function readFiles(reader: InputReader): FileSettings {
   addInputProblem(reader, 'migrations-dir', checkRelativePath(migrationsDir));
   const downDir = reader.value('down-dir');
   if (downDir !== undefined) addInputProblem(reader, 'down-dir', checkRelativePath(downDir));
+  const verifySql = reader.value('verify-sql');
+  addEntryProblems(reader, 'verify-sql', verifySql, checkRelativePath);
   return {
     migrationsDir,
     ...definedOnly({ downDir }),
     transaction: reader.value('transaction'),
     destructiveChanges: reader.value('destructive-changes'),
     irreversibleMigrations: reader.value('irreversible-migrations'),
+    verifySql,
   };
 }
 
@@ -63,6 +66,7 @@ export function readDatabase(
       parseFunctionName,
     ),
     rls: reader.value('rls'),
+    rlsExcept: readEach(reader, 'rls-except', reader.value('rls-except'), parseQualifiedName),
     rowCounts: reader.value('row-counts'),
     drift: reader.value('drift'),
     ...definedOnly({ shadow }),

@@ -9,7 +9,7 @@ import type { RunScope } from './scope.js';
 import type { HealthSettings } from './settings.js';
 
 export function readHealth(reader: InputReader, scope: RunScope): HealthSettings {
-  const url = scope.url ? readUrl(reader) : undefined;
+  const [url, ...moreUrls] = scope.url ? readUrls(reader) : [];
   const rest = scope.health ? readRest(reader) : undefined;
   const paths = reader.value('health-paths');
   if (paths.length === 0)
@@ -17,16 +17,18 @@ export function readHealth(reader: InputReader, scope: RunScope): HealthSettings
   addEntryProblems(reader, 'health-paths', paths, checkPath);
   const successes = reader.value('health-successes');
   const unique = [...new Set(paths)];
-  if (scope.health && unique.length * successes > MOST_A_ROUND)
+  const urls = 1 + moreUrls.length;
+  if (scope.health && unique.length * successes * urls > MOST_A_ROUND)
     reader.warn(
       'health-successes',
-      `asks for more than the request budget allows: ${successes} good answers of ${unique.length} paths each time`,
+      `asks for more than the request budget allows: ${successes} good answers of ${unique.length} paths${urls > 1 ? ` by ${urls} URLs` : ''} each time`,
       'Ask for fewer. Where no requests are left, one good answer of each path is enough.',
     );
   const maxLatency = reader.value('health-max-latency');
   const expectVersion = reader.value('expect-version');
   return {
     ...definedOnly({ url }),
+    moreUrls,
     paths: unique,
     from: reader.value('health-from'),
     timeout: reader.value('health-timeout'),
@@ -41,11 +43,14 @@ export function readHealth(reader: InputReader, scope: RunScope): HealthSettings
 /** Requests that one round of checks may need for the paths alone without a warning. */
 const MOST_A_ROUND = 12;
 
-function readUrl(reader: InputReader): string | undefined {
-  const url = reader.value('health-url');
-  if (url === undefined) return undefined;
-  addInputProblem(reader, 'health-url', checkWebUrl(url, false) ?? checkBaseUrl(url));
-  return url.replace(/\/+$/, '');
+/** Each once, in the order given. */
+function readUrls(reader: InputReader): string[] {
+  const urls = reader.value('health-url');
+  const check = (url: string): NameProblem => checkWebUrl(url, false) ?? checkBaseUrl(url);
+  // Of a single one the complaint needs not say which.
+  if (urls.length === 1) addInputProblem(reader, 'health-url', check(urls[0]!));
+  else addEntryProblems(reader, 'health-url', urls, check);
+  return [...new Set(urls.map((url) => url.replace(/\/+$/, '')))];
 }
 
 /** The health paths are added to this URL, so nothing may follow its path; an empty query is one too. */

@@ -49,6 +49,7 @@ export function parseSettings(read: ReadInput, context: InputContext): ParsedSet
       ? workingDirectory
       : joinPath(context.workspace, workingDirectory),
     skip,
+    language: reader.value('language'),
     ...definedOnly({ githubToken: token }),
     githubDeployment: reader.value('github-deployment') === 'on',
     comment: reader.value('comment'),
@@ -145,7 +146,7 @@ const FROM_A_FORK = {
 
 /** Code from a fork must not reach the database or the server: only modes that write nothing may run there. */
 function addForkProblems(reader: InputReader, mode: Mode, run: Run): void {
-  if (mode === 'plan' || mode === 'health' || mode === 'verify') return;
+  if (mode === 'plan' || mode === 'health' || mode === 'verify' || mode === 'status') return;
   if (run.event === 'pull_request_target') {
     reader.complain(
       'mode',

@@ -22,6 +22,7 @@ export function scopeOf(mode: Mode, skip: readonly Part[], read: ReadInput): Run
     deploy: true,
     redeploy: true,
     rollback: true,
+    status: true,
     verify: false,
     migrate: makesBackup(mode, read) && read('backup-to') !== 'runner',
     health: read('health-from') !== 'runner',

@@ -59,6 +59,8 @@ export interface FileSettings {
   readonly transaction: InputValue<'transaction'>;
   readonly destructiveChanges: InputValue<'destructive-changes'>;
   readonly irreversibleMigrations: InputValue<'irreversible-migrations'>;
+  /** Folders and .sql files, from the working directory. */
+  readonly verifySql: InputValue<'verify-sql'>;
 }
 
 export interface DatabaseSettings extends FileSettings {
@@ -81,6 +83,7 @@ export interface DatabaseSettings extends FileSettings {
   readonly requiredTables: readonly QualifiedName[];
   readonly requiredFunctions: readonly FunctionName[];
   readonly rls: InputValue<'rls'>;
+  readonly rlsExcept: readonly QualifiedName[];
   readonly rowCounts: InputValue<'row-counts'>;
   readonly drift: InputValue<'drift'>;
   readonly shadow?: DatabaseAddress;
@@ -133,7 +136,10 @@ export interface VpsSettings {
 }
 
 export interface HealthSettings {
+  /** The application's own. */
   readonly url?: string;
+  /** Further URLs by which it is asked from outside. */
+  readonly moreUrls: readonly string[];
   readonly paths: readonly string[];
   readonly from: InputValue<'health-from'>;
   /** Milliseconds, per request. */
@@ -169,6 +175,7 @@ export interface Common {
   /** Absolute. */
   readonly workingDirectory: string;
   readonly skip: readonly Part[];
+  readonly language: InputValue<'language'>;
   readonly githubToken?: InputValue<'github-token'>;
   readonly githubDeployment: boolean;
   readonly comment: InputValue<'comment'>;
@@ -187,7 +194,7 @@ export type Settings = Common &
     | { readonly mode: 'migrate'; readonly database: DatabaseSettings; readonly vps?: VpsSettings }
     | { readonly mode: 'redeploy'; readonly database?: undefined; readonly vps: VpsSettings }
     | {
-        readonly mode: 'plan' | 'health' | 'rollback' | 'deploy';
+        readonly mode: 'plan' | 'health' | 'rollback' | 'deploy' | 'status';
         readonly database?: DatabaseSettings;
         readonly vps?: VpsSettings;
       }

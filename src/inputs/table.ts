@@ -82,7 +82,7 @@ const RUN = {
   mode: input(choice(MODES, 'mode'), {
     fallback: 'deploy',
     description:
-      'What to do: plan, migrate, verify, redeploy, health, rollback, or deploy (all of them, with rollback on failure).',
+      'What to do: plan, migrate, verify, redeploy, health, rollback, deploy (all of them, with rollback on failure), or status (what is live, and the last deploys; reads only).',
   }),
   skip: optionalList(choices(PARTS, 'part'), {
     description: 'Parts left out on purpose: database, vps, health.',
@@ -104,6 +104,11 @@ const RUN = {
   'working-directory': input(path, {
     fallback: '.',
     description: 'Folder of the project in the checkout; migrations-dir starts there.',
+  }),
+  language: input(choice(['en', 'es'], 'language'), {
+    fallback: 'en',
+    description:
+      'Language of the job summary and the plan comment: en, or es. Outputs, the log and the report file stay as they are.',
   }),
   'github-token': secret(key, {
     env: ['GITHUB_TOKEN'],
@@ -219,6 +224,13 @@ const DATABASE = {
     fallback: 'required',
     description:
       'required: each required table has row level security and a policy; all: every table in public; off.',
+  }),
+  'rls-except': optionalList(list, {
+    description: 'Tables that rls does not judge, by name; public unless qualified.',
+  }),
+  'verify-sql': optionalList(paths, {
+    description:
+      'A folder, or a list of .sql files, each one SELECT whose rows are faults of the schema. Run with the verification, read only; of the rows only their number and a column named problem are told.',
   }),
   'row-counts': input(choice(['estimate', 'exact', 'off']), {
     fallback: 'estimate',
@@ -357,10 +369,10 @@ const SERVER = {
 };
 
 const HEALTH = {
-  'health-url': optional(text, {
+  'health-url': optionalList(list, {
     env: ['STAGING_URL', 'HEALTH_URL'],
     description:
-      "Public base URL of the application; its origin counts as the application's own, also on the server.",
+      "Public base URL of the application; its origin counts as the application's own, also on the server. Several, one per line (tenants' subdomains): each is asked from outside, the first one is the application's.",
   }),
   'health-paths': input(paths, {
     fallback: '/,/api/health',
@@ -464,3 +476,22 @@ export const INPUT_PARTS: readonly {
 ];
 
 export const TABLE = { ...RUN, ...DATABASE, ...SERVER, ...HEALTH, ...ROLLBACK, ...GITHUB };
+
+/** What most workflows give: the documents list these before all others. */
+export const FIRST_INPUTS: readonly (keyof typeof TABLE)[] = [
+  'environment',
+  'database-url',
+  'required-tables',
+  'rls',
+  'backup',
+  'baseline',
+  'ssh-host',
+  'ssh-user',
+  'ssh-private-key',
+  'ssh-fingerprint',
+  'app-path',
+  'app-name',
+  'env-file',
+  'health-url',
+  'health-paths',
+];

@@ -3,7 +3,17 @@
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
  */
 
-const PHASES = ['plan', 'prepare', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback'] as const;
+const PHASES = [
+  'plan',
+  'prepare',
+  'backup',
+  'migrate',
+  'verify',
+  'redeploy',
+  'health',
+  'rollback',
+  'status',
+] as const;
 /** A phase of a run, by the name that outputs and reports have for it. */
 export type PhaseName = (typeof PHASES)[number];
 
@@ -134,6 +144,73 @@ export interface HostFact {
   detail?: string;
 }
 
+/** What one host serves, as `status` found it. Times are ISO 8601, UTC. */
+export interface LiveHost {
+  part: 'host';
+  /** Position in `ssh-host`, from 1. */
+  host: number;
+  /**
+   * `nothing`: no version lies there. `by-hand`: what lies there was not brought by this action. `at-work`: a run holds
+   * the lock. `cut`: a run ended in the middle, and the next one repairs what it left. `unreachable`: see `problem`.
+   */
+  state: 'live' | 'nothing' | 'by-hand' | 'at-work' | 'cut' | 'unreachable';
+  problem?: string;
+  /** The environment that deployed there last. */
+  environment?: string;
+  commit?: string;
+  release?: string;
+  since?: string;
+  /** The run that brought it. */
+  run?: string;
+  verified?: boolean;
+  /** What PM2 says of the application. */
+  process?: string;
+  /** Releases that `rollback-to` can reach, newest first. */
+  'rollback-to'?: { release: string; commit: string }[];
+  /** Newest first. */
+  backups?: { name: string; bytes: number; at: string }[];
+  lock?: { run: string; since: string; url?: string } | null;
+  'free-bytes'?: number;
+}
+
+/** The database, as `status` found it. */
+export interface LiveDatabase {
+  part: 'database';
+  /** `nothing`: no history. `ahead`: versions are applied whose code is not live. */
+  state: 'live' | 'nothing' | 'ahead' | 'at-work' | 'unreachable';
+  problem?: string;
+  environment?: string;
+  /** The newest version that is recorded. */
+  version?: string;
+  since?: string;
+  run?: string;
+  commit?: string;
+  /** Versions whose code is live on no host; null where that is not known. */
+  ahead?: string[] | null;
+  /** Files that are not recorded; null where the checkout holds none. */
+  pending?: string[] | null;
+  /** What other hands changed since the last deploy, in words; null where it was not looked at. */
+  drift?: string | null;
+}
+
+export type LiveFact = LiveHost | LiveDatabase;
+
+/** One deploy or rollback that was, newest first in the output `history`. */
+export interface PastRun {
+  run: string;
+  attempt: number;
+  task: 'deploy' | 'rollback' | 'migrate';
+  outcome: string;
+  commit?: string;
+  at: string;
+  'duration-ms'?: number;
+  url?: string;
+  /** Positions of the hosts on which it ran. */
+  hosts: number[];
+  /** What became of its migrations: applied, rolled-back, begun; absent where it has no row. */
+  database?: string;
+}
+
 /** `edge`: good on the server, bad through the public URL; the new version stays. `slow`: healthy, but too slow. */
 export type Verdict = 'ok' | 'app' | 'edge' | 'database' | 'slow';
 
@@ -162,6 +239,8 @@ export interface Facts {
   destructive?: boolean | 'unknown';
   backupPath?: string;
   deploymentId?: string;
+  live?: LiveFact[];
+  history?: PastRun[];
 }
 
 /** How a run can end; the output `outcome`. */

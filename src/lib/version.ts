@@ -1,2 +1,2 @@
 /** The version in package.json, which does not travel with the bundle; a test compares them. */
-export const VERSION = '0.1.0';
+export const VERSION = '1.0.0';

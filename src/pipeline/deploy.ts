@@ -33,6 +33,7 @@ import { isOvertaken, type PlanResult, plan } from './plan.js';
 import { prepare } from './prepare.js';
 import { cutOverHosts, redeploy } from './redeploy.js';
 import { rollback } from './rollback.js';
+import { status } from './status.js';
 import { closeWork, type DatabaseWork, type Work, workOf } from './tools.js';
 import { verify } from './verify.js';
 
@@ -175,6 +176,9 @@ async function runPhases(work: Work, phases: PhaseReport[]): Promise<void> {
       return;
     case 'rollback':
       await recordPhase('rollback', () => rollback(work));
+      return;
+    case 'status':
+      await recordPhase('status', () => status(work));
       return;
     case 'redeploy':
       await recordPhase('redeploy', () => redeploy(work.servers));

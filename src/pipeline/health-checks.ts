@@ -32,16 +32,19 @@ export interface VantagePoints {
   rest?: NonNullable<HealthSettings['rest']>;
   /** The public URL, asked from the runner. */
   outside?: string;
+  /** Further URLs of the same application, asked from the runner too. */
+  more?: readonly string[];
   /** Asks the application on the loopback of each server, over SSH; ends by itself by the deadline of `health`. */
   inside?: (once?: boolean) => Promise<HealthFact[]>;
 }
 
 /** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
 export function vantagePoints({ database, servers, settings }: HealthWork): VantagePoints {
-  const { url, from, rest } = settings.health;
+  const { url, moreUrls, from, rest } = settings.health;
   return {
     ...definedOnly({ database: database?.database, rest }),
     ...(url !== undefined && from !== 'vps' && from !== 'none' ? { outside: url } : {}),
+    ...(moreUrls.length > 0 && from !== 'vps' && from !== 'none' ? { more: moreUrls } : {}),
     ...(servers && from !== 'runner' ? { inside: (once = false) => probeFleet(servers, once) } : {}),
   };
 }
@@ -82,21 +85,32 @@ export async function askEverything(
   const onAttempt = told('runner');
   const { signal } = tools;
   try {
-    const [data, outside, inside] = await Promise.all([
+    const askOutside = (url: string, name: (check: string) => string): Promise<HealthFact[]> =>
+      checkHealth(
+        { baseUrl: url, from: 'runner' },
+        { ...health, ...asking },
+        {
+          signal,
+          onAttempt: (check, attempt, look) => onAttempt(name(check), attempt, look),
+          counted: countedAt(points.outside ?? url, settings, asking.expectSha),
+        },
+      );
+    const [data, outside, more, inside] = await Promise.all([
       poll(dataChecks(points), { ...health, ...asking, signal, onAttempt }),
-      points.outside === undefined
-        ? []
-        : checkHealth(
-            { baseUrl: points.outside, from: 'runner' },
-            { ...health, ...asking },
-            { signal, onAttempt, counted: countedAt(points.outside, settings, asking.expectSha) },
-          ),
+      points.outside === undefined ? [] : askOutside(points.outside, (check) => check),
+      Promise.all(
+        (points.more ?? []).map(async (url) => {
+          const name = (check: string): string => `${shownUrl(url)} ${check}`;
+          const facts = await askOutside(url, name);
+          return facts.map((fact) => ({ ...fact, name: name(fact.name) }));
+        }),
+      ),
       points.inside === undefined ? [] : askInside(tools.log, points.inside, points.outside !== undefined),
     ]);
     const now = performance.now() - started;
     for (const fact of inside) settledAfter.set(checkPlace(fact), now);
     return {
-      facts: [...data.map((finding) => checkFact('runner', finding)), ...outside, ...inside],
+      facts: [...data.map((finding) => checkFact('runner', finding)), ...outside, ...more.flat(), ...inside],
       settledAfter,
     };
   } finally {
@@ -104,7 +118,12 @@ export async function askEverything(
   }
 }
 
-/** What this process has asked of each origin. */
+/** `shop-b.example`: stands in front of the checks of a URL that is not the first. */
+function shownUrl(url: string): string {
+  return url.replace(/^https:\/\//, '');
+}
+
+/** What this process has asked of each origin; all URLs of one application share that of the first. */
 const ledgers = new Map<string, RequestLedger>();
 
 /** `sha`: the version that is asked; before a deploy it is another one. */

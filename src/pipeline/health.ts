@@ -1,5 +1,5 @@
 import { assetsPage } from '../http/checks.js';
-import { checkPlace, judgeHealth } from '../http/verdict.js';
+import { checkPlace, isCertificate, judgeHealth } from '../http/verdict.js';
 import type { HealthSettings } from '../inputs/settings.js';
 import { definedOnly } from '../lib/defined-only.js';
 import { formatDuration } from '../lib/duration.js';
@@ -135,7 +135,9 @@ function describePoints(points: VantagePoints, health: HealthSettings): string {
   const places = [
     ...(points.database ? ['the database'] : []),
     ...(points.rest ? ["Supabase's REST endpoint"] : []),
-    ...(points.outside === undefined ? [] : ['the public URL']),
+    ...(points.outside === undefined
+      ? []
+      : [points.more ? `${1 + points.more.length} public URLs` : 'the public URL']),
     ...(points.inside ? ['the server'] : []),
   ];
   const pages = points.outside !== undefined || points.inside !== undefined;
@@ -154,7 +156,7 @@ export function describeFact(fact: HealthFact): string {
     ...(latency === null ? [] : [`in ${formatDuration(latency)}${timingParts(fact.timings)}`]),
   ].join(' ');
   const tries = `${fact.attempts} ${fact.attempts === 1 ? 'try' : 'tries'}`;
-  return [fact.detail, answer, fact.name === 'certificate' ? '' : tries].filter(Boolean).join(', ');
+  return [fact.detail, answer, isCertificate(fact) ? '' : tries].filter(Boolean).join(', ');
 }
 
 function timingParts(timings: Timings | undefined): string {

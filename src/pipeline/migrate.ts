@@ -7,6 +7,7 @@ import { type Batch, type PlannedFile, titleOf } from '../database/migrations/ba
 import { type DatabasePlan, planDatabase, warningsOf } from '../database/plan.js';
 import { alreadyThere, EXISTS_ALREADY } from '../database/schema/already-there.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
+import { ownChecksMessage, ownChecksTime } from '../database/schema/own-checks.js';
 import { verificationMessage } from '../database/schema/schema-facts.js';
 import { recordStateAfter, recordStateAtStop, recordStateBefore } from '../database/schema/schema-record.js';
 import { capitalize } from '../lib/capitalize.js';
@@ -261,7 +262,10 @@ function batchContext(
   const rules = settings.database;
   // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
   const verified = place.last && rules.transaction === 'all';
-  const verification = verified ? verificationMessage(rules) : '';
+  const checks = verified ? plan.checks : [];
+  const verification = verified
+    ? `${verificationMessage(rules)}\n${ownChecksMessage(checks, rules.statementTimeout)}`
+    : '';
   // A file that is applied in parts may stay half applied: it has a beginning of its own, and what was before an end.
   const begins = place.first || batch.mode === 'outside';
   const ends = place.last || place.next === 'outside';
@@ -273,6 +277,7 @@ function batchContext(
     recorded: [...recorded],
     baseline: place.first ? plan.baseline : [],
     notices: noticeBook(),
+    checksTime: ownChecksTime(checks),
     position: (record.facts.applied?.length ?? 0) + 1,
     ...(begins ? { before: recordStateBefore(settings.run.id) } : {}),
     ...(ends ? { after: `${verification}\n${recordStateAfter(settings.run.id)}` } : {}),

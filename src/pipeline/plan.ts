@@ -12,6 +12,7 @@ import { platformWrites } from '../database/migrations/platform-writes.js';
 import { type DatabasePlan, planDatabase, planFiles, warningsOf } from '../database/plan.js';
 import type { DeployCheck } from '../database/schema/deploy-check.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
+import { askOwnChecks, judgeOwnChecks } from '../database/schema/own-checks.js';
 import { PLATFORM_SCHEMAS } from '../database/schema/platform-schemas.js';
 import { checkRequired, isRequired, judgeRequired } from '../database/schema/required-schema.js';
 import { proveReversible } from '../database/shadow.js';
@@ -155,6 +156,10 @@ async function lookAtDatabase(
   if (isRequired(rules))
     await judge('required schema', async () =>
       judgeRequired(await checkRequired(work, rules), rules, planned.pending),
+    );
+  if (planned.checks.length > 0)
+    await judge('verify-sql', async () =>
+      judgeOwnChecks(await askOwnChecks(work, planned.checks), planned.pending.length > 0),
     );
   if (rules.backup !== 'off' && connection.kind === 'url')
     await judge('backup', () => judgeBackup(work, planned));

@@ -33,7 +33,7 @@ type Parts =
   | { readonly mode: 'migrate'; readonly database: DatabaseWork; readonly servers?: ServerWork }
   | { readonly mode: 'redeploy'; readonly database?: undefined; readonly servers: ServerWork }
   | {
-      readonly mode: 'plan' | 'health' | 'rollback' | 'deploy';
+      readonly mode: 'plan' | 'health' | 'rollback' | 'deploy' | 'status';
       readonly database?: DatabaseWork;
       readonly servers?: ServerWork;
     };

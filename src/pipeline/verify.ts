@@ -1,6 +1,7 @@
 import { retryRead } from '../database/connection/retry-read.js';
 import { failureOf } from '../database/connection/sql-problem.js';
 import { compareHistory } from '../database/schema/compare-history.js';
+import { askOwnChecks, problemsOfCheck, readOwnChecks, rowsOf } from '../database/schema/own-checks.js';
 import {
   type JudgedFact,
   judgeSchema,
@@ -36,9 +37,29 @@ export async function verify({ database, settings, log, signal }: DatabaseWork):
       for (const problem of fact.warnings) log({ kind: 'warning', problem });
       problems.push(...fact.problems);
     }
+    const own = await readOwnChecks(settings.workingDirectory, rules.verifySql);
+    if (own.checks.length > 0) {
+      const asked = { database, settings, log, signal };
+      const found = await record.step('run verify-sql', () => askOwnChecks(asked, own.checks));
+      for (const result of found) {
+        const wrong = problemsOfCheck(result);
+        const detail = result.failed === undefined ? rowsOf(result.rows) : 'failed';
+        record.add(
+          stepOf({
+            name: `verify-sql ${result.file}`,
+            passed: wrong.length === 0,
+            detail,
+            problems: wrong,
+            warnings: [],
+          }),
+        );
+        problems.push(...wrong);
+      }
+    }
+    problems.push(...own.problems);
     if (problems.length > 0) throw new Failure(problems);
     record.facts.verified = true;
-    record.summarise(`The schema verifies: ${facts.length + 1} facts checked.`);
+    record.summarise(`The schema verifies: ${facts.length + 1 + own.checks.length} facts checked.`);
   });
 }
 

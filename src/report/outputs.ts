@@ -35,6 +35,8 @@ export const OUTPUT_DESCRIPTIONS = {
     'true when a pending file deletes data or changes every row; unknown where one runs what cannot be read beforehand.',
   'backup-path': 'Where the backup lies, or restore-point:<name>.',
   'deployment-id': 'Id of the GitHub Deployment.',
+  live: 'Mode status: what is live, one entry per host and one for the database (JSON array).',
+  history: 'Mode status: the last ten deploys and rollbacks, newest first (JSON array).',
   'duration-ms': 'Milliseconds that the run took.',
   report: 'Path of a JSON file with every phase and step, its outcome, milliseconds and detail.',
 } as const;
@@ -96,6 +98,8 @@ export function outputsOf(report: Report, reportPath: string, limits = OUTPUT_LI
     'downtime-ms': line('downtime-ms', facts.downtimeMs),
     'rollback-ms': line('rollback-ms', facts.rollbackMs),
     hosts: list('hosts', facts.hosts),
+    live: list('live', facts.live),
+    history: list('history', facts.history),
     // The longest one last: it takes what the others leave.
     tables: list('tables', facts.tables),
     reversible: line('reversible', facts.reversible),

@@ -12,6 +12,7 @@ import type {
   RollbackRequest,
   RunResult,
   SignalRequest,
+  StatusRequest,
   WorkerEvent,
   WorkerLine,
 } from '../worker/protocol.js';
@@ -105,7 +106,13 @@ export function onHost({ name, prefix }: Pick<Host, 'name' | 'prefix'>, problem:
 export async function askWorker(
   fleet: Fleet,
   host: Host,
-  request: InspectRequest | CollisionsRequest | ProbeRequest | SignalRequest | CancelSessionRequest,
+  request:
+    | InspectRequest
+    | StatusRequest
+    | CollisionsRequest
+    | ProbeRequest
+    | SignalRequest
+    | CancelSessionRequest,
   options: { deadline: number; signal?: AbortSignal },
 ): Promise<WorkerLine> {
   const program = streamedWorker(await fleet.worker(), request);

@@ -16,7 +16,9 @@ import type { HealthFact, HealthFault, Problem, SourcePosition, Step, Timings } 
 import {
   type HostFacts,
   type HostRollbackTarget,
+  type HostStatus,
   LINE_MARK,
+  type PastHostRun,
   type RunResult,
   type WorkerEvent,
   type WorkerLine,
@@ -185,8 +187,43 @@ const host = jsonRecord<HostFacts>({
   warnings: problems,
 });
 
+const pastRun = jsonRecord<PastHostRun>({
+  runId: jsonText,
+  attempt: jsonWhole(),
+  task: jsonOneOf('deploy', 'rollback'),
+  outcome: jsonText,
+  at: time,
+  milliseconds: jsonOptional(took),
+  sha: jsonOptional(jsonText),
+  url: jsonOptional(jsonText),
+});
+
+const hostNow = jsonRecord<HostStatus>({
+  environment: jsonOptional(jsonText),
+  liveSha: jsonOptional(jsonText),
+  liveRelease: jsonOptional(jsonText),
+  liveSince: jsonOptional(time),
+  liveRun: jsonOptional(jsonText),
+  liveVerified: jsonFlag,
+  process: jsonOptional(jsonText),
+  cutRun: jsonOptional(jsonText),
+  lock: jsonOptional(
+    jsonRecord<NonNullable<HostStatus['lock']>>({
+      runId: jsonText,
+      url: jsonOptional(jsonText),
+      since: time,
+    }),
+  ),
+  reachable: jsonList(jsonRecord({ release: jsonText, sha: jsonText })),
+  backups: jsonList(jsonRecord({ name: jsonText, bytes: amount, at: time })),
+  freeBytes: amount,
+  runs: jsonList(pastRun, 100),
+  problems,
+});
+
 const line = jsonByKind<WorkerLine>({
   host: { facts: host },
+  status: { status: hostNow },
   'token-needed': {},
   collisions: { inTheWay: jsonList(jsonText), takenOver: jsonList(jsonText) },
   started: { pid },

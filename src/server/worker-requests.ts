@@ -13,6 +13,7 @@ import type {
   ProbeRequest,
   RollbackRequest,
   RunRequest,
+  StatusRequest,
   Undo,
 } from '../worker/protocol.js';
 
@@ -117,6 +118,12 @@ export function inspectRequest(settings: VpsRun, sha: string | undefined, undo?:
 /** Asks what the files of a commit would meet in the live checkout. */
 export function collisionsRequest(settings: VpsRun, files: CommittedFile[]): CollisionsRequest {
   return { command: 'collisions', app: appRequest(settings), files };
+}
+
+/** Without the environment: another one that is remembered is told, and refuses nothing. */
+export function statusRequest(settings: VpsRun): StatusRequest {
+  const { environment: _, ...app } = appRequest(settings);
+  return { command: 'status', app };
 }
 
 /** `once`: a check that was good is not asked again. */

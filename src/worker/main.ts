@@ -17,6 +17,7 @@ import {
   type WorkerRequest,
 } from './protocol.js';
 import { cancelSession, signal, streamRunEvents } from './run/follow.js';
+import { hostStatus } from './run/host-status.js';
 import { inspect } from './run/inspect.js';
 import { longRun } from './run/long-run.js';
 
@@ -58,6 +59,8 @@ async function main(): Promise<void> {
       return printAnswer(await lookAtHost(request, env));
     case 'collisions':
       return printAnswer(await collisions(request, env));
+    case 'status':
+      return printAnswer({ kind: 'status', status: await hostStatus(request.app, env) });
     case 'probe':
       return probe(request, env);
     case 'follow':

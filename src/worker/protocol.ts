@@ -6,7 +6,7 @@ import type { RequestBudget } from '../lib/request-budget.js';
  * What the action and the worker say to each other. The worker is a bundle of its own that runs on the VPS.
  * Types and plain values only: both bundles import this file.
  *
- * Short commands (inspect, collisions, probe, follow, rehearse, go, cancel, ask, look, cancel-session) run while the connection is open: `node -` reads, over
+ * Short commands (inspect, status, collisions, probe, follow, rehearse, go, cancel, ask, look, cancel-session) run while the connection is open: `node -` reads, over
  * stdin, one line `globalThis.MUVA_REQUEST = {...};` and then the bundle (both inside one function, so that a text
  * that was cut on the way is a syntax error and runs nothing), and answers on stdout with lines that
  * start with LINE_MARK; everything else there is noise of the host (a login message, a profile).
@@ -200,6 +200,50 @@ export interface InspectRequest extends FetchRequest {
   undo?: Undo;
 }
 
+/** Asks what is live and what was before; writes nothing, and refuses nothing that a person wants to know on a bad day. */
+export interface StatusRequest {
+  command: 'status';
+  app: AppRequest;
+}
+
+/** What `status` found on a host. Milliseconds since the epoch. */
+export interface HostStatus {
+  environment?: string;
+  liveSha?: string;
+  liveRelease?: string;
+  /** When and by which run it came; absent for what was not brought by this action. */
+  liveSince?: number;
+  liveRun?: string;
+  liveVerified: boolean;
+  /** What the supervisor says of the application. */
+  process?: string;
+  /** A run that ended in the middle of a cutover. */
+  cutRun?: string;
+  lock?: { runId: string; url?: string; since: number };
+  /** Releases that a rollback can reach, newest first. */
+  reachable: { release: string; sha: string }[];
+  /** Newest first. */
+  backups: { name: string; bytes: number; at: number }[];
+  freeBytes: number;
+  /** Newest first. */
+  runs: PastHostRun[];
+  /** Why not everything could be looked at. */
+  problems: Problem[];
+}
+
+/** One deploy or rollback on a host, as its folder and the journal tell it. */
+export interface PastHostRun {
+  runId: string;
+  attempt: number;
+  task: 'deploy' | 'rollback';
+  /** As in RunResult; `at-work`, or `cut` where it came to no end. */
+  outcome: string;
+  at: number;
+  milliseconds?: number;
+  sha?: string;
+  url?: string;
+}
+
 /**
  * Asks the application on loopback. Writes nothing, unless it is part of a run that writes on the host anyway: then its
  * requests are `counted` with those of the deploy.
@@ -253,6 +297,7 @@ export type WorkerRequest =
   | RollbackRequest
   | InspectRequest
   | CollisionsRequest
+  | StatusRequest
   | ProbeRequest
   | FollowRequest
   | SignalRequest
@@ -275,6 +320,8 @@ export type WorkerLine =
    * of them, where they are many.
    */
   | { kind: 'collisions'; inTheWay: string[]; takenOver: string[] }
+  /** The one answer to `status`. */
+  | { kind: 'status'; status: HostStatus }
   /** A detached worker has been started and has read its request. */
   | { kind: 'started'; pid: number }
   /** The one answer to `probe`. */

@@ -55,6 +55,7 @@ describe('muva-deploy init', () => {
   test('what no flag says is asked for', async () => {
     const answers: Record<string, string> = {
       Environment: 'production',
+      Branch: '',
       Folder: '/srv/hotel/app',
       Its: 'hotel',
       Tables: '',
@@ -166,6 +167,128 @@ describe('muva-deploy init', () => {
     });
   });
 
+  describe('reads what is there', () => {
+    const OLD = `name: Staging
+on: { push: { branches: [staging] } }
+jobs:
+  deploy:
+    runs-on: ubuntu-latest
+    steps:
+      - run: npx tsx scripts/migrate.ts
+        env:
+          DATABASE_URL: $\{{ secrets.STAGING_DATABASE_URL }}
+      - uses: appleboy/ssh-action@v1
+        with:
+          host: $\{{ secrets.STAGING_VPS_HOST }}
+          username: $\{{ secrets.STAGING_VPS_USER }}
+          key: $\{{ secrets.STAGING_VPS_SSH_KEY }}
+          port: 2222
+          script: cd /var/www/hotel && git pull && npm ci && pm2 restart hotel
+`;
+    const put = (files: Record<string, string>): void => {
+      for (const [name, text] of Object.entries(files)) {
+        mkdirSync(join(folder, name, '..'), { recursive: true });
+        writeFileSync(join(folder, name), text);
+      }
+    };
+    const expression = (name: string): string => `$\{{ ${name} }}`;
+
+    test('names, branch, port, PM2 entry, lock file, health route and migrations', async () => {
+      git('init', '--quiet', '--initial-branch', 'main');
+      put({
+        '.github/workflows/staging.yml': OLD,
+        '.github/workflows/prod.yml': OLD.replaceAll('STAGING', 'PROD').replace('[staging]', '[main]'),
+        '.github/workflows/torn.yml': 'a: [',
+        'ecosystem.config.js': `console.log('hello'); module.exports = { apps: [{ name: 'hotel', script: 'npm', args: 'start', cwd: '/var/www/hotel' }] };`,
+        'package.json': '{}',
+        'supabase/migrations/20250101000000_a.sql': 'select 1',
+        'supabase/migrations/20250102000000_b.sql': 'select 1',
+        'supabase/migrations/20250103000000_c.down.sql': 'select 1',
+      });
+      assert.equal(await run([]), 0, said);
+      const { on, jobs } = written('staging');
+      assert.deepEqual(on.push.branches, ['staging']);
+      assert.deepEqual(jobs.deploy.steps[1]!.with, {
+        environment: 'staging',
+        'database-url': expression('secrets.STAGING_DATABASE_URL'),
+        'ssh-host': expression('secrets.STAGING_VPS_HOST'),
+        'ssh-user': expression('secrets.STAGING_VPS_USER'),
+        'ssh-private-key': expression('secrets.STAGING_VPS_SSH_KEY'),
+        'ssh-fingerprint': expression('vars.VPS_FINGERPRINT'),
+        'health-url': expression('vars.HEALTH_URL'),
+        'health-paths': '/',
+        'ssh-port': '2222',
+        'app-path': '/var/www/hotel',
+        'app-name': 'hotel',
+      });
+      for (const words of [
+        /\.github\/workflows\/staging\.yml deploys this environment too/,
+        /There is no lock file: a deploy is refused/,
+        /ecosystem\.config\.js starts "npm"/,
+        /supabase\/migrations holds 2 migrations.*baseline: 20250102000000/,
+        /No file speaks of \/api\/health/,
+        /cli\.js plan[\s\S]*--app-path \/var\/www\/hotel/,
+        /variable {2}VPS_FINGERPRINT/,
+      ])
+        assert.match(said, words);
+      assert.doesNotMatch(said, /secret +DATABASE_URL/);
+      // Another environment has names and a branch of its own.
+      assert.equal(await run(['--environment', 'production']), 0, said);
+      const production = written('production');
+      assert.deepEqual(production.on.push.branches, ['main']);
+      assert.equal(production.jobs.deploy.steps[1]!.with['ssh-host'], expression('secrets.PROD_VPS_HOST'));
+    });
+
+    test('a route in the repository needs no health-paths, and a branch of the name is taken', async () => {
+      git('init', '--quiet', '--initial-branch', 'main');
+      git('-c', 'user.name=a', '-c', 'user.email=a@b.c', 'commit', '--quiet', '--allow-empty', '-m', 'x');
+      git('branch', 'staging');
+      put({
+        'src/app/api/health/route.ts': '',
+        'package.json': '{}',
+        'package-lock.json': '{}',
+        'yarn.lock': '',
+      });
+      assert.equal(await run(APP), 0, said);
+      const { on, jobs } = written('staging');
+      assert.deepEqual(on.push.branches, ['staging']);
+      assert.ok(!('health-paths' in jobs.deploy.steps[1]!.with));
+      assert.match(said, /There are 2 lock files \(package-lock\.json, yarn\.lock\)/);
+    });
+
+    test('a file that is there is shown as a difference, and replaced by --force alone', async () => {
+      git('init', '--quiet', '--initial-branch', 'main');
+      assert.equal(await run(APP), 0, said);
+      assert.equal(await run([...APP, '--rls', 'off']), 1);
+      assert.match(said, /next: Say --force to replace it/);
+      assert.match(said, /^\+ {10}rls: "off"$/m);
+      assert.ok(!('rls' in written('staging').jobs.deploy.steps[1]!.with));
+      assert.equal(await run([...APP, '--rls', 'off', '--force']), 0, said);
+      assert.equal(written('staging').jobs.deploy.steps[1]!.with.rls, 'off');
+    });
+
+    test('what is found is told and offered; Enter takes it', async () => {
+      git('init', '--quiet', '--initial-branch', 'main');
+      put({
+        '.github/workflows/staging.yml': OLD,
+        'ecosystem.config.cjs': `module.exports = { apps: [{ name: 'hotel', cwd: '/var/www/hotel' }] };`,
+      });
+      const asked: string[] = [];
+      const ask: AskPerson = async (question) => {
+        asked.push(question);
+        return '';
+      };
+      assert.equal(await run([], ask), 0, said);
+      assert.deepEqual(asked.slice(0, 4), [
+        'Environment (such as staging, production) [staging]: ',
+        'Branch whose pushes are deployed to it [staging]: ',
+        'Folder of the application on the server, such as /var/www/app [/var/www/hotel]: ',
+        'Its name in `pm2 list` [hotel]: ',
+      ]);
+      assert.match(said, /^Found: \.github\/workflows\/staging\.yml \(secrets\.STAGING_DATABASE_URL/m);
+    });
+  });
+
   describe('questions', () => {
     /** Answers in order; undefined leaves. */
     const answers = (...list: (string | undefined)[]): { ask: AskPerson; asked: string[] } => {
@@ -178,9 +301,9 @@ describe('muva-deploy init', () => {
     };
 
     test('a wrong answer is told and asked for again, and the right ones are kept', async () => {
-      const { ask, asked } = answers('staging', 'www/hotel', '/var/www/hotel', '', 'hotel', '');
+      const { ask, asked } = answers('staging', 'main', 'www/hotel', '/var/www/hotel', '', 'hotel', '');
       assert.equal(await run([], ask), 0, said);
-      assert.deepEqual(asked, ['Environment', 'Folder', 'Folder', 'Its', 'Its', 'Tables']);
+      assert.deepEqual(asked, ['Environment', 'Branch', 'Folder', 'Folder', 'Its', 'Its', 'Tables']);
       assert.match(said, /^error: app-path: is not an absolute path\n {2}next: /m);
       assert.match(said, /^error: app-name: is empty/m);
       assert.equal(written('staging').jobs.deploy.steps[1]!.with['app-path'], '/var/www/hotel');
@@ -188,10 +311,11 @@ describe('muva-deploy init', () => {
 
     test('a file that exists is told before the other questions, and another environment takes its place', async () => {
       assert.equal(await run(APP), 0);
-      const { ask, asked } = answers('', 'production', '/var/www/hotel', 'hotel', '');
+      const { ask, asked } = answers('', 'production', 'a..b', 'live', '/var/www/hotel', 'hotel', '');
       assert.equal(await run([], ask), 0, said);
-      assert.deepEqual(asked, ['Environment', 'Environment', 'Folder', 'Its', 'Tables']);
+      assert.deepEqual(asked, ['Environment', 'Environment', 'Branch', 'Branch', 'Folder', 'Its', 'Tables']);
       assert.equal(written('production').jobs.deploy.environment, 'production');
+      assert.deepEqual(written('production').on.push.branches, ['live']);
     });
 
     test('wrong flags are told before anything is asked', async () => {

@@ -13,6 +13,8 @@ import type { NoticeBook } from './server-notices.js';
 export interface BatchContext extends Omit<StatementContext, 'marker'> {
   /** What the server says meanwhile. */
   notices: NoticeBook;
+  /** Milliseconds that the queries of verify-sql may take behind the last file. */
+  checksTime?: number;
 }
 
 export interface FileTime {
@@ -27,9 +29,12 @@ export const ANSWER_GRACE = 30_000;
 const LONGEST_JOB = 6 * 60 * 60_000;
 
 /** Milliseconds within which the server speaks: where a file sets its own time-outs, nobody knows. */
-export function answerWithin({ rules }: Pick<BatchContext, 'rules'>, files: Batch['files']): number {
+export function answerWithin(
+  { rules, checksTime = 0 }: Pick<BatchContext, 'rules' | 'checksTime'>,
+  files: Batch['files'],
+): number {
   const timed = files.some(({ shape }) => shape.timed !== undefined);
-  return timed ? LONGEST_JOB : rules.statementTimeout + ANSWER_GRACE;
+  return timed ? LONGEST_JOB : rules.statementTimeout + ANSWER_GRACE + checksTime;
 }
 
 /** What came of one try. */

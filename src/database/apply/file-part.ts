@@ -6,6 +6,7 @@ import { PARTIAL_TABLE } from '../history/deploy-tables.js';
 import { CODES } from '../history/error-codes.js';
 import { type PartialMigration, prefixOf } from '../history/partial-migration.js';
 import type { PlannedFile } from '../migrations/batches.js';
+import { ownCheckProblems } from '../schema/own-checks.js';
 import { verificationProblems } from '../schema/schema-facts.js';
 import { dollarQuote, literal } from '../sql/sql-text.js';
 import { waitedIn } from './blockers.js';
@@ -156,6 +157,8 @@ export async function sendPart(
         return { cancelled: undefined };
       if (error instanceof SqlError && error.code === CODES.notVerified)
         return { notVerified: verificationProblems(error.message) };
+      if (error instanceof SqlError && error.code === CODES.ownChecks)
+        return { notVerified: ownCheckProblems(error.message) };
       const meaning = errorMeaning(error);
       if (meaning === 'resolve') {
         const state = await partState(run, index);

@@ -4,6 +4,7 @@ import { errorMeaning, SqlError } from '../connection/sql-error.js';
 import { lostProblem, sqlProblem } from '../connection/sql-problem.js';
 import { CODES } from '../history/error-codes.js';
 import type { Batch } from '../migrations/batches.js';
+import { ownCheckProblems } from '../schema/own-checks.js';
 import { verificationProblems } from '../schema/schema-facts.js';
 import { waitedIn } from './blockers.js';
 import {
@@ -142,6 +143,8 @@ function judgeError(error: unknown, batch: Batch, sent: Delivery, signal: AbortS
   if (error.code === CODES.changed || error.code === CODES.recorded) return { kind: 'changed' };
   if (error.code === CODES.notVerified)
     return { kind: 'not-verified', problems: verificationProblems(error.message) };
+  if (error.code === CODES.ownChecks)
+    return { kind: 'not-verified', problems: ownCheckProblems(error.message) };
   if (error.code === '57014' && signal.aborted) return { kind: 'cancelled' };
   const at = sent.current;
   const together = batch.files.length > 1 && at !== undefined && at > 0;

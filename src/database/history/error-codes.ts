@@ -16,6 +16,8 @@ export const CODES = {
   lostTransaction: 'MV006',
   /** The schema is not as required; the message is a JSON list of problems. */
   notVerified: 'MV101',
+  /** A query of verify-sql found rows; the message is a JSON list of what each found. */
+  ownChecks: 'MV102',
   /** A version that is to be undone is in the history no more; the message names it. */
   gone: 'MV104',
   /** A down file would delete data that is not its own; the message is a JSON list of losses. */

@@ -69,7 +69,7 @@ function detailOf(problems: readonly Problem[]): string {
 /** What the text of the pending files does not mend, and what it cannot tell. What it mends is left out. */
 function sortOut(
   facts: readonly JudgedFact[],
-  { requiredTables, requiredFunctions, rls }: Parameters<typeof judgeRequired>[1],
+  { requiredTables, requiredFunctions, rls, rlsExcept }: Parameters<typeof judgeRequired>[1],
   made: CreatedByFiles,
 ): { open: Problem[]; unclear: Problem[] } {
   const open: Problem[] = [];
@@ -89,7 +89,8 @@ function sortOut(
     const ruled = made.policy(table) !== undefined;
     const qualified = fact.name.slice('table '.length);
     const isNew = fact.problems.length > 0 && by !== undefined;
-    if (isNew && rls !== 'off' && !(secured && ruled))
+    const excepted = rlsExcept.some(({ schema, name }) => schema === table.schema && name === table.name);
+    if (isNew && rls !== 'off' && !excepted && !(secured && ruled))
       open.push({
         message: `${by} makes ${qualified} without ${secured ? 'a policy' : 'row level security'}`,
         next: 'Add to a migration: alter table ... enable row level security, and create policy ...; or set rls: off.',

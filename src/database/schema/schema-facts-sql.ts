@@ -7,6 +7,8 @@ import { PLATFORM_SCHEMAS } from './platform-schemas.js';
 export interface SchemaRules {
   readonly requiredTables: readonly QualifiedName[];
   readonly requiredFunctions: readonly FunctionName[];
+  /** Tables that `rls` does not judge. */
+  readonly rlsExcept: readonly QualifiedName[];
   /** Row level security: of the required tables, of all in schema public, or of none. */
   readonly rls: 'required' | 'all' | 'off';
   readonly rowCounts: 'estimate' | 'exact' | 'off';
@@ -50,8 +52,8 @@ export function factsSql(scope: FactsScope): string {
   const parts = [
     tableFacts,
     functionFacts(rules),
-    ...(rules.rls === 'off' ? [] : [rules.rls === 'all' ? rlsOfAll : rlsOfRequired]),
-    ...(rules.rls === 'required' && scope.thorough ? [idlePolicies] : []),
+    ...(rules.rls === 'off' ? [] : [rules.rls === 'all' ? rlsOfAll(rules) : rlsOfRequired(rules)]),
+    ...(rules.rls === 'required' && scope.thorough ? [idlePolicies(rules)] : []),
     ...(scope.thorough ? [notValid, invalidIndexes(scope.invalidIndexFails), sequences] : []),
   ];
   return `with ${tablesSql(rules)}
@@ -104,36 +106,44 @@ const functionFacts = (rules: SchemaRules): string => `
 /** Tables of the platform, such as auth.users, may be required; who reads their rows is not the project's to say. */
 const ofTheProject = `t.schema not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
 
+/** The tables whose rows `rls` judges: neither the platform's nor those that rls-except names. */
+const judged = ({ rlsExcept }: SchemaRules): string =>
+  rlsExcept.length === 0
+    ? ofTheProject
+    : `${ofTheProject} and (t.schema, t.name) not in (${rlsExcept
+        .map(({ schema, name }) => `(${literal(schema)}, ${literal(name)})`)
+        .join(', ')})`;
+
 const rlsProblem = `case when not t.rls then 'row level security is off on ' || t.qualified
       when t.policies = 0 then t.qualified || ' has row level security on but no policy: nobody it applies to can read it' end`;
 
 const rlsNext = `'Add to a migration: alter table ... enable row level security, and create policy ...; or set rls: off.'`;
 
-const rlsOfRequired = `
+const rlsOfRequired = (rules: SchemaRules): string => `
   select t.position, 'row level security of ' || t.qualified as fact,
     case when t.rls and t.policies > 0 then 'passed' else 'failed' end as outcome,
     concat_ws(', ', case when t.rls then 'on' else 'off' end, case when t.forced then 'forced' end,
       t.policies || case t.policies when 1 then ' policy' else ' policies' end) as detail,
     ${rlsProblem} as problem, ${rlsNext} as next
-  from tables t where t.position is not null and t.relkind in ('r', 'p') and ${ofTheProject}`;
+  from tables t where t.position is not null and t.relkind in ('r', 'p') and ${judged(rules)}`;
 
-const rlsOfAll = `
+const rlsOfAll = (rules: SchemaRules): string => `
   select 1 as position, 'row level security of every table in public' as fact,
     case when count(*) filter (where ${rlsProblem} is not null) = 0 then 'passed' else 'failed' end as outcome,
     count(*) || ' tables, ' || count(*) filter (where t.forced) || ' of them forced' as detail,
     string_agg(${rlsProblem}, E'\\n' order by t.qualified) as problem, ${rlsNext} as next
-  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p') and ${ofTheProject}`;
+  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p') and ${judged(rules)}`;
 
 /**
  * Policies on a table whose row level security is off protect nothing, and look as if they did. Of the tables in
  * question this is a failure of their own; of others, which may have been so for years, it is told.
  */
-const idlePolicies = `
+const idlePolicies = (rules: SchemaRules): string => `
   select 1 as position, 'no policy without row level security' as fact,
     case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
     string_agg('the policies of ' || t.qualified || ' have no effect: its row level security is off', E'\\n' order by t.qualified) as problem,
     'Add to a migration: alter table ... enable row level security; or drop the policies.' as next
-  from tables t where t.policies > 0 and not t.rls and t.position is null`;
+  from tables t where t.policies > 0 and not t.rls and t.position is null and ${judged(rules)}`;
 
 const userSchemas = `n.nspname !~ '^pg_' and n.nspname not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
 
@@ -197,7 +207,7 @@ begin
     set local role anon;
     set local transaction_read_only = on;
     for item in with ${tablesSql(rules)} select * from tables t
-      where rls and relkind in ('r', 'p') and ${scope} and ${ofTheProject} order by relpages, qualified
+      where rls and relkind in ('r', 'p') and ${scope} and ${judged(rules)} order by relpages, qualified
     loop
       begin
         execute format('select exists (select from %s)', item.qualified) into filled;

@@ -170,7 +170,10 @@ function oneTooMany(place: string, word: string): Problem {
 }
 
 function isBoolean(name: string): boolean {
-  return INPUT_NAMES.some((input) => input === name && inputRule(input).kind === 'boolean');
+  // `--force` is a flag of init alone.
+  return (
+    name === 'force' || INPUT_NAMES.some((input) => input === name && inputRule(input).kind === 'boolean')
+  );
 }
 
 function isMode(word: string): word is Mode {

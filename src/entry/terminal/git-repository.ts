@@ -20,6 +20,16 @@ export async function mainBranch(root: string): Promise<string | undefined> {
   );
 }
 
+/** The branch of that name, where there is one here or at origin as last fetched. */
+export async function branchNamed(root: string, name: string): Promise<string | undefined> {
+  for (const place of ['refs/heads/', 'refs/remotes/origin/']) {
+    const words = ['git', '-C', root, 'show-ref', '--verify', '--quiet', `${place}${name}`] as const;
+    const ended = await runProgram(words).catch(() => undefined);
+    if (ended?.code === 0) return name;
+  }
+  return undefined;
+}
+
 /** What a symbolic ref points to, without its prefix. Undefined where it points to nothing, or git cannot be asked. */
 async function symbolicRef(root: string, name: string, prefix: string): Promise<string | undefined> {
   const words = ['git', '-C', root, 'symbolic-ref', '--quiet', name] as const;

@@ -10,6 +10,7 @@ const MODE_DESCRIPTIONS: Readonly<Record<Mode, string>> = {
   redeploy: 'brings the server to one exact commit',
   health: 'database, application root and health path, with latencies; writes nothing',
   rollback: 'undoes what one run changed, or goes to a named commit',
+  status: 'what is live on each host and in the database, and the last deploys; writes nothing',
   deploy: 'prepare, migrate, verify, redeploy, health; on failure the rollback, by itself',
 };
 

@@ -1,17 +1,8 @@
 import type { InputName } from '../../inputs/input-sources.js';
+import type { WorkflowConnection } from './known-names.js';
 
 /** The commit of actions/checkout that the written workflow uses. */
 const CHECKOUT = 'actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0';
-
-/** What every workflow takes from the repository's settings: input, expression. */
-export const WORKFLOW_CONNECTIONS: readonly (readonly [InputName, string])[] = [
-  ['database-url', 'secrets.DATABASE_URL'],
-  ['ssh-host', 'vars.VPS_HOST'],
-  ['ssh-user', 'vars.VPS_USER'],
-  ['ssh-private-key', 'secrets.VPS_SSH_KEY'],
-  ['ssh-fingerprint', 'vars.VPS_FINGERPRINT'],
-  ['health-url', 'vars.HEALTH_URL'],
-];
 
 /** Of one application in one environment, also where the repository holds several: `deploy-staging-apps-web`. */
 export function workflowName(values: ReadonlyMap<InputName, string>): string {
@@ -23,11 +14,15 @@ export function workflowName(values: ReadonlyMap<InputName, string>): string {
 }
 
 /** The text of the workflow that `init` writes. Every value is a double-quoted YAML string. */
-export function workflowText(values: ReadonlyMap<InputName, string>, branch: string): string {
+export function workflowText(
+  values: ReadonlyMap<InputName, string>,
+  branch: string,
+  connections: readonly WorkflowConnection[],
+): string {
   const environment = values.get('environment')!;
   const place = values.get('working-directory');
   const own = [...values].filter(([name, value]) => value !== '' && name !== 'environment');
-  const taken = WORKFLOW_CONNECTIONS.map(([name, from]) => `          ${name}: \${{ ${from} }}`);
+  const taken = connections.map(({ input, from }) => `          ${input}: \${{ ${from} }}`);
   return `name: ${JSON.stringify(`Deploy ${place === undefined ? '' : `${place} `}to ${environment}`)}
 on:
   push:

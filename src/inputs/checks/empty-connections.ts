@@ -175,7 +175,7 @@ function emptyCommit({ mode, vps, read, context }: ReadInputs): Empty[] {
 function nothingToDo({ mode, skip, database, vps, health }: ReadInputs, hasProblem: HasProblem): Empty[] {
   if (database || vps || hasProblem('database-url', 'supabase-project-ref', 'ssh-host')) return [];
   const filesOnly = mode === 'plan' && skip.includes('database');
-  if (!filesOnly && (isWhole(mode) || mode === 'rollback'))
+  if (!filesOnly && (isWhole(mode) || mode === 'rollback' || mode === 'status'))
     return [
       {
         input: 'database-url',

@@ -1,9 +1,11 @@
 import { isAbsolute } from 'node:path';
 import type { Run } from '../../inputs/settings.js';
+import { definedOnly } from '../../lib/defined-only.js';
 import { formatDuration } from '../../lib/duration.js';
 import type { Outcome, PhaseReport, Problem, Report, SourcePosition } from '../../lib/report.js';
-import { outcomeText, positionText, problemLines } from '../log-format.js';
+import { positionText, problemLines } from '../log-format.js';
 import { type FilePlaces, fromWorkspace } from './file-places.js';
+import { type Language, type SummaryWords, summaryWords } from './language.js';
 import { codeBlock, escapeText, foldedSection, inlineCode, markdownLink } from './markdown.js';
 import {
   commitLink,
@@ -13,6 +15,7 @@ import {
   migrationTable,
   onePhase,
   phaseTableMarkdown,
+  statusTables,
   stepTables,
 } from './tables.js';
 import { timeline } from './timeline.js';
@@ -36,6 +39,8 @@ export interface SummaryContext {
   readonly places: FilePlaces;
   /** Markdown below the heading: whose run this is, where the page does not say so itself. */
   readonly origin?: string;
+  /** English where none is given. */
+  readonly language?: Language;
 }
 
 /**
@@ -43,25 +48,31 @@ export interface SummaryContext {
  * `limit` bytes.
  */
 export function summaryOf(report: Report, context: SummaryContext, limit = SUMMARY_LIMIT): string {
-  const { run, places, origin } = context;
+  const { run, places, origin, language = 'en' } = context;
+  const words = summaryWords(language);
   const only = report.phases.length === 1 ? report.phases[0] : undefined;
   const lines = [
-    `## ${MARKS[report.outcome]} ${escapeText(outcomeText(report))}`,
+    `## ${MARKS[report.outcome]} ${escapeText(words.headline(report))}`,
     '',
     ...(origin === undefined ? [] : [origin, '']),
     ...summaryHeadline(report, run),
-    ...problemSection('What went wrong', withoutNext(report), run, places),
-    ...(report.next === undefined ? [] : [nextLine(report.next), '']),
-    ...(only === undefined ? phaseTableMarkdown(report.phases) : onePhase(only)),
+    ...problemSection(words.whatWentWrong, inWords(withoutNext(report), words), run, places),
+    ...(report.next === undefined ? [] : [nextLine(report, report.next, words), '']),
+    ...statusTables(report.facts),
+    ...(only === undefined
+      ? phaseTableMarkdown(report.phases, words)
+      : report.mode === 'status'
+        ? []
+        : onePhase(only)),
     ...planSection(report),
-    ...(report.mode === 'plan' ? [] : timeline(report)),
+    ...(report.mode === 'plan' || report.mode === 'status' ? [] : timeline(report)),
     '',
     ...rollbackSection(report),
     ...(report.mode === 'plan' && report.planned?.length ? [] : migrationTable(report)),
     ...hostTable(report.facts.hosts ?? [], run),
     ...healthTable(report.facts.health ?? []),
     ...databaseTable(report),
-    ...problemSection('Warnings', report.warnings, run, places),
+    ...problemSection(words.warnings, inWords(report.warnings, words), run, places),
     ...(only === undefined ? stepTables(report.phases) : []),
   ];
   return cut(
@@ -136,9 +147,18 @@ function withoutNext(report: Report): Problem[] {
   );
 }
 
-function nextLine(next: string): string {
-  const said = advice(next);
-  return `**Next:**${said.startsWith('\n') ? '' : ' '}${said}`;
+/** The problems with their next action in the words of a language. */
+function inWords(problems: readonly Problem[], words: SummaryWords): Problem[] {
+  return problems.map((problem) => {
+    const { next, ...rest } = problem;
+    return next === undefined ? rest : { ...rest, ...definedOnly({ next: words.advice(problem) }) };
+  });
+}
+
+function nextLine({ problems }: Report, next: string, words: SummaryWords): string {
+  const [cause = { message: '', next }] = problems.filter((problem) => problem.next === next);
+  const said = advice(words.advice(cause) ?? next);
+  return `**${words.next}:**${said.startsWith('\n') ? '' : ' '}${said}`;
 }
 
 /** A next action; several lines are commands, to be copied as they stand. */

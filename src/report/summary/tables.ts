@@ -2,6 +2,8 @@ import type { Run } from '../../inputs/settings.js';
 import { formatDuration } from '../../lib/duration.js';
 import type { HealthFact, HostFact, PhaseReport, Report, StepOutcome } from '../../lib/report.js';
 import { phaseOutcome } from '../log-format.js';
+import { historyRows, liveRows } from '../status-table.js';
+import type { SummaryWords } from './language.js';
 import { escapeText, foldedSection, inlineCode, markdownLink, markdownTable, tableCell } from './markdown.js';
 
 const STEP_MARKS: Readonly<Record<StepOutcome | 'cancelled', string>> = {
@@ -13,12 +15,12 @@ const STEP_MARKS: Readonly<Record<StepOutcome | 'cancelled', string>> = {
 };
 
 /** The phases of a run, as lines of Markdown like all tables here. */
-export function phaseTableMarkdown(phases: readonly PhaseReport[]): string[] {
+export function phaseTableMarkdown(phases: readonly PhaseReport[], words: SummaryWords): string[] {
   return markdownTable(
     ['phase', 'outcome', 'time', ''],
     phases.map((phase) => [
-      tableCell(phase.phase),
-      STEP_MARKS[phaseOutcome(phase)],
+      tableCell(words.phase(phase.phase)),
+      `${STEP_MARKS[phaseOutcome(phase)].split(' ')[0]!} ${words.outcome(phaseOutcome(phase))}`,
       phase.outcome === 'skipped' ? '' : formatDuration(phase.milliseconds),
       escapeText(phase.summary ?? ''),
     ]),
@@ -96,6 +98,25 @@ export function hostTable(hosts: readonly HostFact[], run: Run): string[] {
         escapeText(host.detail ?? ''),
       ]),
     ),
+  ];
+}
+
+/** What mode status found: what is live, and the last deploys; nothing in other modes. */
+export function statusTables({ live = [], history = [] }: Report['facts']): string[] {
+  const code = (row: readonly string[]): string[] => row.map(escapeText);
+  return [
+    ...(live.length === 0
+      ? []
+      : ['### Live', ...markdownTable(['part', '', ''], liveRows(live).map(code)), '']),
+    ...(history.length === 0
+      ? []
+      : [
+          '### The last deploys and rollbacks',
+          ...markdownTable(
+            ['begun', 'what', 'commit', 'outcome', 'time', 'run'],
+            historyRows(history).map(code),
+          ),
+        ]),
   ];
 }
 

@@ -41,7 +41,7 @@ export async function exactCommit(ref: string, workingDirectory: string): Promis
  */
 export async function withExactCommit(settings: Settings): Promise<Settings> {
   const { vps, workingDirectory } = settings;
-  if (settings.mode === 'verify' || vps?.ref === undefined) return settings;
+  if (settings.mode === 'verify' || settings.mode === 'status' || vps?.ref === undefined) return settings;
   const ref = await exactCommit(vps.ref, workingDirectory).catch(() => vps.ref);
   return { ...settings, vps: { ...vps, ...definedOnly({ ref }) } };
 }
