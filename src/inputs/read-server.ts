@@ -59,6 +59,7 @@ export function readVps(reader: InputReader, mode: Mode, context: InputContext):
     ...definedOnly({ ref }),
     refExplicit: askedRef !== undefined,
     buildOutput,
+    buildCache: reader.value('build-cache'),
     ...definedOnly({
       repositoryUrl,
       installCommand: reader.value('install-command'),

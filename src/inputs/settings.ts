@@ -109,6 +109,7 @@ export interface VpsSettings {
   /** True where a person named the commit; only then may a deploy go back in history or to a bad commit. */
   readonly refExplicit: boolean;
   readonly buildOutput: readonly string[];
+  readonly buildCache: InputValue<'build-cache'>;
   readonly repositoryUrl?: InputValue<'repository-url'>;
   readonly installCommand?: InputValue<'install-command'>;
   readonly buildCommand?: InputValue<'build-command'>;

@@ -296,6 +296,11 @@ const SERVER = {
     description:
       'All that the build makes, such as .next or dist. By default what the build created and git does not know; refused where that may be data of the server. build-on: runner cannot know it: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
   }),
+  'build-cache': input(choice(['on', 'off']), {
+    fallback: 'on',
+    description:
+      'on: caches of the build before (.next/cache, node_modules/.cache, ...) are copied into each new build on the server, and no release carries them; off.',
+  }),
   'repository-url': optional(text, {
     description: 'Where the server fetches from; the origin that it already has by default.',
   }),

@@ -154,6 +154,7 @@ export function deployRequest(settings: VpsRun, details: DeployDetails): DeployR
       startCommand: vps.startCommand,
     }),
     buildOutput: [...vps.buildOutput],
+    buildCache: vps.buildCache,
     ...(vps.envFile === undefined ? {} : { envFile: vps.envFile.reveal() }),
     envFilePath: vps.envFilePath,
     sharedPaths: [...vps.sharedPaths],

@@ -104,6 +104,8 @@ export interface DeployRequest extends FetchRequest {
   buildCommand?: string;
   startCommand?: string;
   buildOutput: string[];
+  /** Whether the caches of the build before are copied into this one; default: on. */
+  buildCache?: 'on' | 'off';
   envFile?: string;
   envFilePath: string;
   sharedPaths: string[];
