@@ -25,7 +25,7 @@ const OUTPUTS =
   destructive backup-path deployment-id duration-ms report`.split(/\s+/);
 
 /** Promised since the page of the first names was agreed on. */
-const INPUTS_SINCE = ['migrate-before'];
+const INPUTS_SINCE = ['migrate-before', 'build-cache', 'watch'];
 const OUTPUTS_SINCE = ['schema-lead-ms'];
 
 interface ActionFile {

@@ -27,6 +27,8 @@ export interface AppFaults {
   countIn?: string;
   /** Milliseconds of `healthStatus`, after which it is 200. */
   sickFor?: number;
+  /** Milliseconds of 200, after which it is `healthStatus`. */
+  sickAfter?: number;
 }
 
 /** Reads a commit's `version.txt` and `faults.json`, and the environment, into `dist/`. */
@@ -72,7 +74,8 @@ const server = createServer((request, response) => setTimeout(() => {
     return response.end('<!doctype html><title>app</title><p>version ' + built.version + '</p><script src="/static/' + chunk + '.js"></script>');
   }
   if (path === '/api/health') {
-    const well = !sick || Date.now() - started > (faults.sickFor ?? Infinity);
+    const age = Date.now() - started;
+    const well = !sick || age > (faults.sickFor ?? Infinity) || age < (faults.sickAfter ?? 0);
     const status = well ? 200 : faults.healthStatus ?? 200;
     response.writeHead(status, { 'content-type': 'application/json' });
     return response.end(JSON.stringify({ status: status === 200 ? 'ok' : 'error', version: built.version, commit: faults.anonymous ? undefined : revision, greeting: built.greeting, pid: process.pid }));

@@ -34,6 +34,7 @@ export function readHealth(reader: InputReader, scope: RunScope): HealthSettings
     ...definedOnly({ maxLatency }),
     successes,
     checkAssets: reader.value('check-assets'),
+    watch: reader.value('watch'),
     ...definedOnly({ expectVersion, rest }),
   };
 }

@@ -138,6 +138,8 @@ export interface HealthSettings {
   readonly successes: InputValue<'health-successes'>;
   readonly checkAssets: InputValue<'check-assets'>;
   readonly expectVersion?: InputValue<'expect-version'>;
+  /** Milliseconds that the new version is watched for after health has passed; 0: not. */
+  readonly watch: InputValue<'watch'>;
   /** The project's REST endpoint, asked where a service key is given. */
   readonly rest?: { readonly url: string; readonly key: Secret };
 }

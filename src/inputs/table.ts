@@ -8,6 +8,7 @@ import {
   choices,
   databaseUrl,
   duration,
+  durationUpTo,
   envFile,
   type InputKind,
   integer,
@@ -382,6 +383,11 @@ const HEALTH = {
   'check-assets': input(boolean, {
     fallback: 'true',
     description: 'Scripts and styles that the page links to must answer 200; of many, a few are asked for.',
+  }),
+  watch: input(durationUpTo(30 * 60_000, '30m'), {
+    fallback: '0s',
+    description:
+      'In deploy: after health has passed, the new version is asked on for this long (to 30m), and put back when it falls.',
   }),
   'expect-version': optional(text, {
     description: 'Text that must be in the answer of the last health path, such as a commit or a build id.',

@@ -3,7 +3,17 @@
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
  */
 
-const PHASES = ['plan', 'prepare', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback'] as const;
+const PHASES = [
+  'plan',
+  'prepare',
+  'backup',
+  'migrate',
+  'verify',
+  'redeploy',
+  'health',
+  'watch',
+  'rollback',
+] as const;
 /** A phase of a run, by the name that outputs and reports have for it. */
 export type PhaseName = (typeof PHASES)[number];
 

@@ -15,6 +15,7 @@ import {
   type Step,
 } from '../lib/report.js';
 import { runPhase, skippedPhase } from '../report/phase.js';
+import { isUnwatched } from '../report/unwatched.js';
 import { withExactCommit } from '../server/checkout/exact-commit.js';
 import { judgeProvenance } from '../server/checkout/provenance.js';
 import { openFleet } from '../server/fleet/fleet.js';
@@ -31,6 +32,7 @@ import { cutOverHosts, redeploy } from './redeploy.js';
 import { rollback } from './rollback.js';
 import { closeWork, type DatabaseWork, type Work, workOf } from './tools.js';
 import { verify } from './verify.js';
+import { watch } from './watch.js';
 
 /** What the pipeline needs from the entry point. */
 export interface EntryPoint {
@@ -247,12 +249,18 @@ async function deployPhases(work: Work, recordPhase: RecordPhase, phases: PhaseR
   const ready = await passed(planned);
   const earlier = earlierAttempt(settings, look);
   if (ready && look && !look.hosts?.some(isOvertaken))
-    await change(work, recordPhase, { look, before, untouched: !earlier.database && !earlier.code });
+    await change(work, recordPhase, phases, {
+      look,
+      before,
+      untouched: !earlier.database && !earlier.code,
+    });
   if (signal.aborted) return;
   const decision = decideRollback(phases, before, settings.rollback.onFailure, earlier);
   if (decision.rollback) {
     log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
-    await recordPhase('rollback', () => rollback(work));
+    // Whoever has used the new version meanwhile must not lose what they wrote.
+    const loseNothing = firstFailure(phases)?.phase === 'watch';
+    await recordPhase('rollback', () => rollback(work, { loseNothing }));
   } else if (firstFailure(phases)) {
     const newCode = !work.servers || changesOf(phases, earlier).code;
     const kept = newCode ? [] : earlierVersions(settings, look);
@@ -294,9 +302,14 @@ interface Known {
 
 /**
  * The part of a deploy that writes, phase after phase, until one does not pass: prepare, backup, migrate, verify, redeploy,
- * health, and the migrations that wait for that. With `migrate-before: build` the database comes before prepare.
+ * health, watch, and the migrations that wait for these. With `migrate-before: build` the database comes before prepare.
  */
-async function change(work: Work, recordPhase: RecordPhase, known: Known): Promise<void> {
+async function change(
+  work: Work,
+  recordPhase: RecordPhase,
+  phases: readonly PhaseReport[],
+  known: Known,
+): Promise<void> {
   const { settings, database, servers } = work;
   const { look, before } = known;
   const databaseFirst = database?.settings.database.migrateBefore === 'build';
@@ -316,11 +329,30 @@ async function change(work: Work, recordPhase: RecordPhase, known: Known): Promi
       const expect = definedOnly({ expectSha: servers?.settings.vps.ref });
       if (!(await passed(recordPhase('health', () => health(work, { before, ...expect }))))) return;
     }
+    if (servers && !(await watched({ ...work, servers }, recordPhase, phases))) return;
     if (database && (look.database?.deferred.length ?? 0) > 0)
       await recordPhase('migrate', () => migrate(database, { contract: true }));
   } finally {
     await rollout?.stop('the deploy does not go on');
   }
+}
+
+/** False where the deploy ends with the watch: the new version fell, or another run has begun. */
+async function watched(
+  work: Work & { readonly servers: ServerWork },
+  recordPhase: RecordPhase,
+  phases: readonly PhaseReport[],
+): Promise<boolean> {
+  const healthy = phases.findLast(({ phase, outcome }) => phase === 'health' && outcome === 'passed');
+  // Only what this run has put in place, and what was good then, can fall.
+  if (work.settings.health.watch === 0 || healthy === undefined || !changesOf(phases).code) return true;
+  let overtaken = false;
+  const ended = await recordPhase('watch', async () => {
+    const end = await watch(work, { before: healthy.facts.health ?? [] });
+    overtaken = end.overtaken;
+    return end.report;
+  });
+  return ended.outcome === 'passed' && !overtaken;
 }
 
 /** All hosts with everything done that can fail; undefined where the deploy ends there. `database`: changed after this. */
@@ -407,7 +439,10 @@ function finishedReport(
     warnings,
     facts,
     ...definedOnly({ next }),
-    ...(outcome === 'cancelled' && settings.mode === 'deploy' && (changes.database || changes.code)
+    ...(outcome === 'cancelled' &&
+    settings.mode === 'deploy' &&
+    !isUnwatched(phases) &&
+    (changes.database || changes.code)
       ? { unsettled: true as const }
       : {}),
     startedAt,

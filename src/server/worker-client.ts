@@ -11,6 +11,7 @@ import type {
   RollbackRequest,
   RunResult,
   SignalRequest,
+  WatchRequest,
   WorkerEvent,
   WorkerLine,
 } from '../worker/protocol.js';
@@ -104,7 +105,7 @@ export function onHost({ name, prefix }: Pick<Host, 'name' | 'prefix'>, problem:
 export async function askWorker(
   fleet: Fleet,
   host: Host,
-  request: InspectRequest | ProbeRequest | SignalRequest | CancelSessionRequest,
+  request: InspectRequest | ProbeRequest | WatchRequest | SignalRequest | CancelSessionRequest,
   options: { deadline: number; signal?: AbortSignal },
 ): Promise<WorkerLine> {
   const program = streamedWorker(await fleet.worker(), request);

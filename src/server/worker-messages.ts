@@ -16,6 +16,7 @@ import type { HealthFact, HealthFault, Problem, SourcePosition, Step, Timings } 
 import {
   type HostFacts,
   type HostRollbackTarget,
+  type HostWatch,
   LINE_MARK,
   type RunResult,
   type WorkerEvent,
@@ -183,11 +184,27 @@ const host = jsonRecord<HostFacts>({
   warnings: problems,
 });
 
+const look = jsonRecord<HostWatch>({
+  liveRun: jsonOptional(jsonText),
+  heldBy: jsonOptional(jsonText),
+  programs: jsonList(
+    jsonRecord<HostWatch['programs'][number]>({
+      id: jsonWhole(),
+      restarts: jsonWhole(),
+      status: jsonText,
+      bytes: jsonOptional(amount),
+    }),
+  ),
+  health: jsonList(check),
+  requestsLeft: jsonOptional(jsonWhole()),
+});
+
 const line = jsonByKind<WorkerLine>({
   host: { facts: host },
   'token-needed': {},
   started: { pid },
   probed: { health: jsonList(check), healthy: jsonFlag },
+  watched: { look },
   event: { offset: jsonWhole(), line: jsonText },
   heartbeat: {},
   gone: { problem },

@@ -12,6 +12,7 @@ import type {
   RollbackRequest,
   RunRequest,
   Undo,
+  WatchRequest,
 } from '../worker/protocol.js';
 
 /** Settings in the words of the worker. Pure: no value is looked up or made up here. */
@@ -116,6 +117,17 @@ export function probeRequest(settings: VpsRun, once = false): ProbeRequest {
     health: once ? { ...health, once } : health,
     // The mode `health` writes nothing on a host.
     counted: settings.mode !== 'health',
+  };
+}
+
+/** `ask`: the application is asked once too. */
+export function watchRequest(settings: VpsRun, ask: boolean): WatchRequest {
+  // What an answer says of its version is known from the journal: another run may have brought another one meanwhile.
+  const { expectVersion: _, ...health } = healthRequest(settings);
+  return {
+    command: 'watch',
+    app: appRequest(settings),
+    health: ask ? health : { ...health, paths: [] },
   };
 }
 
