@@ -87,7 +87,9 @@ function dataLoss(message: string): Problem[] {
   const losses = JSON.parse(message) as Loss[];
   const foreign = losses.filter(({ own }) => !own);
   return (foreign.length > 0 ? foreign : losses).map((loss) => ({
-    message: `the down files would delete data ${loss.own ? 'that may have been written since' : 'that is not of this run'}: ${describeLoss(loss)}; nothing was undone`,
+    message: loss.own
+      ? `the down files would delete data that may have been written since: ${describeLoss(loss)}; nothing was undone`
+      : `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
     code: CODES.dataLoss,
     next: 'Save the data first, or say allow-data-loss: true.',
   }));
