@@ -126,7 +126,9 @@ async function resolveInterrupted(work: Work, session: string, phases: PhaseRepo
       (await recordPhase('health', () => health(work))).outcome === 'passed')
   )
     return;
-  if (settings.rollback.onFailure) await recordPhase('rollback', () => rollback(work));
+  // Where a watch was asked for, the new version may have served for a while before this run was killed.
+  const loseNothing = live && settings.health.watch > 0;
+  if (settings.rollback.onFailure) await recordPhase('rollback', () => rollback(work, { loseNothing }));
 }
 
 function hostStepAfterwards(host: HostFact): Step {
