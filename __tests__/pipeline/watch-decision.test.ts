@@ -126,6 +126,7 @@ describe('when it is looked at next', () => {
     ['every 30 seconds', { bad: 0, left: 40, remaining: 120_000 }, 30_000],
     ['at once after the first bad answer', { bad: 1, left: 40, remaining: 120_000 }, 1_000],
     ['after the second as before', { bad: 2, left: 40, remaining: 120_000 }, 30_000],
+    ['at once where its time is over and it has just failed', { bad: 2, left: 40, remaining: 0 }, 1_000],
     ['never beyond the end', { bad: 0, left: 40, remaining: 9_000 }, 9_000],
     ['row 174: slower where the requests would not last', { bad: 0, left: 42, remaining: 1_800_000 }, 60_000],
     ['where none is left the programs are followed on', { bad: 0, left: 12, remaining: 1_800_000 }, 30_000],

@@ -48,7 +48,7 @@ describe('a version that is watched', () => {
     return withTools(settings, async ({ work, servers, log, cancel }) => {
       if (options.cancelAfter !== undefined) setTimeout(cancel, options.cancelAfter);
       const [end] = await Promise.all([
-        watch({ ...work, servers }, { before: [GOOD], pace: PACE }),
+        watch({ ...work, servers }, { before: [GOOD], deployedOn: new Set([1]), pace: PACE }),
         options.during?.(),
       ]);
       return { ...end, log };

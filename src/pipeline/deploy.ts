@@ -348,9 +348,11 @@ async function watched(
   const healthy = phases.findLast(({ phase, outcome }) => phase === 'health' && outcome === 'passed');
   // Only what this run has put in place, and what was good then, can fall.
   if (work.settings.health.watch === 0 || healthy === undefined || !changesOf(phases).code) return true;
+  const hosts = phases.flatMap(({ facts }) => facts.hosts ?? []);
+  const deployedOn = new Set(hosts.flatMap(({ host, outcome }) => (outcome === 'deployed' ? [host] : [])));
   let overtaken = false;
   const ended = await recordPhase('watch', async () => {
-    const end = await watch(work, { before: healthy.facts.health ?? [] });
+    const end = await watch(work, { before: healthy.facts.health ?? [], deployedOn });
     overtaken = end.overtaken;
     return end.report;
   });

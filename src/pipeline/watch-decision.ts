@@ -112,6 +112,7 @@ export function nextLookAfter(
   { bad, left, remaining }: { bad: number; left: number | undefined; remaining: number },
   pace: WatchPace,
 ): number {
+  if (remaining <= 0) return pace.atOnce;
   if (bad === 1) return Math.min(pace.atOnce, remaining);
   const lasting = left === undefined || !mayAsk(left) ? 0 : remaining / (left - KEPT_REQUESTS);
   return Math.min(Math.max(pace.between, lasting), remaining);

@@ -1,5 +1,6 @@
 import { checkPlace } from '../http/verdict.js';
 import { formatBytes } from '../lib/bytes.js';
+import { definedOnly } from '../lib/defined-only.js';
 import { formatDuration } from '../lib/duration.js';
 import { Failure, type HealthFact, type PhaseReport } from '../lib/report.js';
 import { pause } from '../lib/retry.js';
@@ -20,6 +21,8 @@ import {
 export interface WatchOptions {
   /** What the phase health found: only what was good then is blamed on the new version. */
   before: readonly HealthFact[];
+  /** Positions of the hosts on which this run has put the new version in place. */
+  deployedOn: ReadonlySet<number>;
   /** Default: a look every 30 seconds. */
   pace?: WatchPace;
 }
@@ -37,7 +40,7 @@ export interface WatchEnd {
  */
 export async function watch(
   work: HealthWork & { readonly servers: ServerWork },
-  { before, pace = WATCH_PACE }: WatchOptions,
+  { before, deployedOn, pace = WATCH_PACE }: WatchOptions,
 ): Promise<WatchEnd> {
   const { settings, log, signal } = work;
   const span = settings.health.watch;
@@ -52,14 +55,16 @@ export async function watch(
     let [asked, answered, toldAt, bad] = [0, 0, 0, 0];
     let left: number | undefined;
     for (;;) {
-      const look = await lookOnce(work, mayAsk(left));
+      const look = await lookOnce(work, deployedOn, mayAsk(left));
       looks.push(look);
       asked += look.facts.length;
       answered += look.facts.filter(({ ok }) => ok).length;
       left = leastLeft(look) ?? left;
       const verdict = judgeWatch(looks, passed, settings.run.id);
       bad = verdict.kind === 'doubtful' ? bad + 1 : 0;
-      if (verdict.kind === 'fallen' || verdict.kind === 'overtaken' || elapsed() >= span) {
+      // A version that has just begun to fail is not let go.
+      const isOver = elapsed() >= span && verdict.kind !== 'doubtful';
+      if (verdict.kind === 'fallen' || verdict.kind === 'overtaken' || isOver) {
         record.add({
           name: 'the new version, watched',
           outcome: verdict.kind === 'fallen' ? 'failed' : 'passed',
@@ -75,7 +80,7 @@ export async function watch(
           return;
         }
         if (verdict.kind === 'fallen') throw fallen(verdict, elapsed());
-        record.summarise(`watched for ${formatDuration(span)}: ${answered} of ${asked} answers good.`);
+        record.summarise(`${answered} of ${asked} answers good${programWords(looks)}.`);
         return;
       }
       if (elapsed() - toldAt >= pace.told) {
@@ -94,6 +99,7 @@ export async function watch(
 
 async function lookOnce(
   work: HealthWork & { readonly servers: ServerWork },
+  deployedOn: ReadonlySet<number>,
   ask: boolean,
 ): Promise<WatchLook> {
   const fromRunner = work.settings.health.from === 'runner';
@@ -101,7 +107,12 @@ async function lookOnce(
     watchFleet(work.servers, ask && !fromRunner),
     ask && fromRunner ? askPublicOnce(work) : [],
   ]);
-  const seen = hosts.flatMap(({ watched, ...host }) => (watched ? [{ ...watched, ...host }] : []));
+  const seen = hosts.flatMap(({ watched, host, prefix }) => {
+    if (!watched) return [];
+    const { liveRun, ...rest } = watched;
+    // Where the commit was live before, the run that brought it is another one, and nobody has overtaken this one.
+    return [{ ...rest, host, prefix, ...(deployedOn.has(host) ? definedOnly({ liveRun }) : {}) }];
+  });
   tellUnseen(work, hosts);
   const inside = seen.flatMap(({ prefix, health }) =>
     health.map((fact): HealthFact => ({ ...fact, from: 'vps', name: prefix + fact.name })),
