@@ -9,8 +9,8 @@ import type { Command } from './measure.js';
 
 export interface Peer {
   name: string;
-  /** Writes `count` migrations, each of which creates one table, into an empty folder. */
-  lay(folder: string, count: number): void;
+  /** Writes migrations into an empty folder, by their texts in their order. */
+  lay(folder: string, texts: readonly string[]): void;
   command(folder: string, url: string): Command;
   /**
    * Where it remembers what is applied: in Supabase's table, or in one of its own. The floor remembers nothing and
@@ -21,18 +21,20 @@ export interface Peer {
 
 export const tableSql = (index: number): string => `create table public.t${index} (id int);\n`;
 
-const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+/** Files of which each creates one table. */
+export const oneTableFiles = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => tableSql(index));
 
 function write(folder: string, below: string, files: readonly [name: string, text: string][]): void {
   mkdirSync(join(folder, below), { recursive: true });
   for (const [name, text] of files) writeFileSync(join(folder, below, name), text);
 }
 
-function laySupabase(folder: string, count: number): void {
+function laySupabase(folder: string, texts: readonly string[]): void {
   write(
     folder,
     'supabase/migrations',
-    numbers(count).map((index) => [`${10_000 + index}_t.sql`, tableSql(index)]),
+    texts.map((text, index) => [`${10_000 + index}_t.sql`, text]),
   );
   writeFileSync(join(folder, 'supabase', 'config.toml'), 'project_id = "x"\n');
 }
@@ -61,8 +63,7 @@ function floor(): Peer {
   return {
     name: 'floor: Node and one message, no history',
     history: 'floor',
-    lay: (folder, count) =>
-      writeFileSync(join(folder, 'all.sql'), numbers(count).map(tableSql).join('') || 'select 1'),
+    lay: (folder, texts) => writeFileSync(join(folder, 'all.sql'), texts.join('') || 'select 1'),
     command: (folder, url) => ({
       program: process.execPath,
       args: ['-e', program],
@@ -99,14 +100,11 @@ function dbmate(modules: string): Peer {
   return {
     name: 'dbmate@2.36.0',
     history: 'own',
-    lay: (folder, count) =>
+    lay: (folder, texts) =>
       write(
         folder,
         'db/migrations',
-        numbers(count).map((index) => [
-          `${10_000 + index}_t.sql`,
-          `-- migrate:up\n${tableSql(index)}\n-- migrate:down\n`,
-        ]),
+        texts.map((text, index) => [`${10_000 + index}_t.sql`, `-- migrate:up\n${text}\n-- migrate:down\n`]),
       ),
     command: (folder, url) => ({
       program: join(modules, '@dbmate', `${process.platform}-${process.arch}`, 'bin', 'dbmate'),
@@ -121,13 +119,13 @@ function nodePgMigrate(modules: string): Peer {
   return {
     name: 'node-pg-migrate@9.0.0',
     history: 'own',
-    lay: (folder, count) =>
+    lay: (folder, texts) =>
       write(
         folder,
         'migrations',
-        numbers(count).map((index) => [
+        texts.map((text, index) => [
           `${1_700_000_000_000 + index}_t.sql`,
-          `-- Up Migration\n${tableSql(index)}-- Down Migration\n`,
+          `-- Up Migration\n${text}-- Down Migration\n`,
         ]),
       ),
     command: (folder, url) => ({
@@ -147,11 +145,11 @@ function postgresMigrations(modules: string): Peer {
   return {
     name: 'postgres-migrations@5.3.0',
     history: 'own',
-    lay: (folder, count) =>
+    lay: (folder, texts) =>
       write(
         folder,
         'migrations',
-        numbers(count).map((index) => [`${index + 1}_t${index}.sql`, tableSql(index)]),
+        texts.map((text, index) => [`${index + 1}_t${index}.sql`, text]),
       ),
     command: (folder, url) => ({
       program: process.execPath,
@@ -166,10 +164,10 @@ function graphileMigrate(modules: string): Peer {
   return {
     name: 'graphile-migrate@1.4.1',
     history: 'own',
-    lay(folder, count) {
+    lay(folder, texts) {
       let previous: string | undefined;
-      const files = numbers(count).map((index): [string, string] => {
-        const text = tableSql(index).trim();
+      const files = texts.map((each, index): [string, string] => {
+        const text = each.trim();
         const hash = `sha1:${createHash('sha1')
           .update(`${`${previous ?? ''}\n${text}`.trim()}\n`)
           .digest('hex')}`;
@@ -201,11 +199,11 @@ function psql(): Peer[] {
   };
   return Object.entries(scripts).map(([words, script]) => ({
     name: `one ${version} ${words}, no history`,
-    lay: (folder, count) =>
+    lay: (folder, texts) =>
       write(
         folder,
         'migrations',
-        numbers(count).map((index) => [`${10_000 + index}_t.sql`, tableSql(index)]),
+        texts.map((text, index) => [`${10_000 + index}_t.sql`, text]),
       ),
     command: (folder, url) => ({
       program: '/bin/sh',

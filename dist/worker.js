@@ -147,7 +147,18 @@ function definedOnly(fields) {
  * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
  */
-const PHASES = (/* unused pure expression or super */ null && (['plan', 'prepare', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback']));
+const PHASES = (/* unused pure expression or super */ null && ([
+    'plan',
+    'prepare',
+    'backup',
+    'migrate',
+    'verify',
+    'redeploy',
+    'health',
+    'watch',
+    'rollback',
+    'status',
+]));
 /** How a run can end; the output `outcome`. */
 const OUTCOMES = (/* unused pure expression or super */ null && ([
     'success',
@@ -781,6 +792,20 @@ function words(repository, args) {
 }
 /** The oldest git that is worked with: that of Ubuntu 20.04. What is younger is used where it is there, and done without. */
 const OLDEST_GIT = '2.25';
+/** The files of a commit, by their paths. Submodules and symlinks are among them, by their modes. */
+async function filesOfCommit(repository, sha) {
+    const entries = await listed(repository, 'ls-tree', '-r', '-z', '--full-tree', sha);
+    return new Map(entries.map((entry) => {
+        const tab = entry.indexOf('\t');
+        const [mode = '', , id = ''] = entry.slice(0, tab).split(' ');
+        const path = entry.slice(tab + 1);
+        return [path, { path, mode, id }];
+    }));
+}
+/** The paths that git looks after in a checkout. */
+async function trackedPaths(repository) {
+    return listed(repository, 'ls-files', '-z');
+}
 const versions = new WeakMap();
 /** The version of the host's git, such as `2.25.1`; undefined where there is none. It is asked once. */
 function gitVersion(tools) {
@@ -2949,6 +2974,41 @@ function checkFact(from, { name, ok, attempts, look }) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/http/look-once.js
+
+
+
+
+/** The part of a deploy's requests that looks may use; the rest is for those that prove the version that stays. */
+const PART_FOR_LOOKS = 2 / 3;
+/**
+ * Asks each path once, all at the same time; what is not good is not asked again. Scripts and styles are left alone.
+ * Undefined where too few requests are left for that. @throws Cancelled when the signal fires
+ */
+async function lookOnce(target, health, { signal, counted }) {
+    const checks = checksOf(target, { ...health, checkAssets: false }, NO_ASSETS);
+    const requests = counted && openRequests(counted.ledger, counted.budget, counted.budget.limit);
+    const kept = counted ? Math.ceil(counted.budget.limit * (1 - PART_FOR_LOOKS)) : 0;
+    if (requests && requests.left() < checks.length + kept)
+        return undefined;
+    const facts = await Promise.all(checks.map(async (check) => {
+        const tried = await tryCheck(check, {
+            timeout: () => health.timeout,
+            signal,
+            requests,
+            // Counted above, all together.
+            essential: () => true,
+        });
+        if (tried === undefined)
+            return [];
+        const { look } = tried;
+        const result = { name: check.name, ok: look.ok, attempts: 1, good: look.ok ? 1 : 0, look };
+        return [checkFact(target.from, { ...result, milliseconds: look.timings?.total ?? 0 })];
+    }));
+    return facts.flat();
+}
+const NO_ASSETS = { known: () => memoryLedger().assets(''), add: () => { }, left: () => 0 };
+
 ;// CONCATENATED MODULE: ./compiled/src/http/waiting-progress.js
 
 /** Milliseconds between two messages about what is still being waited for. */
@@ -3037,15 +3097,17 @@ function shorten(file) {
 
 
 
+
 /** The health path and the page. */
 const VERSION_REQUESTS = 2;
 /** Asks the application on loopback once, by what it can be told which version answers. */
 function askLoopbackVersion(port, health, signal) {
     const { budget } = health;
     const requests = budget && openRequests(ledgerOf(budget), budget, VERSION_REQUESTS);
-    return askAnsweredVersion(loopback(port, health), health, signal, requests);
+    return askAnsweredVersion(loopbackTarget(port, health), health, signal, requests);
 }
-function loopback(port, { basePath, publicOrigin }) {
+/** The application on this host. */
+function loopbackTarget(port, { basePath, publicOrigin }) {
     return { baseUrl: `http://${LOOPBACK}:${port}`, from: 'vps', ...definedOnly({ basePath, publicOrigin }) };
 }
 /** Asks the application on loopback until every check is good, or the deadline is over. */
@@ -3055,7 +3117,7 @@ async function askLoopback(check) {
     const counted = budget && { ledger: ledgerOf(budget), budget, version };
     const waiting = tellWaiting(check.tell ?? (() => { }));
     try {
-        const facts = await checkHealth(loopback(check.port, check.health), {
+        const facts = await checkHealth(loopbackTarget(check.port, check.health), {
             ...health,
             ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
             ...definedOnly({ expectSha: check.sha }),
@@ -3065,6 +3127,12 @@ async function askLoopback(check) {
     finally {
         waiting.stop();
     }
+}
+/** Asks each path once; undefined where too few requests are left. @throws Cancelled when the signal fires */
+function lookAtLoopback({ port, health, version = '-', signal, }) {
+    const { expectVersion: _, budget, ...asked } = health;
+    const counted = budget && { ledger: ledgerOf(budget), budget, version };
+    return lookOnce(loopbackTarget(port, health), asked, { signal, counted });
 }
 /** Where the requests to the application are counted: in a file, or for this process where the host has no place for it. */
 function ledgerOf({ ledger }) {
@@ -3082,6 +3150,429 @@ function unhealthy(what, facts, next) {
         ? 'healthy'
         : `${sick.name}: ${sick.detail ?? (sick.status === null ? 'no answer' : `status ${sick.status}`)}`;
     return new Failure({ message: `${what}: ${why}.`, next: sick?.next ?? next });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/compare-files.js
+
+
+
+/** Whether what lies on the disk is what lay there before, or what lies somewhere else. Nothing here follows a symlink. */
+/** Bytes that are compared at a time: databases and uploads may be larger than the memory. */
+const CHUNK = 1_048_576;
+/** SQLite keeps what was written last beside its file: the file alone may look untouched. */
+const JOURNALS = ['-wal', '-journal'];
+function statOf(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.lstatSync)(path);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** True for two files with the same bytes, and for two symlinks with the same target; never for folders. */
+function sameContent(one, other) {
+    const [a, b] = [statOf(one), statOf(other)];
+    if (a?.isSymbolicLink() && b?.isSymbolicLink())
+        return (0,external_node_fs_namespaceObject.readlinkSync)(one) === (0,external_node_fs_namespaceObject.readlinkSync)(other);
+    if (!a?.isFile() || !b?.isFile() || a.size !== b.size)
+        return false;
+    const files = [(0,external_node_fs_namespaceObject.openSync)(one, 'r'), (0,external_node_fs_namespaceObject.openSync)(other, 'r')];
+    try {
+        const buffers = [Buffer.alloc(CHUNK), Buffer.alloc(CHUNK)];
+        for (;;) {
+            const read = files.map((fd, index) => (0,external_node_fs_namespaceObject.readSync)(fd, buffers[index], 0, CHUNK, null));
+            if (read[0] !== read[1] || buffers[0].compare(buffers[1], 0, read[1], 0, read[0]) !== 0)
+                return false;
+            if (read[0] === 0)
+                return true;
+        }
+    }
+    finally {
+        files.forEach(external_node_fs_namespaceObject.closeSync);
+    }
+}
+/** True for a regular file with the bytes and the executable bit that git keeps; its filters are left out. */
+function isCommitted(path, kept) {
+    const stats = statOf(path);
+    if (kept === undefined || !stats?.isFile())
+        return false;
+    if (kept.mode !== ((stats.mode & 0o100) === 0 ? '100644' : '100755'))
+        return false;
+    const hash = (0,external_node_crypto_namespaceObject.createHash)(kept.id.length === 64 ? 'sha256' : 'sha1').update(`blob ${stats.size}\0`);
+    let file;
+    try {
+        file = (0,external_node_fs_namespaceObject.openSync)(path, 'r');
+    }
+    catch {
+        return false;
+    }
+    try {
+        const buffer = Buffer.alloc(Math.min(CHUNK, Math.max(1, stats.size)));
+        for (let read = (0,external_node_fs_namespaceObject.readSync)(file, buffer); read > 0; read = (0,external_node_fs_namespaceObject.readSync)(file, buffer))
+            hash.update(buffer.subarray(0, read));
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(file);
+    }
+    return hash.digest('hex') === kept.id;
+}
+/**
+ * A mark of a file or of a whole folder: the same as long as nobody writes there, also after a move to another place.
+ * Made of names, sizes and times, so that a large folder costs no reading.
+ */
+function stampOf(path) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    for (const line of stampLines(path, ''))
+        hash.update(line).update('\0');
+    for (const suffix of JOURNALS)
+        for (const line of stampLines(path + suffix, suffix))
+            hash.update(line);
+    return hash.digest('hex').slice(0, 24);
+}
+function stampLines(path, name) {
+    const stats = statOf(path);
+    if (stats === undefined)
+        return [];
+    if (stats.isSymbolicLink())
+        return [`${name}\0${(0,external_node_fs_namespaceObject.readlinkSync)(path)}`];
+    if (!stats.isDirectory())
+        return [`${name}\0${stats.size}\0${stats.mtimeMs}`];
+    return [
+        `${name}/`,
+        ...(0,external_node_fs_namespaceObject.readdirSync)(path)
+            .sort()
+            .flatMap((item) => stampLines((0,external_node_path_namespaceObject.join)(path, item), `${name}/${item}`)),
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/rewritten-files.js
+
+const REWRITTEN = new Set([
+    'package-lock.json',
+    'npm-shrinkwrap.json',
+    'pnpm-lock.yaml',
+    'yarn.lock',
+    'bun.lock',
+    'bun.lockb',
+    'next-env.d.ts',
+]);
+/**
+ * True for a file that package managers and frameworks write by themselves, whoever calls them: that it differs on the
+ * server is no work of a person. Pure.
+ */
+function isRewritten(path) {
+    return REWRITTEN.has((0,external_node_path_namespaceObject.basename)(path));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/build-output-names.js
+
+/** All names of output that anything here knows. */
+const NAMES = {
+    '.next': ['result', 'made', 'sent', 'whole', 'closed'],
+    dist: ['result', 'made', 'sent', 'whole', 'closed'],
+    build: ['result', 'made', 'sent', 'closed'],
+    out: ['result', 'made', 'sent', 'closed'],
+    '.output': ['result', 'made', 'sent'],
+    '.nuxt': ['result', 'made', 'sent'],
+    '.svelte-kit': ['result', 'made', 'sent'],
+    node_modules: ['made', 'sent', 'whole', 'closed'],
+    '.yarn': ['made', 'sent', 'whole'],
+    generated: ['made', 'sent', 'whole'],
+    '.medusa': ['made', 'sent'],
+    '.solid': ['made', 'sent'],
+    '.vinxi': ['made', 'sent'],
+    _site: ['made', 'sent'],
+    '.turbo': ['made', 'closed'],
+    coverage: ['made', 'closed'],
+    '.astro': ['made'],
+    '.cache': ['made'],
+    '.contentlayer': ['made'],
+    '.docusaurus': ['made'],
+    '.netlify': ['made'],
+    '.nitro': ['made'],
+    '.parcel-cache': ['made'],
+    '.react-router': ['made'],
+    '.swc': ['made'],
+    '.velite': ['made'],
+    '.vercel': ['made'],
+    '.vite': ['made'],
+    __generated__: ['made'],
+    'storybook-static': ['made'],
+    // On a server these may be sources or data as well.
+    cjs: ['sent'],
+    esm: ['sent'],
+    lib: ['sent'],
+    www: ['sent'],
+    '.pnp.cjs': ['sent'],
+    '.pnp.loader.mjs': ['sent'],
+    public: ['whole'],
+};
+function marked(mark) {
+    return Object.keys(NAMES).filter((name) => NAMES[name]?.includes(mark));
+}
+/** Output of which one is there after every build, at the root of a project. */
+const USUAL_OUTPUT = marked('result');
+/** Folders that never hold an environment file of the project. */
+const WITHOUT_ENV_FILES = marked('closed');
+const MADE = new Set(marked('made'));
+const SENT = new Set(marked('sent'));
+const WHOLE = new Set(marked('whole'));
+const FILES = /^(next-env\.d\.ts|.+\.tsbuildinfo|\.eslintcache|\.stylelintcache|\.pnp\.(cjs|loader\.mjs|data\.json)|__ENV\.js)$/;
+/** What next-pwa and its kin put among the public files. */
+const SERVICE_WORKERS = /^(sw|(workbox|swe-worker|worker|fallback)-[\w-]+)\.js(\.map)?$/;
+/** What nobody misses: marks of running programs, and what package managers and desktops leave. */
+const LITTER = /^((npm-debug|yarn-debug|yarn-error|pnpm-debug)\.log.*|\.DS_Store|Thumbs\.db|.+\.pid)$/;
+/** True for a path that a build or an install makes, wherever in the project it lies. */
+function isUsualOutput(path) {
+    const name = (0,external_node_path_namespaceObject.basename)(path);
+    return (MADE.has(name) || FILES.test(name) || ((0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(path)) === 'public' && SERVICE_WORKERS.test(name)));
+}
+/** True for an ignored path that `build-on: runner` sends without being told to. */
+function isSentOutput(path) {
+    const parts = path.split('/');
+    return SENT.has(basename(path)) || parts.some((part) => WHOLE.has(part));
+}
+/** What an install makes: it goes along with any build-output. */
+function isInstalled(path) {
+    return /^(node_modules|\.yarn|\.pnp\..+)$/.test((0,external_node_path_namespaceObject.basename)(path));
+}
+function isLitter(path) {
+    return LITTER.test((0,external_node_path_namespaceObject.basename)(path));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/paths.js
+
+/** `./a//b/` as `a/b`: the form in which paths are compared; empty for the folder that they start from. */
+function tidyPath(path) {
+    const tidy = external_node_path_namespaceObject.posix.normalize(path).replace(/\/+$/, '');
+    return tidy === '.' ? '' : tidy;
+}
+/** True where `path` is `folder` or lies in it, both in one spelling. */
+function isInside(path, folder) {
+    return path === folder || path.startsWith(`${folder}/`);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/paths.js
+
+
+/** Paths inside the application: relative, in one spelling, without a slash at the end. */
+/** True where `path` lies in one of the folders, or is one of them. */
+function isWithinAny(path, folders) {
+    return folders.some((folder) => isInside(path, folder));
+}
+/** True where one of the paths lies below the folder. */
+function holdsAny(folder, paths) {
+    return paths.some((path) => path !== folder && isInside(path, folder));
+}
+/** The folders above a path, outermost first: `a`, `a/b` of `a/b/c`. */
+function foldersAbove(path) {
+    const parts = path.split('/');
+    return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+}
+/** The one spelling of a path that was given. @throws a Failure where it is no path inside the application. */
+function pathInside(input, path) {
+    const tidy = tidyPath(path.trim());
+    const outside = tidy === '' || isInside(tidy, '..') || tidy.startsWith('/');
+    if (!outside && !isInside(tidy, '.git'))
+        return tidy;
+    throw new Failure({
+        message: `${input}: ${JSON.stringify(path)} ${outside ? 'is not inside the application' : "is git's own folder"}.`,
+        next: 'Use a path from the root of the application, such as public/uploads.',
+    });
+}
+/** Each path once, and none that lies inside another one: it comes with that. */
+function outermost(paths) {
+    const once = [...new Set(paths)];
+    return once.filter((path) => !once.some((other) => other !== path && isInside(path, other)));
+}
+/** The same request with its paths in one spelling. @throws a Failure for a path that may not be given. */
+function withTidyPaths(request) {
+    const { sharedPaths = [], buildOutput = [], envFilePath = '.env.local' } = request;
+    return {
+        ...request,
+        sharedPaths: outermost(sharedPaths.map((path) => pathInside('shared-paths', path))),
+        buildOutput: outermost(buildOutput.map((path) => pathInside('build-output', path))),
+        envFilePath: pathInside('env-file-path', envFilePath),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/classify.js
+
+
+
+
+/** What SQLite keeps beside a database while a program has it open: it has to go with it. */
+const COMPANIONS = ['-wal', '-shm', '-journal'];
+/** Whose a path is. The first that fits: what is the commit's, then what the request names, then what names tell. Pure. */
+function classifyPath(path, found) {
+    const { tracked, changed, sharedPaths = [], envFiles = [], buildOutput = [], isAsMade } = found;
+    if (path === 'REVISION')
+        return 'deploy';
+    if (tracked?.has(path) && !changed?.has(path))
+        return 'tracked';
+    if (tracked?.has(path))
+        return isAsMade?.(path) ? 'made' : 'people';
+    if (isWithinAny(path, sharedPaths))
+        return 'shared';
+    if (isWithinAny(path, envFiles))
+        return 'env';
+    if (isWithinAny(path, buildOutput))
+        return 'named';
+    if (isUsualOutput(path))
+        return 'usual';
+    if (isEnvFile((0,external_node_path_namespaceObject.basename)(path)))
+        return 'env-like';
+    if (isCompanion(path, [...sharedPaths, ...buildOutput]))
+        return 'companion';
+    if (isLitter(path))
+        return 'litter';
+    return isAsMade?.(path) ? 'made' : 'people';
+}
+function isCompanion(path, owned) {
+    return COMPANIONS.some((suffix) => path.endsWith(suffix) && isWithinAny(path.slice(0, -suffix.length), owned));
+}
+/** True for what stays the server's own whatever version is live, by what it is told of the server. */
+function isOfHost(owner) {
+    return owner === 'shared' || owner === 'env';
+}
+/** True for what every build makes again, by what names it. */
+function isOutput(owner) {
+    return owner === 'named' || owner === 'usual';
+}
+/**
+ * True for a shared path that every build makes anew, as a whole: to share it would let a build write into the live
+ * version. `made`: what the last deploy made. Pure.
+ */
+function isSharedOutput(path, { buildOutput, made }) {
+    return (/(^|\/)(node_modules|\.next)$/.test(path) ||
+        (USUAL_OUTPUT.includes((0,external_node_path_namespaceObject.basename)(path)) && made.includes(path)) ||
+        buildOutput.some((named) => isInside(named, path)));
+}
+/**
+ * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
+ * copies that somebody set aside.
+ */
+function isEnvFile(name) {
+    return (/^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
+        !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/tracking.js
+
+
+
+
+
+
+/** What of a checkout belongs to the host on one side of a change of commits, and to git on the other. */
+function judgeTracking(question) {
+    const { removed, added, lies, same, takenBefore, ignored, shared, swapped } = question;
+    const moves = (path) => isWithinAny(path, swapped);
+    const ofHost = (path) => {
+        const lying = lies(path);
+        if (lying?.path !== path || !lying.isFile)
+            return false;
+        const owner = classifyPath(path, { sharedPaths: shared });
+        return owner !== 'deploy' && (ignored(path) || owner === 'shared' || owner === 'env-like');
+    };
+    // Where a commit makes a folder of what was a file, the file is its own.
+    const gone = new Set(removed);
+    const arriving = added.filter((path) => path !== 'REVISION' && !moves(path) && !foldersAbove(path).some((above) => gone.has(above)));
+    const takenOver = arriving.filter((path) => lies(path)?.path === path && same(path));
+    const hostTo = arriving.filter((path) => !takenOver.includes(path) && ofHost(path));
+    const theirs = new Set(takenBefore);
+    const kept = removed.filter((path) => ofHost(path) || (theirs.has(path) && lies(path)?.path === path));
+    return {
+        untrack: [...new Set([...kept, ...removed.filter(moves), ...hostTo, ...takenOver])],
+        hostFrom: kept.filter((path) => !moves(path)),
+        hostTo,
+        takenOver,
+        inTheWay: [
+            ...new Set(arriving
+                .filter((path) => !hostTo.includes(path) && !takenOver.includes(path))
+                .flatMap((path) => lies(path)?.path ?? [])),
+        ],
+    };
+}
+/** What lies in a checkout, without following a symlink: git replaces one that is in the place of a folder. */
+function pathsInCheckout(folder) {
+    const look = (path) => {
+        try {
+            return (0,external_node_fs_namespaceObject.lstatSync)((0,external_node_path_namespaceObject.join)(folder, path));
+        }
+        catch {
+            return undefined;
+        }
+    };
+    return (path) => {
+        for (const above of foldersAbove(path)) {
+            const stats = look(above);
+            if (stats === undefined)
+                return undefined;
+            if (!stats.isDirectory())
+                return { path: above, isFile: true };
+        }
+        const stats = look(path);
+        return stats && { path, isFile: !stats.isDirectory() };
+    };
+}
+/** Looks at a live checkout that is to be turned to another commit. */
+async function lookAtTracking(checkout, turn) {
+    const { from, to, shared, swapped, takenBefore, rules } = turn;
+    const removed = await changedPaths(checkout, 'D', from, to);
+    const added = await changedPaths(checkout, 'A', from, to);
+    const lies = pathsInCheckout(checkout.folder);
+    const isThere = (path) => lies(path)?.path === path;
+    const ignored = new Set([
+        ...(await ignoredPaths(rules ?? checkout, removed.filter(isThere))),
+        ...(await ignoredPaths(checkout, added.filter(isThere))),
+    ]);
+    const blobs = added.some(isThere) ? await filesOfCommit(checkout, to) : new Map();
+    return judgeTracking({
+        removed,
+        added,
+        lies,
+        same: (path) => isCommitted((0,external_node_path_namespaceObject.join)(checkout.folder, path), blobs.get(path)),
+        takenBefore,
+        ignored: (path) => ignored.has(path),
+        shared,
+        swapped,
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host-files/collisions.js
+
+
+
+
+
+/** Paths that must not be overwritten. What a package manager wrote is kept as a patch. Pure. */
+function inTheWayOf(found) {
+    return [...(found?.inTheWay ?? []), ...(found?.hostTo ?? [])].filter((path) => !isRewritten(path));
+}
+/**
+ * What a commit that the host does not have would meet in its live checkout, by the names and hashes of the files. Reads
+ * only. `files`: those that the commit adds, or all of its files; what git looks after already is left out.
+ */
+async function foreseeCollisions(checkout, files) {
+    const tracked = new Set(await trackedPaths(checkout));
+    const lies = pathsInCheckout(checkout.folder);
+    const added = files.filter(({ path }) => {
+        const lying = lies(path);
+        return lying !== undefined && !tracked.has(path) && !tracked.has(lying.path);
+    });
+    const byPath = new Map(added.map((file) => [file.path, file]));
+    return judgeTracking({
+        removed: [],
+        added: [...byPath.keys()],
+        lies,
+        same: (path) => isCommitted((0,external_node_path_namespaceObject.join)(checkout.folder, path), byPath.get(path)),
+        takenBefore: [],
+        // Whoever it belongs to, it would be overwritten.
+        ignored: () => false,
+        shared: [],
+        swapped: [],
+    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/lib/empty-connection.js
@@ -3295,6 +3786,69 @@ function socketsOn(port) {
         }
     }
     return sockets;
+}
+/**
+ * Where somebody listens on a port, where loopback is not among it: as /proc has the addresses. Empty where a request to
+ * 127.0.0.1 or ::1 arrives, or nobody listens.
+ */
+function elsewhereOn(port) {
+    const places = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
+        try {
+            return listeningAddresses((0,external_node_fs_namespaceObject.readFileSync)(table, 'utf8'), port);
+        }
+        catch {
+            // No such table on this host.
+            return [];
+        }
+    });
+    return places.some(isReachedByLoopback) ? [] : [...new Set(places)];
+}
+/** The addresses of the sockets that listen (state 0A) on a port, in hexadecimal digits as /proc/net/tcp has them. */
+function listeningAddresses(table, port) {
+    const wanted = port.toString(16).toUpperCase().padStart(4, '0');
+    return table
+        .split('\n')
+        .slice(1)
+        .map((line) => line.trim().split(/\s+/))
+        .filter((fields) => fields[3] === '0A' && fields[1]?.split(':')[1] === wanted)
+        .map((fields) => fields[1].split(':')[0]);
+}
+/** True for the loopback addresses and for "all addresses", of both versions. The bytes of each word are turned round. */
+function isReachedByLoopback(address) {
+    return (/^0+$/.test(address) ||
+        /^[0-9A-F]{6}7F$/.test(address) ||
+        /^0+01000000$|^0+FFFF0000[0-9A-F]{6}7F$/.test(address));
+}
+/** `0501A8C0` as `192.168.1.5`; IPv6 stays as it is. */
+function readableAddress(address) {
+    if (address.length !== 8)
+        return address;
+    const bytes = [6, 4, 2, 0].map((at) => Number.parseInt(address.slice(at, at + 2), 16));
+    return bytes.join('.');
+}
+/** The TCP ports on which programs listen, and all that they have started, as far as may be looked into them. */
+function portsHeldBy(programs) {
+    const links = new Set(allProcesses()
+        .filter((pid) => descendsFrom(pid, programs))
+        .flatMap(openedBy));
+    const ports = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
+        try {
+            return listeningPorts((0,external_node_fs_namespaceObject.readFileSync)(table, 'utf8'), links);
+        }
+        catch {
+            // No such table on this host.
+            return [];
+        }
+    });
+    return [...new Set(ports)];
+}
+function listeningPorts(table, links) {
+    return table
+        .split('\n')
+        .slice(1)
+        .map((line) => line.trim().split(/\s+/))
+        .filter((fields) => fields[3] === '0A' && links.has(`socket:[${fields[9]}]`))
+        .map((fields) => Number.parseInt(fields[1].split(':')[1] ?? '', 16));
 }
 function holdersOf(sockets) {
     if (sockets.size === 0)
@@ -3581,82 +4135,6 @@ function tryFlock(fd) {
             }));
         });
     });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/lib/build-output-names.js
-
-/** All names of output that anything here knows. */
-const NAMES = {
-    '.next': ['result', 'made', 'sent', 'whole', 'closed'],
-    dist: ['result', 'made', 'sent', 'whole', 'closed'],
-    build: ['result', 'made', 'sent', 'closed'],
-    out: ['result', 'made', 'sent', 'closed'],
-    '.output': ['result', 'made', 'sent'],
-    '.nuxt': ['result', 'made', 'sent'],
-    '.svelte-kit': ['result', 'made', 'sent'],
-    node_modules: ['made', 'sent', 'whole', 'closed'],
-    '.yarn': ['made', 'sent', 'whole'],
-    generated: ['made', 'sent', 'whole'],
-    '.medusa': ['made', 'sent'],
-    '.solid': ['made', 'sent'],
-    '.vinxi': ['made', 'sent'],
-    _site: ['made', 'sent'],
-    '.turbo': ['made', 'closed'],
-    coverage: ['made', 'closed'],
-    '.astro': ['made'],
-    '.cache': ['made'],
-    '.contentlayer': ['made'],
-    '.docusaurus': ['made'],
-    '.netlify': ['made'],
-    '.nitro': ['made'],
-    '.parcel-cache': ['made'],
-    '.react-router': ['made'],
-    '.swc': ['made'],
-    '.velite': ['made'],
-    '.vercel': ['made'],
-    '.vite': ['made'],
-    __generated__: ['made'],
-    'storybook-static': ['made'],
-    // On a server these may be sources or data as well.
-    cjs: ['sent'],
-    esm: ['sent'],
-    lib: ['sent'],
-    www: ['sent'],
-    '.pnp.cjs': ['sent'],
-    '.pnp.loader.mjs': ['sent'],
-    public: ['whole'],
-};
-function marked(mark) {
-    return Object.keys(NAMES).filter((name) => NAMES[name]?.includes(mark));
-}
-/** Output of which one is there after every build, at the root of a project. */
-const USUAL_OUTPUT = marked('result');
-/** Folders that never hold an environment file of the project. */
-const WITHOUT_ENV_FILES = marked('closed');
-const MADE = new Set(marked('made'));
-const SENT = new Set(marked('sent'));
-const WHOLE = new Set(marked('whole'));
-const FILES = /^(next-env\.d\.ts|.+\.tsbuildinfo|\.eslintcache|\.stylelintcache|\.pnp\.(cjs|loader\.mjs|data\.json)|__ENV\.js)$/;
-/** What next-pwa and its kin put among the public files. */
-const SERVICE_WORKERS = /^(sw|(workbox|swe-worker|worker|fallback)-[\w-]+)\.js(\.map)?$/;
-/** What nobody misses: marks of running programs, and what package managers and desktops leave. */
-const LITTER = /^((npm-debug|yarn-debug|yarn-error|pnpm-debug)\.log.*|\.DS_Store|Thumbs\.db|.+\.pid)$/;
-/** True for a path that a build or an install makes, wherever in the project it lies. */
-function isUsualOutput(path) {
-    const name = (0,external_node_path_namespaceObject.basename)(path);
-    return (MADE.has(name) || FILES.test(name) || ((0,external_node_path_namespaceObject.basename)((0,external_node_path_namespaceObject.dirname)(path)) === 'public' && SERVICE_WORKERS.test(name)));
-}
-/** True for an ignored path that `build-on: runner` sends without being told to. */
-function isSentOutput(path) {
-    const parts = path.split('/');
-    return SENT.has(basename(path)) || parts.some((part) => WHOLE.has(part));
-}
-/** What an install makes: it goes along with any build-output. */
-function isInstalled(path) {
-    return /^(node_modules|\.yarn|\.pnp\..+)$/.test((0,external_node_path_namespaceObject.basename)(path));
-}
-function isLitter(path) {
-    return LITTER.test((0,external_node_path_namespaceObject.basename)(path));
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/lib/env-text.js
@@ -3948,123 +4426,6 @@ function pathsAbove(path) {
     return folder === path ? [] : [...pathsAbove(folder), folder];
 }
 
-;// CONCATENATED MODULE: ./compiled/src/lib/paths.js
-
-/** `./a//b/` as `a/b`: the form in which paths are compared; empty for the folder that they start from. */
-function tidyPath(path) {
-    const tidy = external_node_path_namespaceObject.posix.normalize(path).replace(/\/+$/, '');
-    return tidy === '.' ? '' : tidy;
-}
-/** True where `path` is `folder` or lies in it, both in one spelling. */
-function isInside(path, folder) {
-    return path === folder || path.startsWith(`${folder}/`);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host-files/paths.js
-
-
-/** Paths inside the application: relative, in one spelling, without a slash at the end. */
-/** True where `path` lies in one of the folders, or is one of them. */
-function isWithinAny(path, folders) {
-    return folders.some((folder) => isInside(path, folder));
-}
-/** True where one of the paths lies below the folder. */
-function holdsAny(folder, paths) {
-    return paths.some((path) => path !== folder && isInside(path, folder));
-}
-/** The folders above a path, outermost first: `a`, `a/b` of `a/b/c`. */
-function foldersAbove(path) {
-    const parts = path.split('/');
-    return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
-}
-/** The one spelling of a path that was given. @throws a Failure where it is no path inside the application. */
-function pathInside(input, path) {
-    const tidy = tidyPath(path.trim());
-    const outside = tidy === '' || isInside(tidy, '..') || tidy.startsWith('/');
-    if (!outside && !isInside(tidy, '.git'))
-        return tidy;
-    throw new Failure({
-        message: `${input}: ${JSON.stringify(path)} ${outside ? 'is not inside the application' : "is git's own folder"}.`,
-        next: 'Use a path from the root of the application, such as public/uploads.',
-    });
-}
-/** Each path once, and none that lies inside another one: it comes with that. */
-function outermost(paths) {
-    const once = [...new Set(paths)];
-    return once.filter((path) => !once.some((other) => other !== path && isInside(path, other)));
-}
-/** The same request with its paths in one spelling. @throws a Failure for a path that may not be given. */
-function withTidyPaths(request) {
-    const { sharedPaths = [], buildOutput = [], envFilePath = '.env.local' } = request;
-    return {
-        ...request,
-        sharedPaths: outermost(sharedPaths.map((path) => pathInside('shared-paths', path))),
-        buildOutput: outermost(buildOutput.map((path) => pathInside('build-output', path))),
-        envFilePath: pathInside('env-file-path', envFilePath),
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host-files/classify.js
-
-
-
-
-/** What SQLite keeps beside a database while a program has it open: it has to go with it. */
-const COMPANIONS = ['-wal', '-shm', '-journal'];
-/** Whose a path is. The first that fits: what is the commit's, then what the request names, then what names tell. Pure. */
-function classifyPath(path, found) {
-    const { tracked, changed, sharedPaths = [], envFiles = [], buildOutput = [], isAsMade } = found;
-    if (path === 'REVISION')
-        return 'deploy';
-    if (tracked?.has(path) && !changed?.has(path))
-        return 'tracked';
-    if (tracked?.has(path))
-        return isAsMade?.(path) ? 'made' : 'people';
-    if (isWithinAny(path, sharedPaths))
-        return 'shared';
-    if (isWithinAny(path, envFiles))
-        return 'env';
-    if (isWithinAny(path, buildOutput))
-        return 'named';
-    if (isUsualOutput(path))
-        return 'usual';
-    if (isEnvFile((0,external_node_path_namespaceObject.basename)(path)))
-        return 'env-like';
-    if (isCompanion(path, [...sharedPaths, ...buildOutput]))
-        return 'companion';
-    if (isLitter(path))
-        return 'litter';
-    return isAsMade?.(path) ? 'made' : 'people';
-}
-function isCompanion(path, owned) {
-    return COMPANIONS.some((suffix) => path.endsWith(suffix) && isWithinAny(path.slice(0, -suffix.length), owned));
-}
-/** True for what stays the server's own whatever version is live, by what it is told of the server. */
-function isOfHost(owner) {
-    return owner === 'shared' || owner === 'env';
-}
-/** True for what every build makes again, by what names it. */
-function isOutput(owner) {
-    return owner === 'named' || owner === 'usual';
-}
-/**
- * True for a shared path that every build makes anew, as a whole: to share it would let a build write into the live
- * version. `made`: what the last deploy made. Pure.
- */
-function isSharedOutput(path, { buildOutput, made }) {
-    return (/(^|\/)(node_modules|\.next)$/.test(path) ||
-        (USUAL_OUTPUT.includes((0,external_node_path_namespaceObject.basename)(path)) && made.includes(path)) ||
-        buildOutput.some((named) => isInside(named, path)));
-}
-/**
- * True for `.env`, `.env.local`, `.env.production.local` and the like; not for samples meant to be committed, nor for
- * copies that somebody set aside.
- */
-function isEnvFile(name) {
-    return (/^\.env(\.[A-Za-z0-9_-]+)*$/.test(name) &&
-        !/\.((example|sample|template|dist)|(bak|backup|copy|old|orig|save|tmp)[-_\d]*)$/.test(name));
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/host-files/env-files.js
 
 
@@ -4217,6 +4578,19 @@ function releaseNames(releases) {
 function noteFile(state, release) {
     return (0,external_node_path_namespaceObject.join)(state.notes, `${release}.json`);
 }
+/** Where is kept how the supervisor ran a release, written when the entry was changed as the release left. */
+function entryFile(state, release) {
+    return (0,external_node_path_namespaceObject.join)(state.notes, `${release}.entry`);
+}
+/**
+ * How a release was run when it was live, as far as it was another way than now: kept when it left, or when a later one that
+ * was run the same way did. Undefined where no change came after it.
+ */
+function entryFileFor(state, { arrivals }, release) {
+    const at = arrivals.findLastIndex((arrival) => arrival.release === release);
+    const names = at < 0 ? [release] : arrivals.slice(at).map((arrival) => arrival.release);
+    return names.map((name) => entryFile(state, name)).find(present);
+}
 /** The releases of which something is noted. */
 function notedReleases(state) {
     if (!isFolder(state.notes))
@@ -4235,6 +4609,7 @@ function writeNote(state, release, note) {
 }
 function dropNote(state, release) {
     removePath(noteFile(state, release));
+    removePath(entryFile(state, release));
 }
 /**
  * Whether a release that is not live can be put in place without a build: what was built for it must lie in its folder,
@@ -4286,74 +4661,6 @@ async function dropRelease(repository, folder) {
     if (present(folder))
         removePath(folder);
     await gitSays(repository, 'worktree', 'prune');
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host/compare-files.js
-
-
-
-/** Whether what lies on the disk is what lay there before, or what lies somewhere else. Nothing here follows a symlink. */
-/** Bytes that are compared at a time: databases and uploads may be larger than the memory. */
-const CHUNK = 1_048_576;
-/** SQLite keeps what was written last beside its file: the file alone may look untouched. */
-const JOURNALS = ['-wal', '-journal'];
-function statOf(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.lstatSync)(path);
-    }
-    catch {
-        return undefined;
-    }
-}
-/** True for two files with the same bytes, and for two symlinks with the same target; never for folders. */
-function sameContent(one, other) {
-    const [a, b] = [statOf(one), statOf(other)];
-    if (a?.isSymbolicLink() && b?.isSymbolicLink())
-        return (0,external_node_fs_namespaceObject.readlinkSync)(one) === (0,external_node_fs_namespaceObject.readlinkSync)(other);
-    if (!a?.isFile() || !b?.isFile() || a.size !== b.size)
-        return false;
-    const files = [(0,external_node_fs_namespaceObject.openSync)(one, 'r'), (0,external_node_fs_namespaceObject.openSync)(other, 'r')];
-    try {
-        const buffers = [Buffer.alloc(CHUNK), Buffer.alloc(CHUNK)];
-        for (;;) {
-            const read = files.map((fd, index) => (0,external_node_fs_namespaceObject.readSync)(fd, buffers[index], 0, CHUNK, null));
-            if (read[0] !== read[1] || buffers[0].compare(buffers[1], 0, read[1], 0, read[0]) !== 0)
-                return false;
-            if (read[0] === 0)
-                return true;
-        }
-    }
-    finally {
-        files.forEach(external_node_fs_namespaceObject.closeSync);
-    }
-}
-/**
- * A mark of a file or of a whole folder: the same as long as nobody writes there, also after a move to another place.
- * Made of names, sizes and times, so that a large folder costs no reading.
- */
-function stampOf(path) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    for (const line of stampLines(path, ''))
-        hash.update(line).update('\0');
-    for (const suffix of JOURNALS)
-        for (const line of stampLines(path + suffix, suffix))
-            hash.update(line);
-    return hash.digest('hex').slice(0, 24);
-}
-function stampLines(path, name) {
-    const stats = statOf(path);
-    if (stats === undefined)
-        return [];
-    if (stats.isSymbolicLink())
-        return [`${name}\0${(0,external_node_fs_namespaceObject.readlinkSync)(path)}`];
-    if (!stats.isDirectory())
-        return [`${name}\0${stats.size}\0${stats.mtimeMs}`];
-    return [
-        `${name}/`,
-        ...(0,external_node_fs_namespaceObject.readdirSync)(path)
-            .sort()
-            .flatMap((item) => stampLines((0,external_node_path_namespaceObject.join)(path, item), `${name}/${item}`)),
-    ];
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/host-files/rebuilt-files.js
@@ -4408,99 +4715,6 @@ function copyAtomically(from, to) {
     (0,external_node_fs_namespaceObject.renameSync)(next, to);
 }
 
-;// CONCATENATED MODULE: ./compiled/src/worker/host-files/rewritten-files.js
-
-const REWRITTEN = new Set([
-    'package-lock.json',
-    'npm-shrinkwrap.json',
-    'pnpm-lock.yaml',
-    'yarn.lock',
-    'bun.lock',
-    'bun.lockb',
-    'next-env.d.ts',
-]);
-/**
- * True for a file that package managers and frameworks write by themselves, whoever calls them: that it differs on the
- * server is no work of a person. Pure.
- */
-function isRewritten(path) {
-    return REWRITTEN.has((0,external_node_path_namespaceObject.basename)(path));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/host-files/tracking.js
-
-
-
-
-
-/** What of a checkout belongs to the host on one side of a change of commits, and to git on the other. */
-function judgeTracking(question) {
-    const { removed, added, lies, ignored, shared, swapped } = question;
-    const moves = (path) => isWithinAny(path, swapped);
-    const ofHost = (path) => {
-        const lying = lies(path);
-        if (lying?.path !== path || !lying.isFile)
-            return false;
-        const owner = classifyPath(path, { sharedPaths: shared });
-        return owner !== 'deploy' && (ignored(path) || owner === 'shared' || owner === 'env-like');
-    };
-    // Where a commit makes a folder of what was a file, the file is its own.
-    const gone = new Set(removed);
-    const arriving = added.filter((path) => path !== 'REVISION' && !moves(path) && !foldersAbove(path).some((above) => gone.has(above)));
-    const hostTo = arriving.filter(ofHost);
-    const kept = removed.filter(ofHost);
-    return {
-        untrack: [...new Set([...kept, ...removed.filter(moves), ...hostTo])],
-        hostFrom: kept.filter((path) => !moves(path)),
-        hostTo,
-        inTheWay: [
-            ...new Set(arriving.filter((path) => !hostTo.includes(path)).flatMap((path) => lies(path)?.path ?? [])),
-        ],
-    };
-}
-/** What lies in a checkout, without following a symlink: git replaces one that is in the place of a folder. */
-function pathsInCheckout(folder) {
-    const look = (path) => {
-        try {
-            return (0,external_node_fs_namespaceObject.lstatSync)((0,external_node_path_namespaceObject.join)(folder, path));
-        }
-        catch {
-            return undefined;
-        }
-    };
-    return (path) => {
-        for (const above of foldersAbove(path)) {
-            const stats = look(above);
-            if (stats === undefined)
-                return undefined;
-            if (!stats.isDirectory())
-                return { path: above, isFile: true };
-        }
-        const stats = look(path);
-        return stats && { path, isFile: !stats.isDirectory() };
-    };
-}
-/** Looks at a live checkout that is to be turned to another commit. */
-async function lookAtTracking(checkout, turn) {
-    const { from, to, shared, swapped, rules } = turn;
-    const removed = await changedPaths(checkout, 'D', from, to);
-    const added = await changedPaths(checkout, 'A', from, to);
-    const lies = pathsInCheckout(checkout.folder);
-    const isThere = (path) => lies(path)?.path === path;
-    const ignored = new Set([
-        ...(await ignoredPaths(rules ?? checkout, removed.filter(isThere))),
-        ...(await ignoredPaths(checkout, added.filter(isThere))),
-    ]);
-    return judgeTracking({
-        removed,
-        added,
-        lies,
-        ignored: (path) => ignored.has(path),
-        shared,
-        swapped,
-    });
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/worker/host-files/local-changes.js
 
 
@@ -4552,8 +4766,8 @@ async function changedByPeople({ checkout, state, releases, history, facts, }) {
     const found = { tracked: new Set(dirty), changed: new Set(dirty), isAsMade };
     return dirty.filter((path) => classifyPath(path, found) === 'people');
 }
-/** Lets git know files that lie untracked where the next commit brings its own: they are kept like any local change. */
-async function trackForPatch(checkout, paths) {
+/** Lets git know files that lie untracked where the next commit has them too; they are not written to. */
+async function trackAsTheyAre(checkout, paths) {
     if (paths.length > 0)
         await git(checkout, 'add', '-f', '--', ...paths.map(literalPath));
 }
@@ -4629,7 +4843,7 @@ async function bringBackChanges(checkout, changes) {
         await copyAsItIs(tools, kept, live);
     }
     // Only what git knows it takes away again with the version.
-    await trackForPatch(checkout, added);
+    await trackAsTheyAre(checkout, added);
 }
 /** False where somebody has deleted or moved what was kept. */
 function changesAreThere({ patch }) {
@@ -4969,6 +5183,12 @@ function dropPlan(folder) {
     removePath(folder.plan);
     syncFolder(folder.path);
 }
+/** The version at this end of a plan is run again as it was: what was kept of that is old from now on. */
+function dropKeptEntry({ entry }, end) {
+    const kept = entry?.[end];
+    if (kept !== undefined)
+        removePath(kept);
+}
 function swapState(swap, on) {
     if (!on.incoming)
         return 'after';
@@ -5298,6 +5518,7 @@ const OWN_DEPTH = {
     backups: 1,
     releases: 1,
     'repository.git': 1,
+    'build-cache': 1,
 };
 /** @throws a Failure that names everything by which another user could have a word in our deploys. */
 function refuseUnsafe(path, appPath) {
@@ -5506,7 +5727,7 @@ function answerOf(parts) {
 
 
 /** Variables that PM2 makes itself for an instance; a rehearsal must not pose as that instance. */
-const PM2_OWN = /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
+const PM2_OWN = /^(pm_|PM2_|pm2_|NODE_APP_INSTANCE$|name$|status$|exec_|restart_time$|unstable_restarts$|created_at$|vizion|instance|axm_|km_link|windowsHide|username$|treekill|autorestart|autostart|kill_retry_time|merge_logs|node_args$|namespace$|filter_env|unique_id$|prev_restart_delay|instances$|updateEnv$|watch$|env$|args$|cwd$|_$|SHLVL$|OLDPWD$|PWD$)/;
 /** Milliseconds that PM2 keeps its lock for reloads. */
 const RELOAD_LOCK = 35_000;
 /** Milliseconds that a reload of few instances may take at most, and PM2's own limits for each of them. */
@@ -5594,7 +5815,7 @@ function applicationEnvironment(value) {
     if (typeof value !== 'object' || value === null)
         return {};
     return Object.fromEntries(Object.entries(value)
-        .filter(([name, item]) => !PM2_OWN.test(name) && (typeof item === 'string' || typeof item === 'number'))
+        .filter(([name, item]) => !PM2_OWN.test(name) && ['string', 'number', 'boolean'].includes(typeof item))
         .map(([name, item]) => [name, String(item)]));
 }
 /**
@@ -5603,6 +5824,14 @@ function applicationEnvironment(value) {
  */
 async function findEntry(tools, name) {
     return entryAmong(await pm2_client_listed(tools), name);
+}
+/** What PM2 itself knows of each program of an application: what it needs to start it again. Holds secrets. */
+async function rawEntries(tools, name) {
+    return (await pm2_client_listed(tools)).filter((item) => item.name === name).map(({ pm2_env }) => pm2_env);
+}
+/** The entry that PM2 makes of what `rawEntries` gave; undefined of nothing. */
+function entryOfRaw(raw, name) {
+    return entryAmong(raw.map((item) => ({ name: item.name, pm2_env: item })), name);
 }
 /** The other applications that PM2 runs in one of the folders or below it, by name. */
 async function otherApplicationsIn(tools, folders, except) {
@@ -5641,18 +5870,25 @@ function pm2Home(tools) {
 }
 /** How PM2 would start the application after a reboot: what `pm2 save` wrote last. The file also holds every environment value. */
 function savedEntry(tools, name) {
+    return entryOfRaw(savedEntries(tools, name), name);
+}
+function savedEntries(tools, name) {
     const saved = readJson((0,external_node_path_namespaceObject.join)(pm2Home(tools), 'dump.pm2'));
     if (!Array.isArray(saved))
-        return undefined;
-    return entryAmong(saved.map((item) => ({ name: item?.name, pm2_env: item ?? {} })), name);
+        return [];
+    return saved.filter((item) => item?.name === name);
+}
+/** The folder of the PM2 that is found here; undefined where there is none. */
+function pm2Package(tools) {
+    const program = tools.find('pm2');
+    return program === undefined ? undefined : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)((0,external_node_fs_namespaceObject.realpathSync)(program)), '..');
 }
 /** The version of the PM2 that is found here: from its own package, which is faster than to start it. */
 async function pm2Version(tools) {
-    const program = tools.find('pm2');
-    if (program === undefined)
+    const folder = pm2Package(tools);
+    if (folder === undefined)
         return undefined;
-    const itsPackage = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)((0,external_node_fs_namespaceObject.realpathSync)(program)), '../package.json');
-    return readJson(itsPackage)?.version ?? versionOf(tools, 'pm2');
+    return readJson((0,external_node_path_namespaceObject.join)(folder, 'package.json'))?.version ?? versionOf(tools, 'pm2');
 }
 /** The id of this user's PM2 daemon, as PM2 wrote it. */
 function daemonPid(tools) {
@@ -5683,17 +5919,17 @@ function otherDaemons(tools) {
  * refuses a second one meanwhile, so this tries again. The stored environment is kept: no `--update-env`, which
  * would import the environment of the worker.
  */
-async function renew(tools, name, entry, { how, listenTimeout }) {
+async function renew(tools, name, entry, { how, listenTimeout, config }) {
     const end = performance.now() + RELOAD_LOCK;
     const timeout = reloadLimit(entry, listenTimeout);
-    const words = ['pm2', how, name];
+    const words = ['pm2', how, config?.file ?? name];
     if (listenTimeout !== undefined && how === 'reload')
         words.push('--listen-timeout', String(listenTimeout));
     // PM2 would start what waits for its restart_delay twice: now, and when that is over.
     if (entry.instances.some(({ status }) => status === WAITING))
         await call(tools, ['pm2', 'stop', name], { timeout });
     for (;;) {
-        const ended = await call(tools, words, { timeout });
+        const ended = await call(tools, words, { timeout, ...definedOnly({ env: config?.env }) });
         if (ended.code === 0)
             return;
         const busy = /already in progress/i.test(ended.tail);
@@ -5715,16 +5951,23 @@ function reloadLimit({ instances, listenTimeout, killTimeout }, longer) {
  * applications of the user at once, so where this one is saved as it runs, the others are left alone.
  */
 async function save(tools, name) {
-    const [saved, running] = [savedEntry(tools, name), await findEntry(tools, name)];
-    if (saved && running && (0,external_node_util_namespaceObject.isDeepStrictEqual)(lasting(saved), lasting(running)))
+    const raw = await rawEntries(tools, name);
+    const [saved, running] = [savedEntries(tools, name), entryOfRaw(raw, name)];
+    const savedAs = entryOfRaw(saved, name);
+    if (savedAs && running && (0,external_node_util_namespaceObject.isDeepStrictEqual)(lasting(savedAs, saved), lasting(running, raw)))
         return;
     const ended = await call(tools, ['pm2', 'save'], { timeout: 30_000 });
     if (ended.code !== 0)
         throw new Failure({ message: `pm2 save failed: ${lastLines(ended.tail, 2)}` });
 }
 /** What of an entry is the same before and after a reboot. */
-function lasting(entry) {
-    return { ...entry, instances: entry.instances.length };
+function lasting(entry, [first]) {
+    const { max_memory_restart, max_restarts, autorestart, cron_restart } = first ?? {};
+    return {
+        ...entry,
+        instances: entry.instances.length,
+        more: { max_memory_restart, max_restarts, autorestart, cron_restart },
+    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/restart-proof.js
@@ -5819,6 +6062,10 @@ function commandSupervisor(tools, app, command) {
         keeps: (pid) => isUnderPm2(tools, pid),
         rehearsalObstacle: () => 'with restart-command there is no PM2 entry that tells how the application is started',
         firstStart: async () => undefined,
+        follow: async () => undefined,
+        standing: async () => undefined,
+        keepEntry: async () => undefined,
+        readKept: async () => undefined,
         turnFile: () => undefined,
         provenBy: 'answers',
         running: async (port) => ({
@@ -5831,6 +6078,7 @@ function commandSupervisor(tools, app, command) {
         save: async () => undefined,
         remove: async () => undefined,
         restartWords: command,
+        keptEntryWords: () => command,
         logWords: 'See its log on the server.',
     };
 }
@@ -5861,12 +6109,14 @@ async function runCommand(tools, appPath, command) {
 /** The exit code of the command says nothing: only the programs behind the port and the answers do. */
 function watchPort(restarted) {
     const { port, warn } = restarted;
+    if (port === undefined)
+        throw new Error('an application behind restart-command is looked at through its port');
     return {
         signal: new AbortController().signal,
         ownDelay: 0,
         end: async () => undefined,
         async prove() {
-            const proof = await awaitProof(restarted);
+            const proof = await awaitProof({ ...restarted, port });
             if (proof.verdict === 'not-restarted')
                 throw restartedNothing(port);
             if (proof.verdict === 'unknown')
@@ -5979,24 +6229,119 @@ function modeOf(config, interpreter) {
 
 
 
-const pm2_ecosystem_FILES = ['ecosystem.config.js', 'ecosystem.config.cjs', 'ecosystem.config.json'];
+
+
+/** The names under which people keep it, in the order in which they are looked for. */
+const STEMS = ['ecosystem', 'pm2', 'process'];
+const ENDINGS = ['.config.js', '.config.cjs', '.config.mjs', '.json', '.config.json', '.yml', '.yaml'].concat('.config.yml', '.config.yaml');
+const pm2_ecosystem_NAMES = STEMS.flatMap((stem) => ENDINGS.map((ending) => stem + ending));
+/** The ecosystem files of a folder: those with the usual names first, then `ecosystem.production.config.js` and the like. */
+function ecosystemFiles(folder) {
+    if (!isFolder(folder))
+        return [];
+    const usual = pm2_ecosystem_NAMES.filter((name) => isFile((0,external_node_path_namespaceObject.join)(folder, name)));
+    const named = (0,external_node_fs_namespaceObject.readdirSync)(folder)
+        .filter((name) => !usual.includes(name) && isOfStem(name) && isFile((0,external_node_path_namespaceObject.join)(folder, name)))
+        .sort();
+    return [...usual, ...named];
+}
+function isOfStem(name) {
+    return (STEMS.slice(0, 2).some((stem) => name.startsWith(`${stem}.`)) &&
+        ENDINGS.some((ending) => name.endsWith(ending)));
+}
+/**
+ * The application of that name in the ecosystem files of a folder; undefined where no file has it. `preferred`: a file that is
+ * looked into first. @throws a Failure where a file cannot be read before one has it.
+ */
+async function findApplication(tools, folder, appName, preferred) {
+    const files = ecosystemFiles(folder);
+    const first = files.filter((file) => file === preferred);
+    for (const file of [...first, ...files.filter((other) => other !== preferred)]) {
+        const { apps, reads } = await readFile(tools, folder, file);
+        const found = apps.find(({ config }) => nameOf(config) === appName);
+        if (found)
+            return { file, ...found, reads };
+    }
+    return undefined;
+}
+/** PM2 calls an application without a name after its script. */
+function nameOf({ name, script }) {
+    return name ?? (0,external_node_path_namespaceObject.basename)(String(script ?? ''), (0,external_node_path_namespaceObject.extname)(String(script ?? '')));
+}
+/**
+ * Reads a file as PM2 does: what is JSON for PM2 may have comments, and YAML is read by the reader that PM2 brings. What the
+ * file itself asks of the environment is noted; what Node asks meanwhile is not. PM2's own check says what it would not take.
+ */
+const READER = `
+const { readFileSync } = require('node:fs');
+const { createRequire } = require('node:module');
+const { pathToFileURL } = require('node:url');
+const [file, pm2] = process.argv.slice(1);
+const reads = new Set();
+const note = (name) => {
+  const asks = new Error().stack.split('\\n')[3] ?? '';
+  if (typeof name === 'string' && !/\\(?node:/.test(asks)) reads.add(name);
+};
+process.env = new Proxy(process.env, {
+  get: (env, name) => (note(name), env[name]),
+  has: (env, name) => (note(name), name in env),
+  ownKeys: (env) => (note('*'), Reflect.ownKeys(env)),
+});
+const load = async () => {
+  if (/\\.ya?ml$/.test(file)) return createRequire(pm2)('js-yaml').load(readFileSync(file, 'utf8'));
+  if (file.endsWith('.json')) return require('node:vm').runInNewContext('(' + readFileSync(file, 'utf8').replace(/^\\uFEFF/, '') + '\\n)');
+  const imported = async () => {
+    const all = await import(pathToFileURL(file));
+    return all.default ?? all;
+  };
+  if (file.endsWith('.mjs')) return imported();
+  try {
+    const all = require(file);
+    return all.default ?? all;
+  } catch (error) {
+    if (error.code !== 'ERR_REQUIRE_ESM') throw error;
+    return imported();
+  }
+};
+const faultsOf = (config) => {
+  try {
+    return createRequire(pm2)('./lib/tools/Config').validateJSON(structuredClone(config)).errors.map(String);
+  } catch {
+    return [];
+  }
+};
+load().then((all) => {
+  const asked = [...reads];
+  const apps = [all.apps ?? all.pm2 ?? all].flat().map((config) => ({ config, faults: faultsOf(config) }));
+  process.stdout.write('\\n' + JSON.stringify({ apps, reads: asked }));
+  process.exit(0);
+}, (error) => {
+  console.error(String(error && error.stack || error));
+  process.exit(1);
+});
+`;
+async function readFile(tools, folder, file) {
+    const pm2 = (0,external_node_path_namespaceObject.join)(pm2Package(tools) ?? folder, 'package.json');
+    const out = await must(tools, ['node', '-e', READER, (0,external_node_path_namespaceObject.join)(folder, file), pm2], {
+        cwd: folder,
+        timeout: 20_000,
+    });
+    return JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
+}
 /** The application in the ecosystem file of a commit, with the variables of its environment; undefined without a file. */
 async function readEcosystem(question) {
     const { tools, stage, appName, environment, reporter } = question;
-    const file = pm2_ecosystem_FILES.find((name) => isFile((0,external_node_path_namespaceObject.join)(stage, name)));
-    if (file === undefined)
+    const [first] = ecosystemFiles(stage);
+    if (first === undefined)
         return undefined;
-    const program = `const all = require(${JSON.stringify((0,external_node_path_namespaceObject.join)(stage, file))}); process.stdout.write('\\n' + JSON.stringify(all.apps ?? all));`;
-    const out = await must(tools, ['node', '-e', program], { cwd: stage, timeout: 20_000 });
-    const apps = JSON.parse(out.slice(out.lastIndexOf('\n') + 1));
-    const list = (Array.isArray(apps) ? apps : [apps]);
-    const app = list.find(({ name }) => name === appName);
-    if (!app)
+    const found = await findApplication(tools, stage, appName);
+    if (!found)
         throw new Failure({
-            message: `${file} has no application named "${appName}".`,
+            message: `${first} has no application named "${appName}".`,
             next: 'Correct app-name or the ecosystem file, or give start-command.',
         });
-    const { env, used, unused } = startEnvironment(app, environment);
+    const { file, config } = found;
+    const { env, used, unused } = startEnvironment(config, environment);
     if (used !== undefined)
         reporter.progress(`${file}: ${used} is laid over env, as environment says`);
     else if (unused.length > 0)
@@ -6004,7 +6349,7 @@ async function readEcosystem(question) {
             message: `${file} has ${unused.join(', ')} for "${appName}", and ${environment === undefined ? 'no environment is given' : `environment is ${environment}`}: it is started with env alone.`,
             next: `If one of them is meant, give its name as environment (${unused[0].slice(ENV_BLOCK.length)}), or put its values into env.`,
         });
-    return { ...app, env };
+    return { ...config, env };
 }
 const ENV_BLOCK = 'env_';
 /**
@@ -6201,6 +6546,465 @@ function begun(config, { tools, stage, link }) {
     return { config, entry: entryOf(config, tools, (path) => moved(path, link, stage)) };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-entry-values.js
+
+
+
+
+/** How values of a kind are brought to one form: `'10s'`, `'300M'` and `10000` mean what PM2 stores. */
+const KINDS = {
+    time: (value) => amount(value, { s: 1_000, m: 60_000, h: 3_600_000 }),
+    memory: (value) => amount(value, { K: 1_024, M: 1_024 ** 2, G: 1_024 ** 3 }),
+    number: (value) => Number(value),
+    yes: (value) => value === true || value === 'true',
+    text: (value) => String(value),
+    watch: (value) => value === true || Array.isArray(value) || typeof value === 'string',
+};
+/** The keys that PM2 stores as they are, and takes up at a reload; those with a star only at a start. */
+const STORED = {
+    max_memory_restart: 'memory',
+    min_uptime: 'time',
+    max_restarts: 'number',
+    restart_delay: 'time',
+    exp_backoff_restart_delay: 'time',
+    listen_timeout: 'time',
+    kill_timeout: 'time',
+    wait_ready: 'yes',
+    autorestart: 'yes',
+};
+const AT_START = { watch: 'watch', cron_restart: 'text', uid: 'text', gid: 'text' };
+/** What of an entry is nobody's wish, or is compared by itself. */
+const NOT_COMPARED = new Set([
+    'name',
+    'env',
+    'port',
+    'cmd',
+    'command',
+    'interpreter_args',
+    'exec_interpreter',
+]);
+/** `maxMemoryRestart` as `max_memory_restart`: PM2 takes both. */
+function tidyKey(key) {
+    const known = { node_args: 'node_args', interpreter_args: 'node_args' };
+    const snake = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    return known[snake] ?? (snake === 'exec_interpreter' ? 'interpreter' : snake);
+}
+/** A config with all keys as PM2's documents write them. */
+function withTidyKeys(config) {
+    return Object.fromEntries(Object.entries(config).map(([key, value]) => [key.startsWith(ENV_BLOCK) ? key : tidyKey(key), value]));
+}
+/** What a config declares, beside its environment. `entry`: what PM2 would make of it. */
+function declaredValues(config, entry) {
+    const values = { script: entry.script };
+    const tidy = withTidyKeys(config);
+    for (const [key, value] of Object.entries(tidy)) {
+        if (value === undefined || value === null || NOT_COMPARED.has(key) || key.startsWith(ENV_BLOCK))
+            continue;
+        values[key] = declaredValue(key, value, entry);
+    }
+    // PM2 takes cluster mode where instances are asked for.
+    if (tidy.exec_mode !== undefined || tidy.instances !== undefined)
+        values.exec_mode = entry.mode;
+    return values;
+}
+function declaredValue(key, value, entry) {
+    switch (key) {
+        case 'script':
+            return isBareName(value) ? value : entry.script;
+        case 'cwd':
+            return entry.cwd;
+        case 'args':
+            return entry.args;
+        case 'node_args':
+            return entry.nodeArgs;
+        case 'interpreter':
+            return entry.interpreter;
+        case 'instances':
+            return instancesOf(value);
+        default: {
+            const kind = kindOf(key);
+            return kind === undefined ? value : KINDS[kind](value);
+        }
+    }
+}
+/** `npm`: neither a path nor a file of the project. */
+function isBareName(script) {
+    return typeof script === 'string' && /^[\w-]+$/.test(script);
+}
+function kindOf(key) {
+    return { ...STORED, ...AT_START }[key];
+}
+/** `max` and 0: as many as there are cores; below 0: so many fewer. */
+function instancesOf(value) {
+    const cores = (0,external_node_os_namespaceObject.availableParallelism)();
+    const number = value === 'max' ? 0 : Number(value);
+    return Math.max(1, number > 0 ? number : cores + number);
+}
+/** What PM2 has stored, for every key that can be compared with it. */
+function storedValues([first = {}], entry) {
+    const { mode, script, cwd, args, nodeArgs, interpreter, instances } = entry;
+    const values = {
+        script,
+        cwd,
+        args,
+        node_args: nodeArgs,
+        interpreter,
+        exec_mode: mode,
+        instances: instances.length,
+    };
+    for (const key of [...Object.keys(STORED), ...Object.keys(AT_START)]) {
+        const kind = kindOf(key);
+        const value = first[key];
+        values[key] = value === undefined || value === null ? undefined : KINDS[kind](value);
+    }
+    return values;
+}
+/** What PM2 does where nothing is declared, as far as a file may say the same. */
+const DEFAULTS = { autorestart: true, wait_ready: false, watch: false };
+/** The keys that are declared, and of which PM2 has another value. What PM2 does not store cannot be compared. Pure. */
+function differences(declared, stored) {
+    return Object.keys(declared).filter((key) => {
+        if (!(key in stored))
+            return false;
+        // A program that PM2 has looked up in PATH.
+        if (key === 'script' && isBareName(declared[key]))
+            return (0,external_node_path_namespaceObject.basename)(String(stored[key])) !== declared[key];
+        // A deploy raises it where a version starts slowly.
+        if (key === 'listen_timeout' && Number(stored[key]) > Number(declared[key]))
+            return false;
+        return !(0,external_node_util_namespaceObject.isDeepStrictEqual)(declared[key], stored[key] ?? DEFAULTS[key]);
+    });
+}
+/** The keys that two declarations do not have alike. Pure. */
+function changes(before, after) {
+    const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+    return [...keys].filter((key) => !(0,external_node_util_namespaceObject.isDeepStrictEqual)(before[key] ?? DEFAULTS[key], after[key] ?? DEFAULTS[key]));
+}
+/** True where PM2 takes the new value of all these keys at a reload, and keeps its programs' places. */
+function isTakenByReload(changed, after) {
+    // What is no longer declared would stay as it was.
+    return changed.every((key) => (key in STORED && after[key] !== undefined) || key.startsWith('env.'));
+}
+/** `10s` and the like; NaN for what PM2 would not take either. */
+function amount(value, units) {
+    const text = String(value).trim();
+    const unit = units[text.slice(-1)] ?? units[text.slice(-1).toUpperCase()];
+    return unit === undefined ? Number(text) : Number(text.slice(0, -1)) * unit;
+}
+/** The variables of an `env` block as a program gets them. */
+function textValues(env) {
+    if (typeof env !== 'object' || env === null)
+        return {};
+    return Object.fromEntries(Object.entries(env)
+        .filter(([, value]) => value !== undefined && value !== null)
+        .map(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-following.js
+
+
+
+
+const FOLLOW = 'To let the entry follow the commit, say ecosystem: follow; to leave it as it is without this word, ecosystem: keep.';
+/** Whether and how the entry follows the new commit's ecosystem file. Pure. */
+function decideFollowing(question) {
+    const { mode, appName, stored, live, next } = question;
+    if (mode === 'keep')
+        return { kind: 'keep' };
+    if (next === undefined)
+        return mode === 'follow'
+            ? keep(`No ecosystem file of the commit has "${appName}": its PM2 entry stays as it is.`, 'Add it there, or leave ecosystem: follow out.')
+            : { kind: 'keep' };
+    // A file that nobody has changed is no reason to say anything.
+    if (mode === 'auto' && live !== undefined && (0,external_node_util_namespaceObject.isDeepStrictEqual)(live.config, next.config))
+        return { kind: 'same' };
+    const reading = [next, ...(mode === 'auto' && live !== undefined ? [live] : [])].find(({ reads }) => reads.length > 0);
+    if (reading !== undefined)
+        return keepsReading(reading);
+    return mode === 'auto' ? decideAuto(question, next) : decideFollow(question, next, stored);
+}
+/**
+ * Why the entry does not follow the commits by itself, as the live commit has it; undefined where it does, or where that is told
+ * when a file changes. `file`: an ecosystem file that is there. Pure.
+ */
+function judgeStanding(appName, file, live, stored, environment) {
+    if (live === undefined)
+        return {
+            message: `${file} of the live commit has no "${appName}" that can be read: the PM2 entry was made otherwise, and does not follow the commits.`,
+            next: FOLLOW,
+        };
+    if (live.reads.length > 0)
+        return undefined;
+    const block = usedBlock(live.config, stored.env, environment);
+    if (block === 'unclear')
+        return { message: unclearBlock(live), next: 'Give its name as environment.' };
+    const byHand = changedByHand(live, block, stored);
+    if (byHand.length === 0)
+        return undefined;
+    return {
+        message: `The PM2 entry "${appName}" is not what ${live.file} of the live commit says (${shortenList(byHand)}): it does not follow the commits.`,
+        next: FOLLOW,
+    };
+}
+/** In what an entry is not what the live commit's file says. */
+function changedByHand(live, block, stored) {
+    const was = environmentOf(live.config, block);
+    return [
+        ...differences(live.values, stored.values),
+        ...Object.keys(was)
+            .filter((name) => stored.env[name] !== was[name])
+            .map((name) => `env.${name}`),
+    ];
+}
+function keepsReading({ file, reads }) {
+    const names = reads.includes('*') ? 'process.env' : shortenList(reads.map((name) => `process.env.${name}`));
+    return keep(`${file} reads ${names}, whose value on the server cannot be known: the PM2 entry stays as it is.`, 'Write the value into the file, or into an environment file of the application. By hand: pm2 delete and start it once.');
+}
+function decideAuto(question, next) {
+    const { appName, environment, stored, live } = question;
+    if (live === undefined)
+        return keep(`${next.file} has "${appName}", and the live commit has no ecosystem file with it: the PM2 entry, which was made otherwise, stays as it is.`, FOLLOW);
+    const block = usedBlock(live.config, stored.env, environment);
+    if (block === 'unclear')
+        return keep(unclearBlock(live), 'Give its name as environment.');
+    const was = environmentOf(live.config, block);
+    const byHand = changedByHand(live, block, stored);
+    if (byHand.length > 0)
+        return keep(`${next.file} was changed, but the PM2 entry is not what ${live.file} said before (${shortenList(byHand)}): it stays as it is.`, FOLLOW);
+    const will = environmentOf(next.config, block);
+    const gone = Object.keys(was).filter((name) => will[name] === undefined);
+    const changed = [
+        ...changes(live.values, next.values),
+        ...Object.keys(will)
+            .filter((name) => will[name] !== stored.env[name])
+            .map((name) => `env.${name}`),
+    ];
+    return followed(changed, gone, next, { ...stored.env, ...will });
+}
+function decideFollow({ environment, live }, next, stored) {
+    const before = live && usedBlock(live.config, stored.env, environment);
+    const named = blocksOf(next.config).find((name) => name === ENV_BLOCK + environment);
+    const isUnclear = before === 'unclear' || live === undefined;
+    if (named === undefined && isUnclear && blocksOf(next.config).length > 0)
+        return keep(unclearBlock(next), 'Give its name as environment.');
+    const block = named ?? (before === 'unclear' ? undefined : before);
+    const will = environmentOf(next.config, block);
+    const changed = [
+        ...differences(next.values, stored.values),
+        ...Object.keys(will)
+            .filter((name) => will[name] !== stored.env[name])
+            .map((name) => `env.${name}`),
+    ];
+    return followed(changed, [], next, { ...stored.env, ...will });
+}
+function followed(changed, gone, next, env) {
+    const all = [...changed, ...gone.map((name) => `env.${name}`)];
+    if (all.length === 0)
+        return { kind: 'same' };
+    for (const name of gone)
+        delete env[name];
+    const reload = gone.length === 0 && isTakenByReload(changed, next.values);
+    return { kind: 'follow', how: reload ? 'reload' : 'start', changed: all, env };
+}
+function keep(message, next) {
+    return { kind: 'keep', problem: { message, next } };
+}
+function unclearBlock({ file, config }) {
+    return `${file} has ${blocksOf(config).join(', ')}, and it cannot be told which of them the PM2 entry was started with: it stays as it is.`;
+}
+function blocksOf(config) {
+    return Object.keys(config).filter((key) => key.startsWith(ENV_BLOCK));
+}
+function environmentOf(config, block) {
+    return textValues(startEnvironment(config, block?.slice(ENV_BLOCK.length)).env);
+}
+/**
+ * The block `env_<name>` that an entry was started with, by its variables: the one that explains most of them. Undefined: `env`
+ * alone. Where two blocks explain as much, and differ, it cannot be told.
+ */
+function usedBlock(config, stored, environment) {
+    const explained = (block) => {
+        const env = environmentOf(config, block);
+        return Object.entries(env).every(([name, value]) => stored[name] === value)
+            ? Object.keys(env).length
+            : -1;
+    };
+    const blocks = [undefined, ...blocksOf(config)];
+    const named = blocks.find((block) => block === ENV_BLOCK + environment);
+    if (named !== undefined && explained(named) >= 0)
+        return named;
+    const most = Math.max(...blocks.map(explained));
+    if (most < 0)
+        return blocks.length === 1 ? undefined : 'unclear';
+    const best = blocks.filter((block) => explained(block) === most);
+    const alike = best.every((block) => (0,external_node_util_namespaceObject.isDeepStrictEqual)(environmentOf(config, block), environmentOf(config, best[0])));
+    return alike ? best[0] : 'unclear';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-follow.js
+
+
+
+
+
+
+
+
+
+const MUTE = { warn: () => { } };
+/** Decides whether PM2's entry follows the ecosystem file of a new build, and how; undefined where it stays as it is. */
+async function followEcosystem(tools, app, { folder, reporter }, live) {
+    const { appName, environment, ecosystem: mode = 'auto' } = app;
+    if (mode === 'keep')
+        return undefined;
+    const place = { tools, stage: folder, link: currentLink(app.appPath) };
+    const running = await runningEntry(tools, appName, live);
+    if (running === undefined)
+        return undefined;
+    const { entry, stored } = running;
+    const was = await declaredLive(tools, app, live);
+    let question;
+    let next;
+    try {
+        next = await findApplication(tools, folder, appName, was?.file);
+        question = {
+            mode,
+            appName,
+            environment,
+            stored,
+            live: was,
+            next: next && declaredBy(next, fromEcosystem(next.config, place, reporter)),
+        };
+    }
+    catch (error) {
+        if (mode === 'follow')
+            throw error;
+        const [problem] = problemsOf(error);
+        reporter.warn({
+            message: `The commit's ecosystem file cannot be read, so the PM2 entry stays as it is: ${problem.message}`,
+            ...definedOnly({ next: problem.next }),
+        });
+        return undefined;
+    }
+    const decided = decideFollowing(question);
+    if (decided.kind === 'keep' && decided.problem !== undefined)
+        reporter.warn(decided.problem);
+    if (decided.kind !== 'follow' || next === undefined)
+        return undefined;
+    const [fault] = next.faults;
+    if (fault !== undefined) {
+        const problem = { message: `PM2 does not take ${next.file}: ${fault}.`, next: 'Correct the file.' };
+        if (mode === 'follow')
+            throw new Failure(problem);
+        reporter.warn({ ...problem, message: `${problem.message} The PM2 entry stays as it is.` });
+        return undefined;
+    }
+    const { how, changed, env } = decided;
+    const { config, entry: will } = fromEcosystem({ ...next.config, env }, place, MUTE);
+    return {
+        config: { ...config, name: appName },
+        entry: { ...will, env, instances: entry.instances },
+        how,
+        words: `the PM2 entry follows ${next.file}: ${shortenList(changed)}${how === 'reload' ? '' : ' (deleted and started anew: a gap of one start)'}`,
+    };
+}
+/** What stands against that the entry follows the commits to come; undefined where nothing is known to. */
+async function entryStanding(tools, app, live) {
+    const { appName, environment, ecosystem = 'auto' } = app;
+    const [file] = ecosystemFiles(live.folder);
+    if (ecosystem !== 'auto' || file === undefined)
+        return undefined;
+    const running = await runningEntry(tools, appName, live);
+    return (running && judgeStanding(appName, file, await declaredLive(tools, app, live), running.stored, environment));
+}
+async function runningEntry(tools, appName, live) {
+    const raw = await rawEntries(tools, appName);
+    const entry = entryOfRaw(raw, appName);
+    if (entry === undefined)
+        return undefined;
+    // Its folder as it was found: PM2 may know it by a symlink of the host.
+    const { cwd, script, args } = live.entry;
+    return {
+        entry,
+        stored: { values: storedValues(raw, { ...entry, cwd, script, args }), env: entry.env },
+    };
+}
+/** What lies in the live version may be anything: what cannot be read there says nothing. */
+async function declaredLive(tools, { appName, appPath }, { folder }) {
+    try {
+        const found = await findApplication(tools, folder, appName);
+        const place = { tools, stage: folder, link: currentLink(appPath) };
+        return found && declaredBy(found, fromEcosystem(found.config, place, MUTE));
+    }
+    catch {
+        return undefined;
+    }
+}
+/** With the paths as they are once it is live: `__dirname` in the file is the folder in which it was read. */
+function declaredBy({ file, config: read, reads }, { config: placed, entry }) {
+    const config = Object.fromEntries(Object.keys(read).map((key) => [key, placed[key]]));
+    return { file, config, values: declaredValues(config, entry), reads };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-kept-entry.js
+
+
+
+
+
+
+
+
+/** What belongs to one run of a program, and not to how it is run. As `pm2 save` leaves it out. */
+const OF_ONE_RUN = ['instances', 'pm_id', 'prev_restart_delay', 'status'];
+/**
+ * Writes an entry down in PM2's own words, all of it: what its owner exported in a shell years ago may stand nowhere else.
+ * The file is one that `pm2 resurrect` reads, and only its owner.
+ */
+async function keepEntry(tools, appName, file) {
+    const raw = await rawEntries(tools, appName);
+    if (raw.length === 0)
+        throw new Failure({
+            message: `PM2 does not know the application "${appName}" any more, so its entry could not be kept.`,
+            next: 'Look with "pm2 ls" on the server.',
+        });
+    const kept = raw.map((entry) => Object.fromEntries(Object.entries(entry).filter(([key]) => !OF_ONE_RUN.includes(key))));
+    writeAtomically(file, JSON.stringify(kept), 0o600);
+}
+/** What `keepEntry` wrote; empty where nothing is there. */
+function keptEntries(file) {
+    const kept = readJson(file);
+    return Array.isArray(kept) ? kept : [];
+}
+/** Compares what was written down with what PM2 runs now; undefined where nothing was. */
+async function readKept(tools, appName, file) {
+    const kept = keptEntries(file);
+    const entry = entryOfRaw(kept, appName);
+    if (entry === undefined)
+        return undefined;
+    const isAsNow = keptChanges(await rawEntries(tools, appName), kept, appName).length === 0;
+    return { isAsNow, ...definedOnly({ port: portOf(entry) }) };
+}
+/** The keys in which an entry is another one than that which was kept; variables as `env.NAME`. Pure. */
+function keptChanges(now, kept, appName) {
+    const [is, was] = [entryOfRaw(now, appName), entryOfRaw(kept, appName)];
+    if (is === undefined || was === undefined)
+        return ['name'];
+    const values = changes(storedValues(now, is), storedValues(kept, was)).filter((key) => key !== 'listen_timeout' || is.listenTimeout === undefined || was.listenTimeout === undefined);
+    return [...values, ...environmentChanges(is, was)];
+}
+function environmentChanges({ env: is }, { env: was }) {
+    if ((0,external_node_util_namespaceObject.isDeepStrictEqual)(is, was))
+        return [];
+    return [...new Set([...Object.keys(is), ...Object.keys(was)])]
+        .filter((name) => is[name] !== was[name])
+        .map((name) => `env.${name}`);
+}
+/** The command by which a person brings a kept entry back. */
+function keptEntryWords(appName, file) {
+    return `pm2 delete ${quote(appName)}; PM2_DUMP_FILE_PATH=${quote(file)} pm2 resurrect && pm2 save`;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/supervisor/pm2-renewal.js
 
 
@@ -6310,6 +7114,8 @@ function entryTraps(entry, { appName, next }) {
 
 /** Milliseconds that a program must have run before its start counts as stable: PM2's min_uptime, by its default. */
 const MIN_UPTIME = 1_000;
+/** Milliseconds for a program that answers nobody: nothing else tells that it works. */
+const SILENT_UPTIME = 5_000;
 /** Milliseconds between looks while the answer is awaited. */
 const pm2_watch_BETWEEN_LOOKS = 1_500;
 /** Milliseconds between looks while a program is started again. */
@@ -6363,15 +7169,17 @@ async function watchInstances(tools, appName, { port, health, before, tell }) {
     let sample = entry?.instances ?? [];
     const stop = new AbortController();
     const crash = watchForCrash(tools, appName, sample, stop);
-    const handsOver = entry !== undefined && renewalOf(tools, entry, port) === 'restart';
+    // Without a port nothing changes hands: a restart that nobody asked for is a crash.
+    const handsOver = port !== undefined && entry !== undefined && renewalOf(tools, entry, port) === 'restart';
     const restartDelay = (handsOver ? entry.restartDelay : undefined) ?? 0;
-    const minUptime = Math.min(entry?.minUptime ?? MIN_UPTIME, health.deadline);
+    const stable = Math.max(entry?.minUptime ?? MIN_UPTIME, port === undefined ? SILENT_UPTIME : 0);
+    const minUptime = Math.min(stable, health.deadline);
     const afterMinUptime = async () => {
         const left = untilStable(sample.map(({ pid }) => ageOf(pid)), performance.now() - sampledAt, minUptime);
         if (left > WORTH_TELLING)
-            tell?.(`healthy; waiting for ${formatDuration(left)} more, after which PM2 calls a start stable (min_uptime)`);
+            tell?.(`${port === undefined ? 'started' : 'healthy'}; waiting for ${formatDuration(left)} more, after which PM2 calls a start stable (min_uptime)`);
         await pause(left);
-        return instancesOf(tools, appName);
+        return pm2_watch_instancesOf(tools, appName);
     };
     return {
         signal: stop.signal,
@@ -6394,7 +7202,7 @@ async function watchInstances(tools, appName, { port, health, before, tell }) {
             }
             if (wrong !== undefined)
                 throw crashed(appName, wrong);
-            const stranger = otherListener(tools, port, now);
+            const stranger = port === undefined ? undefined : otherListener(tools, port, now);
             if (stranger !== undefined)
                 throw stranger;
             return again;
@@ -6405,13 +7213,13 @@ async function watchInstances(tools, appName, { port, health, before, tell }) {
 async function onceAllRun(tools, appName, patience) {
     const end = performance.now() + patience;
     for (;;) {
-        const now = await instancesOf(tools, appName);
+        const now = await pm2_watch_instancesOf(tools, appName);
         if (now.every(({ status }) => status === 'online') || performance.now() > end)
             return now;
         await pause(BETWEEN_STARTS);
     }
 }
-async function instancesOf(tools, appName) {
+async function pm2_watch_instancesOf(tools, appName) {
     return (await findEntry(tools, appName))?.instances ?? [];
 }
 /** Looks now and then while the answer is awaited, so that a crash loop is not waited for until the deadline. */
@@ -6419,7 +7227,7 @@ async function watchForCrash(tools, appName, first, stop) {
     try {
         for (;;) {
             await pause(pm2_watch_BETWEEN_LOOKS, stop.signal);
-            const now = await instancesOf(tools, appName);
+            const now = await pm2_watch_instancesOf(tools, appName);
             const restarts = now.some(({ id, restarts }) => {
                 const sample = first.find((instance) => instance.id === id);
                 return sample !== undefined && restarts >= sample.restarts + 2;
@@ -6474,6 +7282,7 @@ function otherListener(tools, port, instances) {
 
 
 
+
 /** Looks at how PM2 runs the application, and what of it stands against a deploy or will hurt. */
 async function lookAtPm2(tools, app, question) {
     const pm2 = await pm2Version(tools);
@@ -6507,17 +7316,23 @@ async function lookAtPm2(tools, app, question) {
     seen.refusals.push(...entryRefusals(entry, about));
     seen.warnings.push(...entryTraps(entry, about), ...(await siblingTraps(app, tools)));
     const port = app.healthPort ?? portOf(entry);
-    if (port !== undefined) {
-        seen.facts.port = port;
-        const stranger = otherListener(tools, port, entry.instances);
+    const held = portsHeldBy(new Set(entry.instances.map(({ pid }) => pid).filter((pid) => pid > 1)));
+    const way = judgePort(app, { port, held, entry, age: youngest(entry) });
+    if ('refusal' in way)
+        seen.refusals.push(way.refusal);
+    else if (way.port === undefined) {
+        seen.facts.portless = true;
+        entry = { ...entry, portless: true };
+    }
+    else {
+        seen.facts.port = way.port;
+        const stranger = otherListener(tools, way.port, entry.instances);
         if (stranger !== undefined)
             seen.refusals.push(...stranger.problems);
+        const [elsewhere] = elsewhereOn(way.port);
+        if (elsewhere !== undefined)
+            seen.refusals.push(notOnLoopback(way.port, readableAddress(elsewhere)));
     }
-    else
-        seen.refusals.push({
-            message: `The port of "${app.appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
-            next: 'Give health-port, or set PORT in the ecosystem file.',
-        });
     const status = entry.instances.every((instance) => instance.status === 'online') ? 'online' : 'not online';
     seen.facts.entry = {
         mode: entry.mode,
@@ -6527,16 +7342,63 @@ async function lookAtPm2(tools, app, question) {
     };
     return { ...seen, entry };
 }
-/** Several applications of PM2 in one checkout, a web server and an API, say: each deploy restarts its own alone. */
-async function siblingTraps({ appName, appPath }, tools) {
+/** Everything is asked on loopback: the version that serves, and the new one before it does. */
+function notOnLoopback(port, address) {
+    return {
+        message: `The application listens on ${address}:${port} alone, and it is asked on 127.0.0.1.`,
+        next: 'Let it listen on 127.0.0.1 or on all addresses (HOST or HOSTNAME in the environment, -H of next start), and keep others out by the firewall.',
+    };
+}
+/** Milliseconds after which a program that listens on nothing is taken for one that never will. */
+const LONGEST_BOOT = 30_000;
+/** The age of the youngest instance, in milliseconds; 0 where one is not running. */
+function youngest({ instances }) {
+    return Math.min(...instances.map(({ pid }) => ageOf(pid) ?? 0));
+}
+/**
+ * The port by which an application is judged, none where it has none, or why that cannot be known. In cluster mode PM2's
+ * daemon holds the sockets, so that nobody sees whose they are. `held`: the ports that its own programs hold. Pure.
+ */
+function judgePort({ appName, portless }, { port, held, entry, age, }) {
+    const listens = held[0] ?? port;
+    if (portless === 'health-from' && listens !== undefined)
+        return {
+            refusal: {
+                message: `"${appName}" listens on port ${listens}, and health-from: none would never ask it.`,
+                next: `Leave health-from: none out. Where the port is not for requests, say "app-name: ${appName} none".`,
+            },
+        };
+    if (portless !== undefined)
+        return { port: undefined };
+    if (port === undefined && entry.env.PORT?.includes('/'))
+        return {
+            refusal: {
+                message: `"${appName}" listens on the Unix socket ${entry.env.PORT}, on which it cannot be asked.`,
+                next: 'Give it a port on 127.0.0.1 (PORT), and the web server that address.',
+            },
+        };
+    if (port !== undefined)
+        return { port };
+    if (held.length === 0 && entry.mode === 'fork' && age >= LONGEST_BOOT)
+        return { port: undefined };
+    return {
+        refusal: {
+            message: `The port of "${appName}" is not known: its PM2 entry has neither PORT nor -p / --port.`,
+            next: `Give health-port${held[0] === undefined ? '' : ` (it listens on ${held[0]})`}, or set PORT in the ecosystem file. A program without a port: "app-name: ${appName} none".`,
+        },
+    };
+}
+/** Several applications of PM2 in one checkout, a web server and an API, say: a deploy restarts those that it names. */
+async function siblingTraps({ appName, appPath, others: named = [] }, tools) {
     const live = liveFolder(appPath);
-    const others = await otherApplicationsIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+    const all = await otherApplicationsIn(tools, [appPath, ...(live === undefined ? [] : [live])], appName);
+    const others = all.filter((name) => !named.includes(name));
     if (others.length === 0)
         return [];
     return [
         {
-            message: `PM2 runs ${others.join(', ')} in ${appPath} too. Only ${appName} is restarted: until they are, they go on with the old code beside the new files.`,
-            next: `Give each a step of its own after this one (app-name: ${others[0]}), or restart all of them with restart-command.`,
+            message: `PM2 runs ${others.join(', ')} in ${appPath} too, and app-name does not name ${others.length === 1 ? 'it' : 'them'}: not restarted, ${others.length === 1 ? 'it goes' : 'they go'} on with the old code beside the new files.`,
+            next: `Name them in app-name too, one per line, to be restarted after ${appName} and judged by PM2: ${[appName, ...others.map((name) => `${name} none`)].join(' / ')}. Or give each a step of its own after this one.`,
         },
     ];
 }
@@ -6606,27 +7468,95 @@ function nextForName(here, runsOthers, daemons) {
 
 
 
-/** Brings what lies on the disk to life: by a reload or restart, or by a first start where PM2 has no entry. */
-async function restartUnderPm2(tools, { appName, healthPort }, { state, wait, start }) {
-    const again = (found, listenTimeout) => renew(tools, appName, found, {
+
+
+
+/**
+ * Brings what lies on the disk to life: by a reload or restart, by a first start where PM2 has no entry, or as an entry that
+ * changes. @throws a Failure
+ */
+async function restartUnderPm2(tools, { appName, healthPort }, { state, wait, start, change, kept }) {
+    const again = (found, renewal = {}) => renew(tools, appName, found, {
         how: renewalOf(tools, found, healthPort ?? portOf(found)),
-        listenTimeout,
+        ...renewal,
     });
+    // All that a daemon ran which was killed comes back first, and not this application alone.
+    if ((kept ?? change) !== undefined && daemonPid(tools) === undefined)
+        await call(tools, ['pm2', 'resurrect'], { timeout: 60_000 });
+    if (kept !== undefined && (await bringBackEntry(tools, appName, kept, state, again)))
+        return;
     // Its programs are other ones now than before the build.
     const now = await findEntry(tools, appName);
+    if (now && change?.how === 'start')
+        return startAnew(tools, appName, state, change.config);
     if (now) {
+        const config = change && writeConfig(tools, state, { ...change.config, ...definedOnly({ listen_timeout: wait }) });
         try {
-            return await again(now, wait);
+            return await again(now, { listenTimeout: config ? undefined : wait, config });
         }
         catch (error) {
             // Its daemon may have been killed meanwhile; then the ways below bring the application back.
             if ((await findEntry(tools, appName)) !== undefined)
                 throw error;
         }
+        finally {
+            if (config)
+                removePath(config.file);
+        }
     }
-    if (start !== undefined)
-        return startFirst(tools, state, start);
+    const first = start ?? change;
+    if (first !== undefined)
+        return startConfig(tools, writeConfig(tools, state, first.config));
     await again(await resurrect(tools, appName));
+}
+/**
+ * Runs the application as it was written down; false where PM2 runs it so already, and it is only to be renewed. Wherever an
+ * earlier try was cut, this brings it back: without an entry, with the old one or the new one.
+ */
+async function bringBackEntry(tools, appName, file, state, again) {
+    const [now, kept] = [await rawEntries(tools, appName), keptEntries(file)];
+    const [is, was] = [entryOfRaw(now, appName), entryOfRaw(kept, appName)];
+    if (was === undefined)
+        return false;
+    const changed = keptChanges(now, kept, appName);
+    if (changed.length === 0)
+        return false;
+    const values = storedValues(kept, was);
+    const gone = Object.keys(is?.env ?? {}).some((name) => was.env[name] === undefined);
+    if (is !== undefined && !gone && isTakenByReload(changed, values)) {
+        const config = writeConfig(tools, state, keptConfig(appName, was, values));
+        await again(is, { config }).finally(() => removePath(config.file));
+        return true;
+    }
+    if (is !== undefined)
+        await deleteEntry(tools, appName);
+    const env = { ...tools.env, PM2_DUMP_FILE_PATH: file, PM2_DUMP_BACKUP_FILE_PATH: file };
+    const ended = await call(tools, ['pm2', 'resurrect'], { timeout: 60_000, env });
+    if ((await findEntry(tools, appName)) !== undefined)
+        return true;
+    throw new Failure({
+        message: `PM2 did not take the entry of "${appName}" back as it was: ${lastLines(ended.tail, 2)}`,
+        next: `Run on the server: ${keptEntryWords(appName, file)}`,
+    });
+}
+/** As a file for `pm2 reload` would say it. */
+function keptConfig(appName, { env, script, cwd }, values) {
+    const taken = Object.entries(values).filter(([key]) => isTakenByReload([key], values));
+    return { name: appName, script, cwd, ...Object.fromEntries(taken), env };
+}
+/** The old entry ends, and the application is started by another one: a gap of one start. */
+async function startAnew(tools, appName, state, config) {
+    const written = writeConfig(tools, state, config);
+    await deleteEntry(tools, appName);
+    await startConfig(tools, written).finally(() => removePath(written.file));
+}
+async function deleteEntry(tools, appName) {
+    const ended = await call(tools, ['pm2', 'delete', appName], { timeout: 60_000 });
+    if (ended.code !== 0 && (await findEntry(tools, appName)) !== undefined)
+        throw new Failure({
+            message: `pm2 delete ${appName} ${explainEnd(ended)}: ${lastLines(ended.tail, 3)}`,
+            next: 'Run it by hand on the server.',
+        });
 }
 /** PM2's daemon was killed meanwhile: it is started again with what it saved last. */
 async function resurrect(tools, appName) {
@@ -6639,14 +7569,25 @@ async function resurrect(tools, appName) {
         next: 'Start it from its ecosystem file, then "pm2 save".',
     });
 }
-async function startFirst(tools, state, { config }) {
+/**
+ * PM2 hands the whole environment of its own command on to what it starts. What this worker has is none of the application's
+ * business: where the config says all of the environment, the command gets what it needs to run, and no more.
+ */
+function writeConfig(tools, state, config) {
     const file = (0,external_node_path_namespaceObject.join)(state.path, 'start.config.json');
     writeAtomically(file, JSON.stringify({ apps: [config] }));
-    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000 });
+    const { PATH, HOME } = textValues(config.env);
+    if (PATH === undefined)
+        return { file, env: tools.env };
+    const own = definedOnly({ PM2_HOME: tools.env.PM2_HOME });
+    return { file, env: { HOME: HOME ?? tools.home, PATH: `${PATH}${external_node_path_namespaceObject.delimiter}${tools.env.PATH}`, ...own } };
+}
+async function startConfig(tools, { file, env }) {
+    const ended = await call(tools, ['pm2', 'start', file], { timeout: 60_000, env });
     if (ended.code !== 0)
         throw new Failure({
             message: `pm2 start ${explainEnd(ended)}: ${lastLines(ended.tail, 5)}`,
-            next: 'Check start-command.',
+            next: 'Check start-command, or the ecosystem file of the commit.',
         });
 }
 /**
@@ -6687,6 +7628,8 @@ function longerReload(entry, bootMs, longest) {
 
 
 
+
+
 /** PM2, which knows the application by its name. */
 function pm2Supervisor(tools, app) {
     const { appName } = app;
@@ -6694,8 +7637,14 @@ function pm2Supervisor(tools, app) {
         programFolders: () => daemonFolders(tools),
         look: (question) => lookAtPm2(tools, app, question),
         keeps: (pid) => isUnderPm2(tools, pid),
-        rehearsalObstacle: fixedPort,
+        rehearsalObstacle: (entry) => app.portless !== undefined || entry?.portless
+            ? 'it has no port, and beside the live one it would do real work twice'
+            : fixedPort(entry),
         firstStart: (build) => firstStart(tools, app, build),
+        follow: (build, live) => followEcosystem(tools, app, build, live),
+        standing: (live) => entryStanding(tools, app, live),
+        keepEntry: (file) => keepEntry(tools, appName, file),
+        readKept: (file) => readKept(tools, appName, file),
         turnFile: () => {
             const home = pm2Home(tools);
             // Without its folder PM2 has never run here, so there is nobody to wait for.
@@ -6724,6 +7673,7 @@ function pm2Supervisor(tools, app) {
             await call(tools, ['pm2', 'delete', appName], { timeout: 30_000 });
         },
         restartWords: `pm2 restart ${appName} && pm2 save`,
+        keptEntryWords: (file) => keptEntryWords(appName, file),
         logWords: logWords(appName),
     };
 }
@@ -6957,11 +7907,25 @@ async function readHostState(app, env) {
     Object.assign(facts, run.facts);
     refusals.push(...run.refusals);
     warnings.push(...run.warnings);
+    const others = [];
+    for (const name of app.others ?? []) {
+        const { restartCommand: _, healthPort: _own, ...same } = app;
+        const other = supervisorOf(tools, {
+            ...same,
+            appName: name,
+            portless: app.portless ?? 'named',
+            ecosystem: 'keep',
+        });
+        const found = await other.look({ layout, strategy: facts.strategy, next: false });
+        refusals.push(...found.refusals);
+        others.push({ name, supervisor: other, ...definedOnly({ entry: found.entry }) });
+    }
+    const own = ownRuntime(run.entry);
     lookAtState(facts, { app, state, history });
     judgeFreeSpace(facts, app.appPath);
     return {
         app,
-        tools,
+        tools: own === undefined ? tools : tools.withFolders([own]),
         supervisor,
         state,
         strategy: strategy ?? 'in-place',
@@ -6970,9 +7934,15 @@ async function readHostState(app, env) {
         releases,
         history,
         ...definedOnly({ entry: run.entry }),
+        others,
         project,
         facts,
     };
+}
+/** The folder of the Node that an entry names for itself: its packages must be built for that, and it is rehearsed with it. */
+function ownRuntime(entry) {
+    const interpreter = entry?.interpreter;
+    return interpreter?.startsWith('/') && (0,external_node_path_namespaceObject.basename)(interpreter) === 'node' ? (0,external_node_path_namespaceObject.dirname)(interpreter) : undefined;
 }
 /** What hinders a deploy in the environment files that the host has for the next version. */
 function envRefusals({ live, history, state }, run) {
@@ -7090,6 +8060,8 @@ function lookAtState(facts, known) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
+/** The folder of the backups, in the state folder of a host. */
+const BACKUPS = 'backups';
 /** Starts each line that a short command prints for the action. */
 const LINE_MARK = 'muva-worker ';
 
@@ -7191,6 +8163,7 @@ function runFolderAt(path) {
         cancel: (0,external_node_path_namespaceObject.join)(path, 'cancel'),
         rehearse: (0,external_node_path_namespaceObject.join)(path, 'rehearse'),
         go: (0,external_node_path_namespaceObject.join)(path, 'go'),
+        look: (0,external_node_path_namespaceObject.join)(path, 'look'),
         heard: (0,external_node_path_namespaceObject.join)(path, 'heard'),
         log: (0,external_node_path_namespaceObject.join)(path, 'output.log'),
         reserve: (0,external_node_path_namespaceObject.join)(path, 'reserve'),
@@ -7305,12 +8278,13 @@ const UNTIL_IT_APPEARS = 20_000;
 async function streamRunEvents(request, home, say) {
     const folder = await appearing(request, home);
     const ended = (message) => say(gone(message, isFull(request.app.appPath)));
+    if (folder)
+        noteHeard(folder);
     if (!folder)
         return ended('The run has not begun on the server: no worker has opened its folder.');
     const events = eventLines(folder.events, request.offset);
     let beat = performance.now();
     for (;;) {
-        noteHeard(folder);
         // Asked before reading, so that a last event written in between is not missed.
         const alive = workerLives(folder);
         const found = events.read();
@@ -7373,7 +8347,13 @@ function signal(request, home) {
         return answer(false, 'the cutover has begun: the run finishes, and verifies or puts back by itself');
     return answer(true, TAKEN[request.command]);
 }
-const TAKEN = { ask: 'is at work', rehearse: 'is rehearsed', go: 'cuts over', cancel: 'stops' };
+const TAKEN = {
+    ask: 'is at work',
+    look: 'is at work',
+    rehearse: 'is rehearsed',
+    go: 'cuts over',
+    cancel: 'stops',
+};
 /** On a full disk with the room that the run holds there: it would wait in vain for the word. */
 function leaveMark(file, { reserve }) {
     const mark = () => (0,external_node_fs_namespaceObject.writeFileSync)(file, '', { mode: 0o600 });
@@ -7404,6 +8384,153 @@ function saysPastCutover(folder) {
     return false;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/state/past-runs.js
+
+
+
+
+
+/** How a line of the journal ends a run. */
+const ENDS = {
+    verified: { task: 'deploy', outcome: 'deployed' },
+    'put-back': { task: 'deploy', outcome: 'put-back' },
+    broken: { task: 'deploy', outcome: 'broken' },
+    'rolled-back': { task: 'rollback', outcome: 'rolled-back' },
+};
+/**
+ * The deploys and rollbacks of this host, newest first. What is told is for people: a run's own word of its end is
+ * believed without its seal, because nothing is decided by it.
+ */
+function pastRuns(state, journal) {
+    const runs = new Map();
+    for (const run of [...journal.flatMap(runOfLine), ...allRunFolders(state).flatMap(runOfFolder)]) {
+        const key = `${run.runId}.${run.attempt}.${run.task}`;
+        runs.set(key, { ...runs.get(key), ...run });
+    }
+    return [...runs.values()].sort((a, b) => b.at - a.at);
+}
+function runOfLine({ event, at, run, sha }) {
+    const end = ENDS[event];
+    if (end === undefined)
+        return [];
+    const { id, attempt, url } = run;
+    return [{ ...end, runId: id, attempt, at, sha, ...definedOnly({ url }) }];
+}
+/** A run's folder is named `<run>.<attempt>.<task>.<invocation>`. */
+function runOfFolder(folder) {
+    const [runId = '', attempt, task] = (0,external_node_path_namespaceObject.basename)(folder.path).split('.');
+    const began = (0,external_node_fs_namespaceObject.statSync)(folder.worker, { throwIfNoEntry: false })?.mtimeMs;
+    if ((task !== 'deploy' && task !== 'rollback') || began === undefined)
+        return [];
+    const lives = workerLives(folder);
+    const ended = (0,external_node_fs_namespaceObject.statSync)(folder.events, { throwIfNoEntry: false })?.mtimeMs;
+    const result = lives ? undefined : lastResult(folder.events);
+    const sha = result?.deployedSha ?? undefined;
+    return [
+        {
+            runId,
+            attempt: Number(attempt),
+            task,
+            outcome: lives ? 'at-work' : (result?.outcome ?? 'cut'),
+            at: Math.round(began),
+            ...(lives || ended === undefined ? {} : { milliseconds: Math.max(0, Math.round(ended - began)) }),
+            ...definedOnly({ sha }),
+        },
+    ];
+}
+/** The end that the run told last; undefined where it told none. */
+function lastResult(events) {
+    const reader = eventLines(events, 0);
+    let last = '';
+    for (let found = reader.read(); found !== undefined; found = found.more ? reader.read() : undefined)
+        last = found.lines.findLast(({ line }) => line !== '')?.line ?? last;
+    try {
+        const { event } = JSON.parse(last);
+        const result = event?.kind === 'ended' ? event.result : undefined;
+        if (typeof result?.outcome !== 'string')
+            return undefined;
+        const { outcome, deployedSha } = result;
+        return { outcome, ...(typeof deployedSha === 'string' ? { deployedSha } : {}) };
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/run/host-status.js
+
+
+
+
+
+
+
+
+/** Runs and backups that are told. */
+const host_status_MOST = 10;
+/** What is live on this host, since when, and what was before. Writes nothing, takes no lock, asks no remote. */
+async function hostStatus(app, env) {
+    const found = await readHostState(app, env);
+    const { facts, state } = found;
+    const journal = readJournal(state);
+    const came = arrivalOf(journal, facts.liveRelease);
+    const cutPlan = facts.lock === undefined ? readPlan(state) : undefined;
+    const holder = facts.lock?.holder;
+    return {
+        ...definedOnly({
+            environment: facts.environment,
+            liveSha: facts.liveSha,
+            liveRelease: facts.liveRelease,
+            liveSince: came?.at,
+            liveRun: came?.event === 'adopted' ? undefined : came?.run.id,
+            process: facts.entry?.status,
+            cutRun: cutPlan?.run.id,
+        }),
+        liveVerified: facts.liveVerified,
+        ...(holder === undefined
+            ? {}
+            : { lock: { runId: holder.runId, since: holder.since, ...definedOnly({ url: holder.url }) } }),
+        reachable: reachable(found),
+        backups: backupsIn((0,external_node_path_namespaceObject.join)(state.path, 'backups')),
+        freeBytes: facts.freeBytes,
+        runs: pastRuns(state, journal).slice(0, host_status_MOST),
+        problems: facts.refusals,
+    };
+}
+/** The line by which the release that is live came, or came back. */
+function arrivalOf(journal, release) {
+    return journal.findLast((entry) => entry.release === release &&
+        (entry.event === 'cutover' || entry.event === 'adopted' || entry.event === 'rolled-back'));
+}
+function reachable(found) {
+    const { history, facts } = found;
+    const isAvailable = availability(found);
+    return history.verified
+        .filter(({ release }) => release !== facts.liveRelease && !history.badReleases.has(release))
+        .filter(({ release }) => isAvailable(release))
+        .map(({ release, sha }) => ({ release, sha }))
+        .reverse();
+}
+function backupsIn(folder) {
+    let names;
+    try {
+        names = (0,external_node_fs_namespaceObject.readdirSync)(folder);
+    }
+    catch {
+        return [];
+    }
+    // Their names begin with the time.
+    return names
+        .filter((name) => name.endsWith('.dump'))
+        .sort()
+        .reverse()
+        .slice(0, host_status_MOST)
+        .flatMap((name) => {
+        const lying = (0,external_node_fs_namespaceObject.statSync)((0,external_node_path_namespaceObject.join)(folder, name), { throwIfNoEntry: false });
+        return lying === undefined ? [] : [{ name, bytes: lying.size, at: Math.round(lying.mtimeMs) }];
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/lib/missing-schema.js
 /** What PostgreSQL and PostgREST say of a table or column that is not there. */
 const MISSING = /\b(42P01|42703|PGRST20[0-5])\b|relation "[^"]*" does not exist|column "?[^\s"]+"? (of relation "[^"]*" )?does not exist|Could not find the (table|column|'[^']*' column)/i;
@@ -7412,7 +8539,11 @@ function tellsOfMissing(text) {
     return MISSING.test(text);
 }
 
+// EXTERNAL MODULE: external "node:tls"
+var external_node_tls_ = __nccwpck_require__(692);
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/port.js
+
+
 
 
 /** True where a port of this host takes a connection within `timeout` milliseconds; it is closed again at once. */
@@ -7426,6 +8557,23 @@ function connects(port, timeout) {
         };
         const timer = setTimeout(() => done(false), timeout);
         socket.once('connect', () => done(true)).once('error', () => done(false));
+    });
+}
+/** What a handshake fails of where there is a certificate, and it is another one: that too is TLS. */
+const ITS_CERTIFICATE = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
+/** True where a port of this host answers a TLS handshake within `timeout` milliseconds, whatever its certificate says. */
+function speaksTls(port, timeout) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_tls_.connect)({ host: LOOPBACK, port, lookup: lookupLoopback, ...VERIFIED_TLS });
+        const done = (finished) => {
+            clearTimeout(timer);
+            socket.destroy();
+            resolve(finished);
+        };
+        const timer = setTimeout(() => done(false), timeout);
+        socket
+            .once('secureConnect', () => done(true))
+            .once('error', (error) => done(ITS_CERTIFICATE.test(error.code ?? '')));
     });
 }
 
@@ -7482,7 +8630,7 @@ function rehearse(options) {
     return whileStarted(options, async ({ listening, signal, said }) => {
         const asked = await askLoopback({ port, health, sha, expectVersion: true, signal, tell });
         if (!asked.healthy)
-            throw unhealthyRehearsal(asked.facts, said());
+            throw unhealthyRehearsal(asked.facts, said(), (await speaksTls(port, LONGEST_LOOK)) ? TLS : undefined);
         return { facts: asked.facts, bootMs: await listening };
     });
 }
@@ -7585,13 +8733,14 @@ function secondPort(said) {
         return undefined;
     return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
 }
-function unhealthyRehearsal(facts, said) {
+const TLS = 'It speaks TLS on its own port, where it is asked by plain HTTP: leave TLS to the web server in front of it, at least where REHEARSAL=1 is set and on loopback.';
+function unhealthyRehearsal(facts, said, knownWhy) {
     const failure = unhealthy('The new version is not healthy on its spare port', facts, secondPort(said) ?? 'See the output of the rehearsal.');
     const [problem] = failure.problems;
     return new Failure({
         ...problem,
         message: said === '' ? problem.message : `${problem.message}\n${said}`,
-        next: `The live version was not touched. ${problem.next}`,
+        next: `The live version was not touched. ${knownWhy ?? problem.next}`,
     });
 }
 
@@ -8192,8 +9341,8 @@ function undoTarget(runId, history, isAvailable, behind) {
         };
     const ownReleases = new Set(made.map(({ to }) => to.release));
     if (live === undefined || !ownReleases.has(live.release)) {
-        const own = Math.max(...made.map(({ to }) => arrivalOf(history, to.release)));
-        if (live !== undefined && arrivalOf(history, live.release) > own)
+        const own = Math.max(...made.map(({ to }) => decide_arrivalOf(history, to.release)));
+        if (live !== undefined && decide_arrivalOf(history, live.release) > own)
             return {
                 kind: 'nothing',
                 why: `${live.sha.slice(0, 7)} came after what run ${runId} deployed, and is live`,
@@ -8222,12 +9371,12 @@ function undoTarget(runId, history, isAvailable, behind) {
     });
 }
 /** When a release came last, as a position among all arrivals; -1 where it never did. */
-function arrivalOf({ arrivals }, release) {
+function decide_arrivalOf({ arrivals }, release) {
     return arrivals.findLastIndex((arrival) => arrival.release === release);
 }
 /** The runs whose releases came after this one: what they changed elsewhere is ahead of it. */
 function runsSince(history, release) {
-    const since = history.arrivals.slice(arrivalOf(history, release) + 1);
+    const since = history.arrivals.slice(decide_arrivalOf(history, release) + 1);
     return [...new Set(since.flatMap(({ runId }) => runId ?? []))];
 }
 /** What a rollback would do on this host, and which runs it would take back; decided as the rollback itself decides. */
@@ -8240,7 +9389,7 @@ function hostRollbackTarget(question) {
         if (decision.kind === 'nothing')
             return { ...decision, runs: own ?? (live ? runsSince(history, live.release) : []) };
         const { to } = decision;
-        const forward = live !== undefined && arrivalOf(history, to.release) > arrivalOf(history, live.release);
+        const forward = live !== undefined && decide_arrivalOf(history, to.release) > decide_arrivalOf(history, live.release);
         return { kind: 'go', to, forward, runs: own ?? runsSince(history, to.release) };
     }
     catch (error) {
@@ -8288,6 +9437,11 @@ async function inspect(request, env) {
     }), ...dirtyRefusals(facts.dirtyFiles, request.dirtyCheckout));
     facts.warnings.push(...dirtyWarnings(facts.dirtyFiles, request.dirtyCheckout));
     facts.deployRefusals.push(...(await hostProblems(found, request)));
+    if (found.entry !== undefined && found.live !== undefined) {
+        const standing = await found.supervisor.standing({ folder: found.live, entry: found.entry });
+        if (standing)
+            facts.warnings.push(standing);
+    }
     const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, found.entry);
     if (obstacle !== undefined) {
         facts.notRehearsedWhy = obstacle;
@@ -8627,6 +9781,8 @@ function missingOutput(made, before, next) {
 /** Folders of a build whose file names hold a hash, so that old and new files can lie side by side. */
 const CHUNK_FOLDERS = [
     '.next/static',
+    // Where people copy it to for `output: standalone`.
+    '.next/standalone/.next/static',
     'dist/assets',
     'dist/static',
     'dist/client/assets',
@@ -8685,6 +9841,53 @@ function keepOpenPages({ state, live, releases }, from, to, reporter) {
             next: 'A page that is open now may miss a script until it is loaded again.',
         });
     }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/collision-words.js
+
+/** Why the commit cannot be deployed: git would overwrite what lies there. Pure. */
+function collisionProblem(paths) {
+    if (paths.length === 0)
+        return undefined;
+    return {
+        message: `The commit brings files that lie untracked on the server: ${shortenList([...paths])}.`,
+        next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
+    };
+}
+/** What is said of files that are as the commit has them. Pure. */
+function takenOverWords(paths) {
+    return `taken over as they are, because the commit has the same: ${shortenList([...paths])}; every way back leaves them`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/host/backup-room.js
+
+
+
+
+/** Bytes that are left free beside a backup, for what a cutover writes. */
+const BESIDE = 64 * 1_048_576;
+/** The size of the newest backup of a kind in a folder; their names begin with the time. undefined where there is none. */
+function lastBackup(folder, what) {
+    if (!isFolder(folder))
+        return undefined;
+    const newest = (0,external_node_fs_namespaceObject.readdirSync)(folder)
+        .filter((name) => name.endsWith(`-${what}.dump`))
+        .sort()
+        .at(-1);
+    return newest === undefined ? undefined : (0,external_node_fs_namespaceObject.statSync)((0,external_node_path_namespaceObject.join)(folder, newest)).size;
+}
+/** Why a backup would not find room; undefined where it does. Pure. */
+function backupRoomProblem({ what, bytes }, last, freeBytes) {
+    const needed = last ?? bytes;
+    if (freeBytes >= needed + BESIDE)
+        return undefined;
+    const why = last === undefined
+        ? `the database has ${formatBytes(bytes)}`
+        : `the last ${what} backup has ${formatBytes(last)}`;
+    return {
+        message: `Only ${formatBytes(freeBytes)} are free where the backup goes, and ${why}: nothing was changed.`,
+        next: 'Free some space on the server, lower keep-releases (as many backups are kept), or say backup-to: runner.',
+    };
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/host/inherit-rights.js
@@ -8772,6 +9975,366 @@ function inherit_rights_entriesBelow(path) {
     return [{ path, stats }, ...below];
 }
 
+;// CONCATENATED MODULE: external "node:fs/promises"
+const external_node_fs_promises_namespaceObject = require("node:fs/promises");
+;// CONCATENATED MODULE: ./compiled/src/worker/host/copy-tree.js
+
+
+
+
+const copy_tree_NOTHING = { bytes: 0, entries: 0 };
+/** Measures what lies at a path, without following a symlink; nothing where nothing is there. */
+async function sizeOfTree(path) {
+    const stats = await statIfThere(path);
+    if (stats === undefined)
+        return copy_tree_NOTHING;
+    if (!stats.isDirectory())
+        return { bytes: stats.size, entries: 1 };
+    const size = { bytes: 0, entries: 1 };
+    for (const name of await (0,external_node_fs_promises_namespaceObject.readdir)(path)) {
+        const { bytes, entries } = await sizeOfTree((0,external_node_path_namespaceObject.join)(path, name));
+        size.bytes += bytes;
+        size.entries += entries;
+    }
+    return size;
+}
+async function statIfThere(path) {
+    try {
+        return await (0,external_node_fs_promises_namespaceObject.lstat)(path);
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            return undefined;
+        throw error;
+    }
+}
+/**
+ * Copies a file or a whole folder to a path where nothing is, with its times. The file system shares the blocks where it
+ * can (btrfs, XFS); a later write to one of the two is never seen in the other. Pipes, sockets and devices are left out.
+ * @throws Cancelled, or the file system's error; what was copied until then is left.
+ */
+async function copyTree(from, to, signal) {
+    if (signal.aborted)
+        throw new Cancelled();
+    const stats = await (0,external_node_fs_promises_namespaceObject.lstat)(from);
+    if (stats.isSymbolicLink())
+        return (0,external_node_fs_promises_namespaceObject.symlink)(await (0,external_node_fs_promises_namespaceObject.readlink)(from), to);
+    if (stats.isDirectory()) {
+        await (0,external_node_fs_promises_namespaceObject.mkdir)(to);
+        for (const name of await (0,external_node_fs_promises_namespaceObject.readdir)(from))
+            await copyTree((0,external_node_path_namespaceObject.join)(from, name), (0,external_node_path_namespaceObject.join)(to, name), signal);
+    }
+    else if (stats.isFile())
+        await (0,external_node_fs_promises_namespaceObject.copyFile)(from, to, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE | external_node_fs_namespaceObject.constants.COPYFILE_EXCL);
+    else
+        return;
+    await (0,external_node_fs_promises_namespaceObject.utimes)(to, stats.atime, stats.mtime);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/cache-places.js
+
+
+/** Next.js keeps there what the running version optimized and fetched: an old answer must not come back with a new build. */
+const OF_THE_RUNNING_VERSION = ['images', 'fetch-cache'];
+/** Where tools keep their caches, from a folder that has a package.json. */
+const KNOWN = [
+    { path: '.next/cache', except: OF_THE_RUNNING_VERSION },
+    { path: 'node_modules/.cache', except: [] },
+    { path: 'node_modules/.vite', except: [] },
+    { path: '.turbo', except: [] },
+    { path: '.nx/cache', except: [] },
+    { path: '.vite', except: [] },
+    { path: '.eslintcache', except: [] },
+];
+/** The places where caches of this commit may lie, whether or not something is there. */
+function cachePlaces({ tracked, sharedPaths, buildOutput, read }) {
+    const projects = tracked.filter((path) => (0,external_node_path_namespaceObject.basename)(path) === 'package.json').map(external_node_path_namespaceObject.dirname);
+    const known = [...new Set(['.', ...projects])]
+        .filter((folder) => !folder.split('/').includes('node_modules'))
+        .flatMap((folder) => KNOWN.map(({ path, except }) => ({ path: folder === '.' ? path : `${folder}/${path}`, except })));
+    const compiled = tracked
+        .filter((path) => /^tsconfig(\.[\w-]+)*\.json$/.test((0,external_node_path_namespaceObject.basename)(path)) && emitsNothing(read(path) ?? ''))
+        .map((path) => ({ path: `${path.slice(0, -'.json'.length)}.tsbuildinfo`, except: [] }));
+    const isCache = ({ path }) => 
+    // What the commit brings is its own, and what a person names is data or output, whatever else it may be.
+    !tracked.some((file) => isInside(file, path)) &&
+        !sharedPaths.some((shared) => isInside(shared, path) || isInside(path, shared)) &&
+        !buildOutput.some((named) => isInside(named, path));
+    return [...known, ...compiled].filter(isCache);
+}
+/**
+ * True where a tsconfig says itself that nothing is written. With output, a tsbuildinfo says that the output is there: in a
+ * fresh stage the compiler would leave it out, and end well.
+ */
+function emitsNothing(tsconfig) {
+    try {
+        const { compilerOptions } = JSON.parse(plainJson(tsconfig));
+        return compilerOptions?.noEmit === true;
+    }
+    catch {
+        return false;
+    }
+}
+/** JSON with comments and commas before a closing bracket, as tsconfig files have them, without both. */
+function plainJson(text) {
+    let plain = '';
+    for (let at = 0; at < text.length;) {
+        const end = endOfToken(text, at);
+        const token = text.slice(at, end);
+        const isComment = token.startsWith('//') || token.startsWith('/*');
+        if (token === '}' || token === ']')
+            plain = plain.trimEnd().replace(/,$/, '');
+        if (!isComment)
+            plain += token;
+        at = end;
+    }
+    return plain;
+}
+/** The end of the string, the comment or the one character that begins at `start`. */
+function endOfToken(text, start) {
+    if (text.startsWith('//', start))
+        return endAfter(text.indexOf('\n', start), 0, text);
+    if (text.startsWith('/*', start))
+        return endAfter(text.indexOf('*/', start + 2), 2, text);
+    if (text[start] !== '"')
+        return start + 1;
+    let at = start + 1;
+    while (at < text.length && text[at] !== '"')
+        at += text[at] === '\\' ? 2 : 1;
+    return at + 1;
+}
+function endAfter(found, length, text) {
+    return found < 0 ? text.length : found + length;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/ended-by-itself.js
+
+/** What tools say of a worker of theirs that the kernel or a full heap ended, while they end with 1 themselves. */
+const MEMORY_FAULTS = /heap out of memory|SIGKILL|SIGABRT|SIGSEGV|SIGBUS|ENOMEM|Cannot allocate memory|ENOSPC/;
+/**
+ * True where a failed build came to its own end: what it wrote into its caches is whole. After a signal, a fault of the
+ * memory or a full disk it may be torn. Pure over the Failure of the command.
+ */
+function endedByItself(error) {
+    const { code, message } = problemOf(error);
+    return code !== undefined && /^\d+$/.test(code) && Number(code) < 128 && !MEMORY_FAULTS.test(message);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/build-cache.js
+
+
+
+
+
+
+
+
+
+
+
+
+function storeOf(state) {
+    const root = (0,external_node_path_namespaceObject.join)(state.path, 'build-cache');
+    return {
+        root,
+        current: (0,external_node_path_namespaceObject.join)(root, 'current'),
+        next: (0,external_node_path_namespaceObject.join)(root, 'next'),
+        record: (0,external_node_path_namespaceObject.join)(root, 'store.json'),
+    };
+}
+/** Why the next build gets no caches; undefined where it may have them. Pure. */
+function coldReason({ failed, unfinished = 0 }) {
+    if (failed)
+        return 'the last warm build failed';
+    return unfinished > 1 ? `the last ${unfinished} warm builds did not end` : undefined;
+}
+/** Bytes of all caches of one application, and what must stay free for the build. */
+const MOST_BYTES = 2 * 1_073_741_824;
+const LEFT_BYTES = 1_073_741_824;
+const LEFT_INODES = 50_000;
+/** Which of the caches are kept or brought, the small ones first: they are the ones that cost nothing. Pure. */
+function withinBounds(measured, room) {
+    let bytes = Math.min(MOST_BYTES, room.freeBytes - LEFT_BYTES);
+    let inodes = (room.freeInodes ?? Number.POSITIVE_INFINITY) - LEFT_INODES;
+    const taken = [];
+    const left = [];
+    for (const place of [...measured].sort((a, b) => a.bytes - b.bytes)) {
+        const fits = place.bytes <= bytes && place.entries <= inodes;
+        (fits ? taken : left).push(place);
+        if (!fits)
+            continue;
+        bytes -= place.bytes;
+        inodes -= place.entries;
+    }
+    return { taken, left };
+}
+/**
+ * Runs a build with the caches of the build before it, and keeps those that it leaves: `build` runs the command, `judge`
+ * says what it made, after the caches have been taken out of the stage. What becomes of the caches never fails a build.
+ * @throws what `build` and `judge` throw
+ */
+async function withBuildCache(options, build, judge) {
+    const store = storeOf(options.state);
+    if (options.request.buildCache === 'off') {
+        await unlessItFails(options, () => removePath(store.root));
+        await build();
+        return judge();
+    }
+    let places = [];
+    let warm = false;
+    await unlessItFails(options, async () => {
+        (0,external_node_fs_namespaceObject.mkdirSync)(store.root, { recursive: true, mode: 0o700 });
+        places = await placesIn(options);
+        warm = await bring(store, places, options);
+    });
+    try {
+        await build();
+        await unlessItFails(options, () => takeOut(store, places, options));
+        const made = await judge();
+        await unlessItFails(options, () => build_cache_keep(store));
+        return made;
+    }
+    catch (error) {
+        await unlessItFails(options, async () => {
+            if (!warm && endedByItself(error)) {
+                await takeOut(store, places, options);
+                build_cache_keep(store);
+                return;
+            }
+            removePath(store.next);
+            // Of one that was stopped it is not known whether the caches are to blame.
+            if (warm && !(error instanceof Cancelled))
+                writeRecord(store.record, { failed: true });
+        });
+        throw error;
+    }
+}
+async function unlessItFails({ reporter }, work) {
+    try {
+        await work();
+    }
+    catch (error) {
+        if (error instanceof Cancelled)
+            throw error;
+        reporter.progress(`build caches: ${messageOf(error)}; the build goes on without them`);
+    }
+}
+async function placesIn({ stage, request }) {
+    const tracked = (await git(stage, 'ls-files', '-z')).split('\0').filter((path) => path !== '');
+    return cachePlaces({ tracked, ...request, read: (path) => readText((0,external_node_path_namespaceObject.join)(stage.folder, path)) });
+}
+/** Resolves to whether the stage has caches now. */
+async function bring(store, places, { live, stage, reporter, signal }) {
+    removePath(store.next);
+    const known = present(store.record);
+    // One that cannot be read tells nothing good of the caches beside it.
+    const history = known ? (readMark(store.record) ?? { failed: true }) : {};
+    const from = known ? store.current : live;
+    const cold = coldReason(history);
+    if (cold !== undefined)
+        reporter.progress(`cold: ${cold}`);
+    if (cold !== undefined || from === undefined)
+        return false;
+    const { taken, left } = await chosen(from, places, stage.folder);
+    tellLeft(left, reporter);
+    const brought = taken.filter(({ path }) => !isBehindLink(stage.folder, path));
+    if (brought.length === 0)
+        return false;
+    // Before the build: a worker that is killed in it tells nothing any more.
+    writeRecord(store.record, { unfinished: (history.unfinished ?? 0) + 1 });
+    const items = brought
+        .flatMap(({ path }) => itemsOf(from, path, places))
+        .filter((item) => !present((0,external_node_path_namespaceObject.join)(stage.folder, item)));
+    try {
+        for (const item of items) {
+            const to = (0,external_node_path_namespaceObject.join)(stage.folder, item);
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(to), { recursive: true });
+            await copyTree((0,external_node_path_namespaceObject.join)(from, item), to, signal);
+        }
+    }
+    catch (error) {
+        // A part of a cache is none.
+        for (const item of items)
+            removePath((0,external_node_path_namespaceObject.join)(stage.folder, item));
+        throw error;
+    }
+    reporter.progress(`warm: ${inWords(brought)}`);
+    return true;
+}
+/** Measures the caches that lie in a folder, and says which of them there is room for. */
+async function chosen(folder, places, disk) {
+    const measured = [];
+    for (const { path } of places) {
+        const size = { path, bytes: 0, entries: 0 };
+        for (const item of itemsOf(folder, path, places)) {
+            const { bytes, entries } = await sizeOfTree((0,external_node_path_namespaceObject.join)(folder, item));
+            size.bytes += bytes;
+            size.entries += entries;
+        }
+        if (size.entries > 0)
+            measured.push(size);
+    }
+    return withinBounds(measured, freeSpace(disk));
+}
+/** What of a place is a cache, by paths from the root: the file itself, or what lies in the folder. */
+function itemsOf(folder, path, places) {
+    const at = (0,external_node_path_namespaceObject.join)(folder, path);
+    if (!present(at) || isSymlink(at) || isBehindLink(folder, path))
+        return [];
+    if (!isFolder(at))
+        return [path];
+    const except = places.find((place) => place.path === path)?.except ?? [];
+    return (0,external_node_fs_namespaceObject.readdirSync)(at)
+        .filter((name) => !except.includes(name))
+        .map((name) => `${path}/${name}`);
+}
+/** A folder that is a symlink may lead to what others use too. */
+function isBehindLink(folder, path) {
+    return foldersAbove(path).some((above) => isSymlink((0,external_node_path_namespaceObject.join)(folder, above)));
+}
+/** Moves the caches out of the stage, so that no release carries them. What there is no room for is deleted. */
+async function takeOut(store, places, { stage, reporter }) {
+    removePath(store.next);
+    (0,external_node_fs_namespaceObject.mkdirSync)(store.next, { mode: 0o700 });
+    const { taken, left } = await chosen(stage.folder, places, stage.folder);
+    for (const { path } of left)
+        for (const item of itemsOf(stage.folder, path, places))
+            removePath((0,external_node_path_namespaceObject.join)(stage.folder, item));
+    for (const { path } of taken)
+        for (const item of itemsOf(stage.folder, path, places)) {
+            (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.join)(store.next, item)), { recursive: true });
+            (0,external_node_fs_namespaceObject.renameSync)((0,external_node_path_namespaceObject.join)(stage.folder, item), (0,external_node_path_namespaceObject.join)(store.next, item));
+        }
+    for (const { path } of [...taken, ...left])
+        dropEmptyFolder((0,external_node_path_namespaceObject.join)(stage.folder, path));
+    tellLeft(left, reporter);
+}
+/** Next.js writes into its own at work, so that one stays. */
+function dropEmptyFolder(folder) {
+    if (folder.endsWith('/.next/cache') || !isFolder(folder) || (0,external_node_fs_namespaceObject.readdirSync)(folder).length > 0)
+        return;
+    (0,external_node_fs_namespaceObject.rmdirSync)(folder);
+}
+/** What was taken out is what the next build is given. */
+function build_cache_keep(store) {
+    if (!present(store.next))
+        return;
+    // Between the two the store is empty, and the next build cold.
+    removePath(store.current);
+    (0,external_node_fs_namespaceObject.renameSync)(store.next, store.current);
+    writeRecord(store.record, {});
+}
+function inWords(places) {
+    return [...places]
+        .sort((a, b) => b.bytes - a.bytes)
+        .map(({ path, bytes }) => `${path} ${formatBytes(bytes)}`)
+        .join(', ');
+}
+function tellLeft(left, reporter) {
+    if (left.length > 0)
+        reporter.progress(`build caches left out, for want of room or larger than 2 GB: ${inWords(left)}`);
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/build-commands.js
 
 const LOCK_FILES = [
@@ -8800,17 +10363,62 @@ function recipeOf(project, commands) {
                 next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
             },
         };
-    const install = commands.install ?? (packageManager && installCommand(packageManager, files));
+    const yarn1 = packageJson.packageManager?.startsWith('yarn@1.') ?? false;
+    const install = commands.install ?? (packageManager && installCommand(packageManager, files, yarn1));
     const build = commands.build ??
         (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
     return definedOnly({ packageManager, install, build });
 }
-function installCommand(manager, files) {
-    if (manager === 'npm')
-        return 'npm ci --no-audit --no-fund';
-    if (manager === 'yarn' && files.has('.yarnrc.yml'))
-        return 'yarn install --immutable';
-    return `${manager} install --frozen-lockfile`;
+/**
+ * Exactly what is locked, and nothing that is not needed: what lies in the store of the package manager is not asked for
+ * again, because the lock file names it by its content.
+ */
+function installCommand(manager, files, yarn1) {
+    switch (manager) {
+        case 'npm':
+            return 'npm ci --prefer-offline --no-audit --no-fund';
+        case 'pnpm':
+            return 'pnpm install --frozen-lockfile --prefer-offline';
+        case 'yarn':
+            if (files.has('.yarnrc.yml'))
+                return 'yarn install --immutable';
+            // The newer ones look into their cache first by themselves, and end at a flag that they do not know.
+            return `yarn install --frozen-lockfile${yarn1 ? ' --prefer-offline' : ''}`;
+        case 'bun':
+            return 'bun install --frozen-lockfile';
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/build/missing-files.js
+
+
+
+
+
+/** What an application writes, and no build reads. */
+const WRITTEN = /\.(log|pid|sock|sqlite3?|db|bak|gz|zip|sql|csv)$/i;
+/** The files that may be settings or keys: of the root or a folder of it. Pure. */
+function mayBeSettings(paths) {
+    return paths.filter((path) => path.split('/').length <= 2 && !WRITTEN.test(path));
+}
+/**
+ * A failure with what the server has and the stage had not: a key (`serviceAccountKey.json`), settings (`config.env`) or an
+ * `.npmrc` that nobody tracks, and that only people know to be needed. Nothing is added where all is there.
+ */
+async function withMissingFiles(error, found, request, folder) {
+    if (!(error instanceof Failure) || found.live === undefined)
+        return error;
+    const untracked = await untrackedInLive(found, request).catch(() => []);
+    const missing = mayBeSettings(untracked).filter((path) => isFile((0,external_node_path_namespaceObject.join)(found.live, path)) && !present((0,external_node_path_namespaceObject.join)(folder, path)));
+    if (missing.length === 0)
+        return error;
+    return new Failure([
+        ...problemsOf(error),
+        {
+            message: `The server has files that are in no commit, and the new version did not: ${shortenList(missing)}.`,
+            next: 'Name in shared-paths those that the build or the start needs.',
+        },
+    ]);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/build/first-error.js
@@ -9128,8 +10736,14 @@ function failureAdvice(what, ended) {
 
 
 
+
+
+
+
+
+
 /** Everything that can fail: checkout, install, build, and (where the action waits for that, on its word) rehearsal, all beside the live application. */
-async function prepareStage(found, repository, context, result) {
+async function prepareStage(found, repository, context, result, live) {
     const { request, reporter } = context;
     reporter.event({ kind: 'state', state: 'preparing' });
     const release = newReleaseName(request.sha);
@@ -9137,13 +10751,15 @@ async function prepareStage(found, repository, context, result) {
     try {
         const stage = await build(found, repository, context, { release, folder });
         await tryStage(found, stage, context);
-        await context.hold('built');
+        refuseBackup(found, request);
+        await context.hold('built', live);
         const bootMs = await rehearseStage(found, stage, context, result);
         return bootMs === undefined ? stage : { ...stage, bootMs };
     }
     catch (error) {
+        const told = await withMissingFiles(error, found, request, folder);
         await discardStage(repository, folder, reporter);
-        throw error;
+        throw told;
     }
 }
 async function build(found, repository, context, { release, folder }) {
@@ -9152,7 +10768,9 @@ async function build(found, repository, context, { release, folder }) {
     const pointers = await pointersIn(stage);
     if (pointers !== undefined)
         throw new Failure(pointers);
-    await lookAtCollisions(found, request, stage, []);
+    const early = await lookAtCollisions(found, request, stage, []);
+    if (early && early.takenOver.length > 0)
+        reporter.progress(takenOverWords(early.takenOver));
     writeAtomically((0,external_node_path_namespaceObject.join)(folder, 'REVISION'), `${request.sha}\n`, 0o644);
     let envFiles = [];
     const bring = async () => {
@@ -9180,11 +10798,14 @@ async function build(found, repository, context, { release, folder }) {
     if (found.live !== undefined)
         await inheritFrom(found.live, stage, made.paths, reporter);
     const start = found.entry === undefined ? await decideFirstStart(found, context, folder) : undefined;
-    const port = found.facts.port ?? (start && portOf(start.entry));
-    if (port === undefined)
+    const change = await decideEntryChange(found, context, folder);
+    const port = isPortless(found)
+        ? undefined
+        : (portAfter(change, context) ?? found.facts.port ?? (start && portOf(start.entry)));
+    if (port === undefined && !isPortless(found))
         throw new Failure({
             message: 'The port of the application is not known: it stands neither in PORT nor in -p / --port of its start.',
-            next: 'Give health-port.',
+            next: `Give health-port. A program without a port: "app-name: ${request.app.appName} none".`,
         });
     return {
         release,
@@ -9196,9 +10817,39 @@ async function build(found, repository, context, { release, folder }) {
         ...definedOnly({ tracking }),
         envFiles,
         carriedChunks,
-        port,
-        ...definedOnly({ start }),
+        ...definedOnly({ port, start, change }),
+        otherStarts: await startsOfOthers(found, context, folder),
     };
+}
+/** How those of the other programs are started that do not run yet. */
+async function startsOfOthers({ others }, { reporter }, folder) {
+    const starts = new Map();
+    for (const { name, supervisor, entry } of others) {
+        if (entry !== undefined)
+            continue;
+        const start = await supervisor.firstStart({ folder, packageManager: 'npm', reporter });
+        if (start)
+            starts.set(name, start);
+    }
+    return starts;
+}
+/** How the application is run from this build on; undefined where that stays as it is. */
+async function decideEntryChange({ supervisor, entry, live, facts }, { reporter }, folder) {
+    // A version without a name could not be given its entry back.
+    if (entry === undefined || live === undefined || facts.liveSha === undefined)
+        return undefined;
+    const change = await supervisor.follow({ folder, reporter }, { folder: live, entry });
+    if (change)
+        reporter.progress(change.words);
+    return change;
+}
+/** True for a program that nobody can ask. */
+function isPortless({ app, entry }) {
+    return app.portless !== undefined || entry?.portless === true;
+}
+/** Where the application listens by a changed entry, as far as that says it and nobody else does. */
+function portAfter(change, { request }) {
+    return change === undefined || request.app.healthPort !== undefined ? undefined : portOf(change.entry);
 }
 /** Whoever could read what is replaced, a web server by its group say, can read what comes. */
 async function inheritFrom(live, { tools, folder }, paths, reporter) {
@@ -9240,10 +10891,7 @@ async function installAndBuild(found, { request, reporter, signal }, folder) {
         await reporter.step('install', () => inStage('install', install), () => install);
     if (build === undefined)
         return findOutput(found, request, folder);
-    return reporter.step('build', async () => {
-        await inStage('build', build);
-        return checkOutput(found, request, folder);
-    }, (made) => `${build}: ${prepare_listed(made)}`);
+    return reporter.step('build', () => withBuildCache({ ...found, live: found.live, stage: { tools: found.tools, folder }, request, reporter, signal }, () => inStage('build', build), () => checkOutput(found, request, folder)), (made) => `${build}: ${prepare_listed(made)}`);
 }
 /** Puts the build that was made in the job into the stage; nothing is installed or built here. */
 async function prepare_unpack(found, { signal, reporter }, file, folder) {
@@ -9265,19 +10913,17 @@ async function lookAtCollisions(found, request, stage, swapped) {
         to: request.sha,
         shared: request.sharedPaths,
         swapped,
+        takenBefore: (found.history.live && readNote(found.state, found.history.live.release)?.takenOver) ?? [],
         rules: stage,
     });
-    const inTheWay = [...tracking.inTheWay, ...tracking.hostTo].filter((path) => !isRewritten(path));
-    if (inTheWay.length === 0)
-        return tracking;
-    throw new Failure({
-        message: `The commit brings files that lie untracked on the server: ${inTheWay.slice(0, 5).join(', ')}.`,
-        next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
-    });
+    const problem = collisionProblem(inTheWayOf(tracking));
+    if (problem !== undefined)
+        throw new Failure(problem);
+    return tracking;
 }
 /** How the new version is started beside the live one; undefined, with a word why, where it is not. */
 async function rehearsalOf(found, stage, { request, reporter, signal }, tell) {
-    const entry = found.entry ?? stage.start?.entry;
+    const entry = stage.change?.entry ?? found.entry ?? stage.start?.entry;
     const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, entry);
     if (obstacle !== undefined || entry === undefined) {
         tell(`not rehearsed: ${obstacle ?? 'nothing tells how the application is started'}`);
@@ -9296,6 +10942,15 @@ async function rehearsalOf(found, stage, { request, reporter, signal }, tell) {
     const { tools } = found;
     const { sha, health } = request;
     return { tools, command, port, sha, health, log: reporter.logged, tell: reporter.progress, signal };
+}
+/** @throws a Failure where the backup, which comes next, would not find room beside what was built. */
+function refuseBackup({ state, app }, { backup }) {
+    if (backup === undefined)
+        return;
+    const last = lastBackup((0,external_node_path_namespaceObject.join)(state.path, BACKUPS), backup.what);
+    const problem = backupRoomProblem(backup, last, freeSpace(app.appPath).freeBytes);
+    if (problem !== undefined)
+        throw new Failure(problem);
 }
 /** Before the migrations are committed: a version that cannot even start need not wait for them. */
 async function tryStage(found, stage, context) {
@@ -9492,6 +11147,7 @@ function planCutover(found, stage, request) {
         run: { id: run.id, attempt: run.attempt, ...definedOnly({ url: run.url }) },
         ...definedOnly({ from }),
         to,
+        ...(stage.change === undefined ? {} : { entry: { from: entryFile(state, from.release) } }),
     };
     const home = strategy === 'adopt' ? releaseFolder(releases, from.release) : live;
     const shares = home === undefined ? [] : sharesOf(found, request, home, stage.release);
@@ -9513,6 +11169,7 @@ function planCutover(found, stage, request) {
                 from: extrasOfLive(found, from, stage),
                 to: { rebuilt: { folder: stage.folder, paths: stage.rebuilt }, host: [] },
                 untrack: stage.tracking?.untrack ?? [],
+                takenOver: stage.tracking?.takenOver ?? [],
                 aside: asideFor(state, base.run, to),
             },
         };
@@ -9571,9 +11228,16 @@ async function noteReleases(found, stage, plan) {
         envFiles: stage.envFiles,
         envDigest: envDigest(readEnvFiles(stage.folder, stage.envFiles)),
         carriedChunks: stage.carriedChunks,
+        takenOver: takenOverBy(found, stage),
     });
     if (plan.from && found.live !== undefined)
         await noteLeaving(found, plan, stage.envFiles);
+}
+/** What the new release has taken over, itself or through those before it. */
+function takenOverBy({ history, state }, { tracking }) {
+    const before = history.live && readNote(state, history.live.release)?.takenOver;
+    const left = new Set(tracking?.hostFrom);
+    return [...(before ?? []).filter((path) => !left.has(path)), ...(tracking?.takenOver ?? [])];
 }
 /** What moves away from the live version now, and its env files as they are now, is what a rollback brings back. */
 async function noteLeaving(found, plan, envFiles) {
@@ -9603,6 +11267,7 @@ async function noteLeaving(found, plan, envFiles) {
         envFiles: ownEnvFiles,
         ...(note?.envDigest === undefined ? {} : { envDigest: note.envDigest }),
         carriedChunks: note?.carriedChunks ?? [],
+        ...definedOnly({ takenOver: note?.takenOver }),
         ...(inPlace ? { kept } : {}),
         ...definedOnly({ changes }),
     });
@@ -9613,6 +11278,78 @@ function movedTo(folder, { swaps }) {
         const place = live.startsWith(`${folder}/`) ? live : had ? kept : undefined;
         return place?.startsWith(`${folder}/`) ? [place.slice(folder.length + 1)] : [];
     });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/verify.js
+
+
+/**
+ * Proves that the version which should be live is: every check good on loopback, the right commit answering, and the
+ * supervisor's own proof that it is the restarted application that answers. Resolves with the last answers.
+ */
+async function verifyRestart(options) {
+    const { supervisor, port, sha, expectVersion, tell } = options;
+    const watch = await supervisor.watch(options);
+    if (port === undefined) {
+        // It answers nobody: that it stays is all that there is to see.
+        await watch.prove().finally(() => watch.end());
+        return [];
+    }
+    const health = { ...options.health, deadline: options.health.deadline + watch.ownDelay };
+    let asked;
+    try {
+        asked = await askLoopback({ port, health, sha, expectVersion, signal: watch.signal, tell });
+    }
+    catch (error) {
+        const crash = await watch.end();
+        throw error instanceof Cancelled && crash !== undefined ? crash : error;
+    }
+    await watch.end();
+    if (!asked.healthy)
+        throw notHealthy(asked.facts, supervisor);
+    if (!(await watch.prove()))
+        return asked.facts;
+    const { signal } = new AbortController();
+    const again = await askLoopback({ port, health, sha, expectVersion, signal, tell });
+    if (!again.healthy)
+        throw notHealthy(again.facts, supervisor);
+    return again.facts;
+}
+function notHealthy(facts, { logWords }) {
+    return unhealthy('The restarted application is not healthy on loopback', facts, logWords);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/cutover/other-programs.js
+
+
+const NO_VERSIONS = {
+    to: { texts: [], files: new Set() },
+    from: { texts: [], files: new Set() },
+};
+/**
+ * Restarts the other programs of the checkout, in order, and looks at each: it must stay up. They answer nobody, so their
+ * supervisor alone judges them. @throws a Failure of the first that does not.
+ */
+async function restartOthers({ found, sha, health, reporter, starts, onRestart }, programs = found.others) {
+    for (const program of programs) {
+        const { name, supervisor } = program;
+        await reporter.step(name, async () => {
+            const before = await supervisor.running(undefined);
+            onRestart?.(program);
+            await supervisor.restart({ state: found.state, ...definedOnly({ start: starts?.get(name) }) });
+            await verifyRestart({
+                supervisor,
+                port: undefined,
+                sha,
+                health,
+                expectVersion: false,
+                before,
+                versions: NO_VERSIONS,
+                tell: reporter.progress,
+                warn: reporter.warn,
+            });
+        });
+    }
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/reserve-disk-space.js
@@ -9821,6 +11558,8 @@ async function turnCheckout(tools, turn, to) {
     await freeIndex(checkout);
     await layAside(tools, turn, host);
     await untrack(checkout, turn.untrack);
+    if (to === 'to')
+        await trackAsTheyAre(checkout, turn.takenOver ?? []);
     await refreshIndex(checkout);
     await git(checkout, 'reset', '-q', '--hard', to === 'to' ? turn.toSha : turn.fromSha);
     for (const path of host) {
@@ -9876,6 +11615,7 @@ function turnCommands(turn, to) {
     return [
         ...host.map((path) => `[ -e ${quote((0,external_node_path_namespaceObject.join)(aside, path))} ] || (umask 077 && ${copy((0,external_node_path_namespaceObject.join)(folder, path), (0,external_node_path_namespaceObject.join)(aside, path))})`),
         ...untrack.map((path) => `${git} rm -q --cached --ignore-unmatch -- ${quote(path)}`),
+        ...(to === 'to' ? (turn.takenOver ?? []) : []).map((path) => `${git} add -f -- ${quote(path)}`),
         `${git} reset --hard ${to === 'to' ? turn.toSha : turn.fromSha}`,
         ...host.map((path) => copy((0,external_node_path_namespaceObject.join)(aside, path), (0,external_node_path_namespaceObject.join)(folder, path))),
         ...rebuilt.paths.map((path) => present((0,external_node_path_namespaceObject.join)(rebuilt.folder, path))
@@ -9883,40 +11623,6 @@ function turnCommands(turn, to) {
             : `rm -f ${quote((0,external_node_path_namespaceObject.join)(folder, path))}`),
         ...(changes ? [`${git} apply --whitespace=nowarn ${quote(changes.patch)}`] : []),
     ];
-}
-
-;// CONCATENATED MODULE: ./compiled/src/worker/cutover/verify.js
-
-
-/**
- * Proves that the version which should be live is: every check good on loopback, the right commit answering, and the
- * supervisor's own proof that it is the restarted application that answers. Resolves with the last answers.
- */
-async function verifyRestart(options) {
-    const { supervisor, port, sha, expectVersion, tell } = options;
-    const watch = await supervisor.watch(options);
-    const health = { ...options.health, deadline: options.health.deadline + watch.ownDelay };
-    let asked;
-    try {
-        asked = await askLoopback({ port, health, sha, expectVersion, signal: watch.signal, tell });
-    }
-    catch (error) {
-        const crash = await watch.end();
-        throw error instanceof Cancelled && crash !== undefined ? crash : error;
-    }
-    await watch.end();
-    if (!asked.healthy)
-        throw notHealthy(asked.facts, supervisor);
-    if (!(await watch.prove()))
-        return asked.facts;
-    const { signal } = new AbortController();
-    const again = await askLoopback({ port, health, sha, expectVersion, signal, tell });
-    if (!again.healthy)
-        throw notHealthy(again.facts, supervisor);
-    return again.facts;
-}
-function notHealthy(facts, { logWords }) {
-    return unhealthy('The restarted application is not healthy on loopback', facts, logWords);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/version-marks.js
@@ -9935,7 +11641,7 @@ const SHORTEST_TEXT = 6;
 async function deployVersions(found, stage, { to, from }, health) {
     const versions = versionsOf(found, { sha: to.sha, folder: stage.folder, output: stage.made, carried: stage.carriedChunks }, from, stage.made);
     const { expectVersion } = health;
-    if (found.supervisor.provenBy !== 'answers' || expectVersion === undefined)
+    if (found.supervisor.provenBy !== 'answers' || expectVersion === undefined || stage.port === undefined)
         return versions;
     // A text that the version which leaves has too proves nothing.
     const shown = await askLoopbackVersion(stage.port, health, new AbortController().signal);
@@ -10036,6 +11742,7 @@ function without(marks, others) {
 
 
 
+
 /**
  * Writes down what the cutover will change: whatever cuts it later, the next run reads there what to undo. @throws where
  * that cannot be written, on a full disk say; nothing is switched then, and nothing of it is left.
@@ -10054,6 +11761,8 @@ async function writeCutover(found, stage, { request, folder }) {
     try {
         await reserveForTurn(found.tools, plan, folder);
         await noteReleases(found, stage, plan);
+        if (plan.entry)
+            await found.supervisor.keepEntry(plan.entry.from);
         writePlan(state, plan);
         writeJournal(state, request.run, {
             event: 'cutover',
@@ -10063,6 +11772,7 @@ async function writeCutover(found, stage, { request, folder }) {
     }
     catch (error) {
         catchProblem(() => dropPlan(state));
+        catchProblem(() => dropKeptEntry(plan, 'from'));
         catchProblem(() => dropNote(state, stage.release));
         throw error;
     }
@@ -10074,17 +11784,19 @@ async function cutOver(ready, context) {
     const { request, reporter } = context;
     const { state, supervisor, tools } = found;
     reporter.event({ kind: 'state', state: 'cutting-over' });
-    const longer = supervisor.longerWait(found.entry, stage.bootMs, request.health.deadline);
+    const runAs = stage.change?.entry ?? found.entry;
+    const longer = supervisor.longerWait(runAs, stage.bootMs, request.health.deadline);
     if (longer !== undefined)
         reporter.progress(longer.words);
-    const probe = probeDowntime(stage.port, request.health.budget, reporter);
+    const probe = stage.port === undefined ? undefined : probeDowntime(stage.port, request.health.budget, reporter);
+    const restarted = [];
     let health;
     try {
         await reporter.step('cutover', async () => {
             await applyCutoverPlan(tools, plan);
             await supervisor.restart({
                 state,
-                ...definedOnly({ wait: longer?.ms, start: stage.start }),
+                ...definedOnly({ wait: longer?.ms, start: stage.start, change: stage.change }),
             });
         });
         reporter.event({ kind: 'state', state: 'verifying' });
@@ -10095,9 +11807,17 @@ async function cutOver(ready, context) {
             expectVersion: true,
             health: request.health,
         }));
+        await restartOthers({
+            found,
+            sha: plan.to.sha,
+            health: request.health,
+            reporter,
+            starts: stage.otherStarts,
+            onRestart: (program) => restarted.push(program),
+        });
     }
     catch (error) {
-        return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe });
+        return putBack(found, context, { plan, stage, versions, problems: problemsOf(error), probe, restarted });
     }
     // Only what the new version does can take it back, not what is written or told about it.
     return finishCutover(found, context, plan, health, probe);
@@ -10133,20 +11853,20 @@ async function finishCutover(found, { request, reporter }, plan, health, probe) 
     if (stays)
         reporter.warn({ message: `The plan of the cutover could not be deleted: ${stays.message}` });
     await saveOrWarn(found, reporter, (command) => `The new version runs and is verified; run "${command}" on the server so that it survives a reboot.`);
-    const downtimeMs = await probe.stop();
+    const downtimeMs = await probe?.stop();
     return {
         outcome: 'deployed',
         problems: [],
         deployedSha: plan.to.sha,
         release: plan.to.release,
         health,
-        ...(plan.from === undefined ? {} : { downtimeMs }),
+        ...(plan.from === undefined ? {} : definedOnly({ downtimeMs })),
     };
 }
 const NOTHING_RUNNING = { instances: [], programs: new Set() };
 /** The new version did not prove itself: the old one is brought back, and proves itself in turn. Never throws. */
 async function putBack(found, context, failed) {
-    const { plan, stage, problems, probe } = failed;
+    const { plan, stage, problems, probe, restarted } = failed;
     const { request, reporter } = context;
     const { state, supervisor, tools } = found;
     const started = performance.now();
@@ -10163,11 +11883,15 @@ async function putBack(found, context, failed) {
         const health = await reporter.step('put back', async () => {
             await takeBack(tools, plan);
             // A first deploy that failed has nothing to go back to: what it started is taken away again.
-            if (from === undefined)
+            if (from === undefined) {
+                for (const { supervisor: other, entry } of restarted)
+                    if (entry === undefined)
+                        await other.remove();
                 return stage.start === undefined ? undefined : supervisor.remove();
+            }
             const revived = async () => {
-                await supervisor.restart({ state });
-                return verifyVersion(found, context, stage.port, {
+                await supervisor.restart({ state, ...definedOnly({ kept: plan.entry?.from }) });
+                return verifyVersion(found, context, found.facts.port ?? stage.port, {
                     sha: from.sha,
                     before,
                     versions: reversed(failed.versions),
@@ -10179,11 +11903,13 @@ async function putBack(found, context, failed) {
         });
         if (health)
             result.health = health;
+        if (from !== undefined)
+            await restartOthers({ found, sha: from.sha, health: request.health, reporter }, restarted);
     }
     catch (error) {
         [why] = problemsOf(error);
         result.outcome = 'broken';
-        result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor.restartWords)];
+        result.problems = [...problems, ...problemsOf(error), handWork(plan, supervisor)];
     }
     const unwritten = catchProblem(() => {
         const end = { ...(plan.from ?? plan.to), detail: reporter.clean(why?.message ?? '') };
@@ -10196,11 +11922,12 @@ async function putBack(found, context, failed) {
             from: plan.to,
         });
         dropPlan(state);
+        dropKeptEntry(plan, 'from');
     });
     // The plan stays then: the next run puts back once more, which changes nothing on the disk, and writes it down.
     warnUnwritten(reporter, unwritten);
     result.rollbackMs = Math.round(performance.now() - started);
-    result.downtimeMs = await probe.stop();
+    Object.assign(result, definedOnly({ downtimeMs: await probe?.stop() }));
     return result;
 }
 /** What was down before this deploy and is again is no failure of the put-back: it is told. */
@@ -10224,10 +11951,12 @@ function warnUnwritten(reporter, why) {
     });
 }
 /** What a person must do by hand after the old version could not be verified either. */
-function handWork(plan, restartCommand) {
+function handWork(plan, { restartWords, keptEntryWords }) {
+    const to = plan.task === 'deploy' ? 'from' : 'to';
+    const entry = plan.entry?.[to];
     return {
         message: 'The old version could not be brought back and verified. These commands put it in place by hand:',
-        next: manualCommands(plan, plan.task === 'deploy' ? 'from' : 'to', restartCommand).join('\n'),
+        next: manualCommands(plan, to, entry === undefined ? restartWords : keptEntryWords(entry)).join('\n'),
     };
 }
 
@@ -10271,6 +12000,8 @@ async function waitForGit({ strategy, checkout, facts }, signal) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/cutover/repair.js
+
+
 
 
 
@@ -10334,10 +12065,11 @@ function whatWasRepaired(plan, what, last) {
     return `${ended}; it was ${what === 'undo' ? 'undone' : 'finished'} before anything else.`;
 }
 /** Restarts what is in place again and asks it. Where it does not answer a new deploy may cure it: told, not thrown. */
-async function revive(plan, live, before, { supervisor, state, app, run, health, port, reporter }) {
+async function revive(plan, live, before, { supervisor, others, state, app, run, health, port, reporter }) {
     const from = plan.task === 'rollback' && plan.from ? { from: plan.from } : {};
     try {
-        await supervisor.restart({ state });
+        const kept = live === plan.to ? plan.entry?.to : plan.entry?.from;
+        await supervisor.restart({ state, ...definedOnly({ kept }) });
         if (port !== undefined)
             await verifyRestart({
                 supervisor,
@@ -10349,6 +12081,8 @@ async function revive(plan, live, before, { supervisor, state, app, run, health,
                 versions: cutVersions({ to: live, from: live === plan.to ? plan.from : plan.to }),
                 warn: reporter.warn,
             });
+        // Which of them run the other version nobody wrote down.
+        await restartOthers({ found: { others, state }, sha: live.sha, health, reporter });
         writeJournal(state, run, {
             event: plan.task === 'deploy' ? 'repaired' : 'rolled-back',
             ...live,
@@ -10356,6 +12090,7 @@ async function revive(plan, live, before, { supervisor, state, app, run, health,
             app: app.appName,
         });
         await saveOrWarn({ supervisor }, reporter);
+        dropKeptEntry(plan, live === plan.to ? 'to' : 'from');
     }
     catch (error) {
         const [problem] = problemsOf(error);
@@ -10674,19 +12409,103 @@ async function beginRun({ request, env, reporter, signal }) {
     return repaired ? look() : found;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/worker/run/live-looks.js
+
+
+
+
+
+/** Milliseconds from the commit at which the live version is asked first, whatever it answers. */
+const FIRST_LOOKS = [0, 500, 1_000, 2_000];
+/** Milliseconds between two later looks: while it is well, and while it is not and three answers are to decide. */
+const live_looks_BETWEEN_GOOD = 10_000;
+const BETWEEN_BAD = 1_500;
+/** Milliseconds after the commit at which the live version is asked next. `last`: when it was last. Pure. */
+function nextLook(last, wasGood) {
+    const early = FIRST_LOOKS.find((at) => at > last);
+    return early ?? last + (wasGood ? live_looks_BETWEEN_GOOD : BETWEEN_BAD);
+}
+/** Why the live version is not asked; undefined where it is. Pure. */
+function whyNotAsked({ liveSha, port }) {
+    if (liveSha === undefined)
+        return 'this is the first deploy';
+    return port === undefined ? 'its port is not known' : undefined;
+}
+/** Makes it; nothing is asked before it is told to. */
+function liveLooks(found, health, { reporter, signal }) {
+    const over = new AbortController();
+    const either = AbortSignal.any([signal, over.signal]);
+    const unasked = whyNotAsked(found.facts);
+    const { port, liveSha: version } = found.facts;
+    let baseline;
+    let begun = false;
+    // Whatever keeps it from being asked is no reason to stop a deploy.
+    const unlessFailed = async (work) => {
+        try {
+            return await work();
+        }
+        catch (error) {
+            if (!(error instanceof Cancelled))
+                reporter.progress(`the live version could not be asked: ${problemsOf(error)[0].message}`);
+            return undefined;
+        }
+    };
+    const askOn = async () => {
+        if (port === undefined || unasked !== undefined)
+            return;
+        const started = performance.now();
+        for (let at = 0; !either.aborted;) {
+            await pause(Math.max(0, at - (performance.now() - started)), either);
+            const after = Math.round(performance.now() - started);
+            const asking = { port, health, signal: either, ...(version === undefined ? {} : { version }) };
+            const facts = await lookAtLoopback(asking);
+            if (facts === undefined) {
+                reporter.progress(`the live version is asked no more after ${formatDuration(after)}: its requests are used up`);
+                return;
+            }
+            reporter.event({ kind: 'live', after, health: facts });
+            at = nextLook(after, facts.every(({ ok }) => ok));
+        }
+    };
+    return {
+        async before() {
+            if (unasked !== undefined)
+                reporter.progress(`the live version is not asked on the new schema: ${unasked}`);
+            baseline = await unlessFailed(() => askLive(found, health, either));
+            const live = judgeLive(baseline ?? []);
+            if (live.kind === 'down')
+                reporter.progress(`live is down: ${live.why}. This deploy is the repair`);
+            reporter.event({ kind: 'live', health: baseline ?? [] });
+        },
+        begin() {
+            if (begun)
+                return;
+            begun = true;
+            void unlessFailed(askOn);
+        },
+        end: () => over.abort(),
+        get baseline() {
+            return baseline;
+        },
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/run/look-at-live.js
 
 
 
 /**
- * Asks the live version before anything is changed: what it can do now is what a put-back must bring back. @throws a
- * Failure where the new version is not rehearsed, and no check could tell whether it works.
+ * Asks the live version before anything is changed: what it can do now is what a put-back must bring back. `later`: it
+ * is asked for that after the build, right before the database is changed. @throws a Failure where the new version is not
+ * rehearsed, and no check could tell whether it works.
  */
-async function lookAtLive(found, { request, reporter, signal }) {
+async function lookAtLive(found, { request, reporter, signal }, later) {
+    const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, found.entry);
+    if (later && obstacle === undefined)
+        return found;
     const liveHealth = await askLive(found, request.health, signal);
     if (liveHealth === undefined)
         return found;
-    const obstacle = rehearsalObstacle(request.rehearse, found.supervisor, found.entry);
     const live = judgeLive(liveHealth);
     if (live.kind === 'deaf' && obstacle !== undefined)
         throw new Failure(provesNothing(live.check, obstacle));
@@ -11114,6 +12933,9 @@ function emptyResult(outcome, warnings) {
 
 
 
+
+
+
 /** One deploy on this host, with the lock held. Returns how it ended; a Failure means that nothing was changed. */
 async function deployOnHost(asked) {
     const context = { ...asked, request: withTidyPaths(asked.request) };
@@ -11130,14 +12952,22 @@ async function deployOnHost(asked) {
     if (decided !== undefined)
         return { ...result, ...decided };
     await refuseShutFolders(found, repository, request.sha);
-    const adopted = await adoptLive(await lookAtLive(found, context), context);
-    const stage = await prepareStage(adopted, repository, context, result);
-    const cut = await cutOverOnGo(adopted, repository, stage, context);
-    if (cut.outcome === 'deployed')
-        await tidy(adopted, repository, request, reporter);
-    if (cut.outcome === 'put-back')
-        await dropStage(adopted, repository, stage, context);
-    return { ...result, ...cut, warnings: reporter.warnings };
+    const live = request.looksAtLive ? liveLooks(found, request.health, context) : undefined;
+    const adopted = await adoptLive(await lookAtLive(found, context, live !== undefined), context);
+    try {
+        const stage = await prepareStage(adopted, repository, context, result, live);
+        const liveHealth = live?.baseline ?? adopted.liveHealth;
+        const looked = { ...adopted, ...definedOnly({ liveHealth }) };
+        const cut = await cutOverOnGo(looked, repository, stage, context, live);
+        if (cut.outcome === 'deployed')
+            await tidy(adopted, repository, request, reporter);
+        if (cut.outcome === 'put-back')
+            await dropStage(adopted, repository, stage, context);
+        return { ...result, ...cut, warnings: reporter.warnings };
+    }
+    finally {
+        live?.end();
+    }
 }
 function preflightWords(found) {
     const { facts } = found;
@@ -11201,8 +13031,10 @@ async function decide(found, repository, { request, reporter, signal }) {
         });
         return { outcome: 'newer-is-live' };
     }
-    if (decision.kind === 'go' || port === undefined)
+    if (decision.kind === 'go')
         return undefined;
+    if (port === undefined)
+        return found.facts.portless && isOnline(found) ? unchanged(found, sha) : undefined;
     const health = { ...request.health, deadline: Math.min(request.health.deadline, 10_000) };
     const asked = await askLoopback({ port, health, sha: request.sha, expectVersion: true, signal });
     if (!asked.healthy) {
@@ -11211,13 +13043,14 @@ async function decide(found, repository, { request, reporter, signal }) {
         });
         return undefined;
     }
-    const release = found.history.live?.release;
-    return {
-        outcome: 'unchanged',
-        deployedSha: request.sha,
-        health: asked.facts,
-        ...definedOnly({ release }),
-    };
+    return { ...unchanged(found, sha), health: asked.facts };
+}
+function unchanged({ history }, sha) {
+    return { outcome: 'unchanged', deployedSha: sha, ...definedOnly({ release: history.live?.release }) };
+}
+/** What there is to see of a program without a port. */
+function isOnline({ entry }) {
+    return entry?.instances.every(({ status }) => status === 'online') === true;
 }
 /**
  * The live commit becomes a release of the journal where our own deploys did not make it: the first deploy, or
@@ -11230,13 +13063,14 @@ async function adoptLive(found, { request, reporter, signal }) {
     const release = found.strategy === 'releases'
         ? found.live.slice(found.live.lastIndexOf('/') + 1)
         : newReleaseName(liveSha);
-    const healthy = port !== undefined &&
-        (await askLoopback({
-            port,
-            health: { ...request.health, deadline: Math.min(request.health.deadline, 10_000) },
-            expectVersion: false,
-            signal,
-        })).healthy;
+    const healthy = (found.facts.portless && isOnline(found)) ||
+        (port !== undefined &&
+            (await askLoopback({
+                port,
+                health: { ...request.health, deadline: Math.min(request.health.deadline, 10_000) },
+                expectVersion: false,
+                signal,
+            })).healthy);
     if (!healthy) {
         reporter.warn({
             message: `The live commit ${liveSha} does not answer health and was not deployed by this action: it is no target for a rollback.`,
@@ -11253,10 +13087,14 @@ async function adoptLive(found, { request, reporter, signal }) {
     return { ...found, history: historyOf(readJournal(found.state)) };
 }
 /** Cuts over once the action and the other applications of the host let it; until then it can be stopped. */
-async function cutOverOnGo(found, repository, stage, context) {
+async function cutOverOnGo(found, repository, stage, context, live) {
     let begun = false;
     try {
+        // The backup has used some of the room since; without what git needs to turn, no word is waited for.
+        if (context.request.cutover !== 'at-once')
+            await reserveForTurn(found.tools, planCutover(found, stage, context.request), context.folder);
         await context.hold('rehearsed');
+        live?.end();
         return await withPm2Lock({ ...context, ...context.request, supervisor: found.supervisor }, async () => {
             const now = await lookAgain(found, stage, context);
             context.commit();
@@ -11290,7 +13128,8 @@ async function lookAgain(found, stage, { request, folder, reporter, signal }) {
     if (refusals.length > 0)
         throw new Failure(refusals);
     const untracked = [...(tracking?.inTheWay ?? []), ...(tracking?.hostTo ?? [])];
-    await trackForPatch(found.checkout, untracked);
+    // They are kept like any local change.
+    await trackAsTheyAre(found.checkout, untracked);
     const dirtyFiles = [...new Set([...byPeople, ...untracked])];
     const changes = await keepLocalChanges(found.checkout, dirtyFiles, folder);
     if (changes)
@@ -11372,7 +13211,7 @@ function whenUnheard(at, goesAlone) {
     return at === 'rehearsed' && goesAlone ? 'go' : 'drop';
 }
 /** Waits for the word of the action where the run stops at this state. @throws a Failure where the action is gone, Cancelled */
-async function hold(at, { request, folder, reporter, signal, clock, tell }) {
+async function hold(at, { request, folder, reporter, signal, clock, tell, live }) {
     if (signal.aborted)
         throw new Cancelled();
     // Waiting for another application's turn is no time of the deploy, so the clock of one that never stops ends here.
@@ -11383,6 +13222,7 @@ async function hold(at, { request, folder, reporter, signal, clock, tell }) {
     const word = at === 'built' ? folder.rehearse : folder.go;
     // A word that came before its state is none: the build could have left it.
     removePath(word);
+    removePath(folder.look);
     if (!reporter.event({ kind: 'state', state: at }))
         throw new Failure({
             message: `Everything is ${at}, but the action could not be told: the disk of the server is full. Nothing was changed.`,
@@ -11397,8 +13237,15 @@ async function hold(at, { request, folder, reporter, signal, clock, tell }) {
             reporter.progress(`the action has not been heard of for ${formatDuration(request.goLease)}: the deploy goes on without it`);
             break;
         }
+        if (at === 'built' && (0,external_node_fs_namespaceObject.existsSync)(folder.look)) {
+            removePath(folder.look);
+            void live?.before();
+        }
         await pause(hold_BETWEEN_LOOKS, signal);
     }
+    // The word says that the database is changed.
+    if (at === 'built')
+        live?.begin();
     tell(false);
     clock.resume();
     if (at === 'built')
@@ -11498,6 +13345,7 @@ function emptyRun(path) {
 
 
 
+
 /** Puts an earlier verified release back without a build, and verifies it like a deploy. The lock is held. */
 async function rollBack(context) {
     const { request, reporter } = context;
@@ -11563,25 +13411,28 @@ async function warnOfUntracked(found, reporter) {
 async function goBack(found, to, context) {
     const { request, reporter, folder } = context;
     const { state, supervisor, tools, app } = found;
-    const plan = planRollback(found, to, request.run, await lookBack(found, to, context));
+    const kept = await keptEntry(found, to);
+    const plan = planRollback(found, to, request.run, await lookBack(found, to, context), kept?.file);
     refuseOneAndTheSame(plan);
     await reserveForTurn(tools, plan, folder);
     if (plan.from && plan.from.release !== to.release && found.live !== undefined)
         await noteLeaving(found, plan, []);
     if (plan.checkout)
         await git(found.checkout, 'update-ref', `refs/deploys/${plan.checkout.fromSha}`, plan.checkout.fromSha);
-    const port = found.facts.port;
+    const port = found.facts.portless ? undefined : (request.app.healthPort ?? kept?.port ?? found.facts.port);
     const versions = rollbackVersions(found, plan);
     const before = await supervisor.running(port, found.entry);
     keepOpenPages(found, plan.from, to, reporter);
+    if (plan.entry)
+        await supervisor.keepEntry(plan.entry.from);
     writePlan(state, plan);
     reporter.event({ kind: 'state', state: 'putting-back' });
-    const probe = probeDowntime(port, request.health.budget, reporter);
+    const probe = port === undefined ? undefined : probeDowntime(port, request.health.budget, reporter);
     let health;
     try {
         await reporter.step('put back', async () => {
             await bringInPlace(tools, plan);
-            await supervisor.restart({ state });
+            await supervisor.restart({ state, ...definedOnly({ kept: plan.entry?.to }) });
         }, () => to.sha.slice(0, 12));
         health = await reporter.step('verification', () => verifyRestart({
             supervisor,
@@ -11594,14 +13445,15 @@ async function goBack(found, to, context) {
             versions,
             warn: reporter.warn,
         }));
+        await restartOthers({ found, sha: to.sha, health: request.health, reporter });
     }
     catch (error) {
         const detail = reporter.clean(problemsOf(error)[0].message);
         warnUnwritten(reporter, catchProblem(() => writeJournal(state, request.run, { event: 'broken', ...to, detail })));
         return {
             outcome: 'broken',
-            problems: [...problemsOf(error), handWork(plan, supervisor.restartWords)],
-            downtimeMs: await probe.stop(),
+            problems: [...problemsOf(error), handWork(plan, supervisor)],
+            ...definedOnly({ downtimeMs: await probe?.stop() }),
         };
     }
     // It is back and verified, whatever can be written about it.
@@ -11613,6 +13465,7 @@ async function goBack(found, to, context) {
             ...definedOnly({ from: plan.from }),
         });
         dropPlan(state);
+        dropKeptEntry(plan, 'to');
     }));
     await saveOrWarn(found, reporter);
     return {
@@ -11620,8 +13473,16 @@ async function goBack(found, to, context) {
         deployedSha: to.sha,
         release: to.release,
         health,
-        downtimeMs: await probe.stop(),
+        ...definedOnly({ downtimeMs: await probe?.stop() }),
     };
+}
+/** How the version that comes back was run, where that was another way than now. */
+async function keptEntry({ state, history, supervisor }, to) {
+    const file = entryFileFor(state, history, to.release);
+    const kept = file === undefined ? undefined : await supervisor.readKept(file);
+    if (file === undefined || kept === undefined || kept.isAsNow)
+        return undefined;
+    return { file, ...definedOnly({ port: kept.port }) };
 }
 /**
  * What changes place. What the leaving version's build made and the application wrote to since is data by now: it stays
@@ -11663,6 +13524,7 @@ async function lookBack(found, to, { folder, reporter }) {
         to: to.sha,
         shared: [],
         swapped: [...moves.paths, ...moves.onlyHere],
+        takenBefore: readNote(state, liveRef(found).release)?.takenOver ?? [],
         ...((await isWorkTree(rules)) ? { rules } : {}),
     });
     const dirty = (await changedByPeople(found)).filter((path) => !tracking.hostFrom.includes(path));
@@ -11672,7 +13534,7 @@ async function lookBack(found, to, { folder, reporter }) {
     return { ...moves, tracking, ...definedOnly({ changes }) };
 }
 /** Everything the rollback will change: the kept files of the target take the places of the live ones. */
-function planRollback(found, to, run, look) {
+function planRollback(found, to, run, look, entry) {
     const { live, releases, facts, app, state } = found;
     const from = liveRef(found) ?? found.history.live;
     const base = {
@@ -11680,6 +13542,9 @@ function planRollback(found, to, run, look) {
         run: { id: run.id, attempt: run.attempt, ...definedOnly({ url: run.url }) },
         ...definedOnly({ from }),
         to,
+        ...(entry === undefined || from === undefined
+            ? {}
+            : { entry: { from: entryFile(state, from.release), to: entry } }),
     };
     const target = releaseFolder(releases, to.release);
     if (look === undefined)
@@ -11717,6 +13582,7 @@ function planRollback(found, to, run, look) {
             from: extrasOf(away, [], moved, tracking.hostFrom, look.changes),
             to: extrasOf(target, note?.rebuilt ?? [], moved, tracking.hostTo, note?.changes),
             untrack: tracking.untrack,
+            takenOver: tracking.takenOver,
             aside: asideFor(state, base.run, to),
         },
     };
@@ -11812,10 +13678,11 @@ async function lockedRun(request, env, state, folder, reporter) {
                     ...shared,
                     request,
                     folder,
-                    hold: (at) => hold(at, {
+                    hold: (at, live) => hold(at, {
                         ...shared,
                         request,
                         folder,
+                        live,
                         clock: stop.clock,
                         tell: (waits) => noteWaiting(state, waits),
                     }),
@@ -11879,7 +13746,117 @@ function stopper(cancelled, timeout) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/http/ask-once.js
+
+
+
+
+/**
+ * Asks one path once. Undefined where that is no verdict: no request is left, or the application answers that it was asked
+ * too often. @throws Cancelled when the signal fires
+ */
+async function askOnce(target, health, { path, timeout, signal, counted }) {
+    const noAssets = { known: () => new Set(), add: () => { }, left: () => 0 };
+    const [check] = checksOf(target, { ...health, paths: [path], checkAssets: false }, noAssets);
+    if (check === undefined)
+        return undefined;
+    const requests = openRequests(counted?.ledger ?? memoryLedger(), counted?.budget ?? { run: '', limit: 1, window: 1 }, 1);
+    const tried = await tryCheck(check, {
+        timeout: () => timeout,
+        signal,
+        requests,
+        essential: () => false,
+    });
+    if (tried === undefined || tried.look.limited !== undefined)
+        return undefined;
+    const { look } = tried;
+    const { ok } = look;
+    return checkFact(target.from, {
+        name: check.name,
+        ok,
+        attempts: 1,
+        good: ok ? 1 : 0,
+        milliseconds: look.timings?.total ?? 0,
+        look,
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/worker/run/watch-live.js
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * One light look at what is live, while a run watches it: one request at most, what the supervisor tells of its programs, and
+ * whether another run is at work or has deployed. Asks neither git nor the lock, and writes nothing but its request.
+ */
+async function watchLive({ app, health: asked }, env) {
+    const plain = openToolbox(env);
+    const tools = plain.withFolders(supervisorOf(plain, app).programFolders());
+    const state = locateStateFolder(app.appPath, tools.home);
+    const history = historyOf(readJournal(state));
+    const layout = layoutOf(app.appPath);
+    const strategy = strategyFor(layout, app.strategy) ?? 'in-place';
+    const { entry, facts } = await supervisorOf(tools, app).look({ layout, strategy, next: false });
+    const health = countedIn(state.requests, asked);
+    const path = health.paths.at(-1);
+    const { port } = facts;
+    const counted = health.budget && {
+        ledger: ledgerOf(health.budget),
+        budget: health.budget,
+        version: history.live?.sha ?? '-',
+    };
+    const fact = port === undefined || path === undefined
+        ? undefined
+        : await askOnce(loopbackTarget(port, health), health, {
+            path,
+            timeout: health.timeout,
+            signal: new AbortController().signal,
+            counted,
+        });
+    const arrived = history.arrivals.findLast(({ release }) => release === history.live?.release);
+    return {
+        health: fact === undefined ? [] : [fact],
+        ...definedOnly({
+            liveRun: arrived?.runId,
+            heldBy: currentHolder(state)?.runId,
+            requestsLeft: counted && requestsLeft(counted.ledger.sent(), counted.budget, Date.now()),
+        }),
+        programs: (entry?.instances ?? []).map(({ id, pid, restarts, status }) => ({
+            id,
+            restarts,
+            status,
+            ...definedOnly({ bytes: residentBytes(pid) }),
+        })),
+    };
+}
+/** Bytes of a page of memory; every Linux that runs Node on x86 and most on ARM has these. */
+const PAGE = 4_096;
+/** The memory that a program holds now; undefined where that cannot be read. */
+function residentBytes(pid) {
+    const pages = Number(readStatm(pid)?.split(' ')[1]);
+    return Number.isSafeInteger(pages) ? pages * PAGE : undefined;
+}
+function readStatm(pid) {
+    try {
+        return readText(`/proc/${pid}/statm`);
+    }
+    catch {
+        return undefined;
+    }
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/worker/main.js
+
+
+
 
 
 
@@ -11927,14 +13904,21 @@ async function main() {
     switch (request.command) {
         case 'inspect':
             return printAnswer(await lookAtHost(request, env));
+        case 'collisions':
+            return printAnswer(await collisions(request, env));
+        case 'status':
+            return printAnswer({ kind: 'status', status: await hostStatus(request.app, env) });
         case 'probe':
             return probe(request, env);
+        case 'watch':
+            return printAnswer({ kind: 'watched', look: await watchLive(request, env) });
         case 'follow':
             return streamRunEvents(request, home, printAnswer);
         case 'rehearse':
         case 'go':
         case 'cancel':
         case 'ask':
+        case 'look':
             return printAnswer(signal(request, home));
         case 'cancel-session':
             return printAnswer(cancelSession(request, home));
@@ -11956,8 +13940,21 @@ async function lookAtHost(request, env) {
         throw error;
     }
 }
+/** Paths of each kind that are told. */
+const main_MOST_TOLD = 100;
+async function collisions({ app, files }, env) {
+    const { checkout, strategy } = await readHostState(app, env);
+    const found = strategy === 'in-place' && checkout ? await foreseeCollisions(checkout, files) : undefined;
+    return {
+        kind: 'collisions',
+        inTheWay: inTheWayOf(found).slice(0, main_MOST_TOLD),
+        takenOver: (found?.takenOver ?? []).slice(0, main_MOST_TOLD),
+    };
+}
 async function probe(request, env) {
     const { facts, state } = await readHostState(request.app, env);
+    if (facts.portless && facts.refusals.length === 0)
+        return printAnswer(supervisorSays(facts));
     if (facts.port === undefined)
         return refuse(facts.refusals);
     const asked = await askLoopback({
@@ -11969,6 +13966,21 @@ async function probe(request, env) {
         signal: new AbortController().signal,
     });
     printAnswer({ kind: 'probed', health: asked.facts, healthy: asked.healthy });
+}
+/** Of a program without a port there is only its supervisor to ask. */
+function supervisorSays({ entry }) {
+    const ok = entry?.status === 'online';
+    const detail = `is ${entry?.status ?? 'not run'} in PM2`;
+    const fact = {
+        name: 'pm2',
+        from: 'vps',
+        ok,
+        status: null,
+        'latency-ms': null,
+        attempts: 1,
+        detail,
+    };
+    return { kind: 'probed', health: [fact], healthy: ok };
 }
 function refuse(problems) {
     printAnswer({ kind: 'refused', problems });

@@ -616,6 +616,29 @@ const MUTATIONS = [
     "['no words,',",
     'report/summary/language.test',
   ),
+  mutation(173, 'worker/build/build-cache', 'if (failed)', 'if (false)', 'worker/build/cache-places.test'),
+  mutation(
+    173,
+    'worker/build/build-cache',
+    'if (!warm && endedByItself(error))',
+    'if (!warm)',
+    'worker/build/build-cache.test',
+  ),
+  mutation(
+    174,
+    'pipeline/watch-decision',
+    'times >= RESTARTS',
+    'times > RESTARTS',
+    'pipeline/watch-decision.test',
+  ),
+  mutation(174, 'pipeline/watch-decision', 'heldBy !== runId', 'false', 'pipeline/watch-decision.test'),
+  mutation(
+    174,
+    'database/rollback/rehearsal-sql',
+    "`losses <> '[]'`",
+    "'false'",
+    'database/rollback/rollback-database.test',
+  ),
 ];
 
 const { values: options } = parseArgs({

@@ -916,6 +916,18 @@ export const GROUPS = [
         'Kept as a patch, and gone on. Another file is refused before the build: `lie untracked on the server`',
       ),
       row(
+        173,
+        'The caches of a build: after a good build, a failed one, one that was killed, at a first deploy, and more than there is room for',
+        'ok',
+        'Copied from the store of the application, never shared with what serves: `warm: ` and what they are, or `cold: ` and why',
+      ),
+      row(
+        174,
+        'A version falls after health has passed; a newer run begins meanwhile; the run is cancelled',
+        'known',
+        'The code is put back, the schema only where no row is lost; the watch ends, told; the version stays: `and fell within`, `what came later is that run`, `live, not watched to the end`',
+      ),
+      row(
         175,
         'A put-back failed: outcome, hosts, deployed-sha, headline and hints',
         'known',

@@ -567,6 +567,38 @@ test('a batch ends where a value is added to an enum, and the plan says so', asy
   );
 });
 
+test('a file that adds an enum value shares its transaction with all that do not name the value', async () => {
+  await withFiles(
+    { '1_a.sql': "create type public.e as enum ('a'); create table public.t (e public.e);" },
+    async (url, project) => {
+      await runMigrate(project, url);
+      project.write({
+        '2_b.sql': "alter type public.e add value 'it''s b';",
+        '3_c.sql': table('c'),
+        '4_d.sql': "alter type public.e add value 'd';",
+        '5_e.sql': "insert into public.t values ('it''s b');",
+        '6_f.sql': "-- the value of 4 is committed\ninsert into public.t values ('d');",
+        '7_g.sql': "alter type public.e add value 'dynamic';",
+        '8_h.sql': `do $$ begin execute 'insert into public.t values (''dyn' || 'amic'')'; end $$;`,
+      });
+      const plan = await runPlan(project, url);
+      assert.deepEqual(
+        plan.batches.map(({ files }) => files.map(({ version }) => version)),
+        [
+          ['2', '3', '4'],
+          ['5', '6', '7', '8'],
+        ],
+      );
+      assert.match(plan.batches[1]?.why ?? '', /2_b before it: a value added to an enum/);
+      const { report, log } = await runMigrate(project, url);
+      assert.equal(report.outcome, 'passed', JSON.stringify(report.problems));
+      const told = log.flatMap((entry) => (entry.kind === 'notice' ? [entry.problem.message] : []));
+      assert.match(told.join('\n'), /split before 8_h: a value that is added to an enum/);
+      assert.deepEqual(await history(url), ['1', '2', '3', '4', '5', '6', '7', '8']);
+    },
+  );
+});
+
 test('a batch is split where a file uses an enum value that a DO block before it adds', async () => {
   const add = (value: string): string =>
     `do $$ begin alter type public.e add value '${value}'; exception when duplicate_object then null; end $$;`;

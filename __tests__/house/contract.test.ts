@@ -32,6 +32,8 @@ const INPUTS_SINCE = [
   'rls-except',
   'verify-sql',
   'language',
+  'build-cache',
+  'watch',
 ];
 const OUTPUTS_SINCE = ['schema-lead-ms', 'live', 'history'];
 

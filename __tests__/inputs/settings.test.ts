@@ -295,6 +295,18 @@ describe('health', () => {
     );
   });
 
+  test('a watch lasts from nothing to half an hour, and says where it has nothing to watch by', () => {
+    const deploy = { mode: 'deploy', ...SSH, 'health-paths': '/' };
+    assert.equal(accepted(deploy).health.watch, 0);
+    assert.equal(accepted({ ...deploy, watch: '30m' }).health.watch, 1_800_000);
+    refused({ ...deploy, watch: '31m' }, 'watch', /longer than 30m/);
+    refused({ ...deploy, watch: '90' }, 'watch', /not a duration.*from 0s to 30m/s);
+    assert.deepEqual(
+      accepted({ ...deploy, watch: '2m', skip: 'health' }).warnings.map(({ message }) => message),
+      ['watch: is not used: health is left out, so nothing is known to have been good'],
+    );
+  });
+
   test('the service key goes to the project, encrypted, or nowhere', () => {
     const asked = { mode: 'health', 'database-url': URL_OK, ...rest };
     assert.equal(accepted(asked).health.rest?.url, 'https://abcdefghijklmnopqrst.supabase.co/rest/v1/');

@@ -88,6 +88,20 @@ describe('decideRollback', () => {
       true,
     ],
     ['everything passed', [APPLIED, DEPLOYED, phase('health')], [], true, false],
+    [
+      'row 174: the new version fell while it was watched',
+      [APPLIED, DEPLOYED, phase('health'), phase('watch', 'failed')],
+      [check('/', true)],
+      true,
+      true,
+    ],
+    [
+      'row 174: it fell, and nothing is to be taken back',
+      [APPLIED, DEPLOYED, phase('health'), phase('watch', 'failed')],
+      [check('/', true)],
+      false,
+      false,
+    ],
     ['the plan was refused: nothing was changed', [phase('plan', 'failed')], [], true, false],
     [
       'the migration failed and was rolled back by the server',

@@ -141,6 +141,24 @@ describe('voice', () => {
     assert.equal(ended('success'), 'deploy to staging succeeded');
   });
 
+  test('row 174: a run that was stopped while it watched is live', () => {
+    const stopped: Report['phases'][number] = {
+      phase: 'watch',
+      outcome: 'failed',
+      cancelled: true,
+      startedAt: 0,
+      milliseconds: 1,
+      steps: [],
+      problems: [],
+      facts: {},
+    };
+    assert.equal(
+      outcomeText({ ...report, outcome: 'cancelled', phases: [stopped] }),
+      'deploy to staging was cancelled: live, not watched to the end',
+    );
+    assert.equal(outcomeText({ ...report, outcome: 'cancelled' }), 'deploy to staging was cancelled');
+  });
+
   test('what a run that was stopped leaves behind', () => {
     const left = (facts: Report['facts']): string => whatStays({ ...report, facts });
     assert.equal(left({ applied: ['1', '2'], reverted: ['2'] }), '1 applied');

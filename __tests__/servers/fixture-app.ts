@@ -29,6 +29,8 @@ export interface AppFaults {
   sickFor?: number;
   /** /api/health answers 500 where this query fails; `pg` is the path of that package. */
   reads?: { pg: string; url: string; sql: string };
+  /** Milliseconds of 200, after which it is `healthStatus`. */
+  sickAfter?: number;
 }
 
 /** Reads a commit's `version.txt` and `faults.json`, and the environment, into `dist/`. */
@@ -80,7 +82,8 @@ const server = createServer((request, response) => setTimeout(() => {
     return read.then(() => tellHealth(response, 200), () => tellHealth(response, 500));
   }
   if (path === '/api/health') {
-    const well = !sick || Date.now() - started > (faults.sickFor ?? Infinity);
+    const age = Date.now() - started;
+    const well = !sick || age > (faults.sickFor ?? Infinity) || age < (faults.sickAfter ?? 0);
     return tellHealth(response, well ? 200 : faults.healthStatus ?? 200);
   }
   const file = join(__dirname, 'dist', path);

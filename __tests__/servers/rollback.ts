@@ -16,12 +16,13 @@ export async function rollbackAlone(
   access: DatabaseAccess,
   { rollback: wish, database: rules, workingDirectory }: Settings,
   record: PhaseRecord,
+  loseNothing = false,
 ): Promise<DatabaseRollback> {
   if (!rules) throw new Error('the settings give no database');
   const order = {
     wish,
     how: wish.database,
-    rules,
+    rules: { ...rules, loseNothing },
     workingDirectory,
     migrationsDir: rules.migrationsDir,
     ...definedOnly({ downDir: rules.downDir }),
@@ -41,6 +42,8 @@ export interface RollbackOptions {
   around?: ((database: Database) => Database) | undefined;
   onLog?: ((entry: LogEntry) => void) | undefined;
   signal?: AbortSignal | undefined;
+  /** As after a watch: whatever holds something stays. */
+  loseNothing?: boolean;
 }
 
 export interface RolledBack {
@@ -58,7 +61,7 @@ export async function runRollback(settings: Settings, options: RollbackOptions =
   let result: DatabaseRollback | undefined;
   try {
     const report = await runPhase('rollback', log, undefined, async (record) => {
-      result = await rollbackAlone({ log, signal, database }, settings, record);
+      result = await rollbackAlone({ log, signal, database }, settings, record, options.loseNothing);
       record.facts.reverted = result.reverted;
     });
     return { report, ...(result ? { result } : {}) };

@@ -276,15 +276,28 @@ describe('install and build', () => {
   const scripts = { build: 'x' };
   const dependencies = { a: '1' };
   const rows: [string, string, string][] = [
-    ['pnpm', recipe(['pnpm-lock.yaml'], { scripts }), 'pnpm install --frozen-lockfile / pnpm run build'],
-    ['npm', recipe(['package-lock.json'], { scripts }), 'npm ci --no-audit --no-fund / npm run build'],
-    ['yarn 1', recipe(['yarn.lock'], {}), 'yarn install --frozen-lockfile / -'],
+    [
+      'pnpm',
+      recipe(['pnpm-lock.yaml'], { scripts }),
+      'pnpm install --frozen-lockfile --prefer-offline / pnpm run build',
+    ],
+    [
+      'npm',
+      recipe(['package-lock.json'], { scripts }),
+      'npm ci --prefer-offline --no-audit --no-fund / npm run build',
+    ],
+    ['yarn of an unknown version', recipe(['yarn.lock'], {}), 'yarn install --frozen-lockfile / -'],
+    [
+      'yarn 1',
+      recipe(['yarn.lock'], { packageManager: 'yarn@1.22.22' }),
+      'yarn install --frozen-lockfile --prefer-offline / -',
+    ],
     ['yarn 4', recipe(['yarn.lock', '.yarnrc.yml'], {}), 'yarn install --immutable / -'],
     ['bun', recipe(['bun.lock'], { scripts }), 'bun install --frozen-lockfile / bun run build'],
     [
       'two lock files: packageManager decides',
       recipe(['pnpm-lock.yaml', 'package-lock.json'], { packageManager: 'npm@10.0.0' }),
-      'npm ci --no-audit --no-fund / -',
+      'npm ci --prefer-offline --no-audit --no-fund / -',
     ],
     ['dependencies without a lock file', recipe([], { dependencies, scripts }), 'refused'],
     ['nothing to install', recipe([], { scripts }), '- / npm run build'],

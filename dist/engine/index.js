@@ -153,7 +153,8 @@ function oneTooMany(place, word) {
     };
 }
 function isBoolean(name) {
-    return _inputs_input_sources_js__WEBPACK_IMPORTED_MODULE_0__/* .INPUT_NAMES */ .Qh.some((input) => input === name && (0,_inputs_input_sources_js__WEBPACK_IMPORTED_MODULE_0__/* .inputRule */ .zH)(input).kind === 'boolean');
+    // `--force` is a flag of init alone.
+    return (name === 'force' || _inputs_input_sources_js__WEBPACK_IMPORTED_MODULE_0__/* .INPUT_NAMES */ .Qh.some((input) => input === name && (0,_inputs_input_sources_js__WEBPACK_IMPORTED_MODULE_0__/* .inputRule */ .zH)(input).kind === 'boolean'));
 }
 function isMode(word) {
     return _inputs_settings_js__WEBPACK_IMPORTED_MODULE_1__/* .MODES */ .F.includes(word);
@@ -537,7 +538,7 @@ function checkProjectRef(text) {
 /* harmony export */ });
 /* harmony import */ var _table_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7660);
 
-const INPUTS = _table_js__WEBPACK_IMPORTED_MODULE_0__/* .TABLE */ .B;
+const INPUTS = _table_js__WEBPACK_IMPORTED_MODULE_0__/* .TABLE */ .Bt;
 const INPUT_NAMES = Object.keys(INPUTS);
 function inputRule(name) {
     return INPUTS[name];
@@ -605,7 +606,16 @@ function withoutQuotes(path) {
 /* harmony export */   F: () => (/* binding */ MODES),
 /* harmony export */   d: () => (/* binding */ PARTS)
 /* harmony export */ });
-const MODES = ['plan', 'migrate', 'verify', 'redeploy', 'health', 'rollback', 'deploy'];
+const MODES = [
+    'plan',
+    'migrate',
+    'verify',
+    'redeploy',
+    'health',
+    'rollback',
+    'deploy',
+    'status',
+];
 /** What `skip` can leave out. */
 const PARTS = ['database', 'vps', 'health'];
 
@@ -711,6 +721,7 @@ function scopeOf(mode, skip, read) {
         deploy: true,
         redeploy: true,
         rollback: true,
+        status: true,
         verify: false,
         migrate: makesBackup(mode, read) && read('backup-to') !== 'runner',
         health: read('health-from') !== 'runner',
@@ -904,14 +915,14 @@ function emptyHealth(given, hasProblem) {
     if (!scope.health || hasProblem('health-url'))
         return [];
     const servers = vps !== undefined || (scope.vps && hasProblem('ssh-host'));
-    if (health.from === 'vps') {
+    if (health.from === 'vps' || health.from === 'none') {
         if (servers || hasProblem('ssh-host'))
             return [];
         const because = read('ssh-host') === '' ? 'and ssh-host is empty' : 'and skip leaves the server out';
         return [
             {
                 input: 'health-from',
-                wrong: `"vps" needs a server, ${because}`,
+                wrong: `"${health.from}" needs a server, ${because}`,
                 right: 'Give ssh-host, ask the public address with health-from: runner, or say skip: health.',
             },
         ];
@@ -948,7 +959,7 @@ function nothingToDo({ mode, skip, database, vps, health }, hasProblem) {
     if (database || vps || hasProblem('database-url', 'supabase-project-ref', 'ssh-host'))
         return [];
     const filesOnly = mode === 'plan' && skip.includes('database');
-    if (!filesOnly && (isWhole(mode) || mode === 'rollback'))
+    if (!filesOnly && (isWhole(mode) || mode === 'rollback' || mode === 'status'))
         return [
             {
                 input: 'database-url',
@@ -1315,11 +1326,18 @@ function openingParenthesis(text) {
 function readFiles(reader) {
     const migrationsDir = reader.value('migrations-dir');
     addInputProblem(reader, 'migrations-dir', checkRelativePath(migrationsDir));
+    const downDir = reader.value('down-dir');
+    if (downDir !== undefined)
+        addInputProblem(reader, 'down-dir', checkRelativePath(downDir));
+    const verifySql = reader.value('verify-sql');
+    addEntryProblems(reader, 'verify-sql', verifySql, checkRelativePath);
     return {
         migrationsDir,
+        ...(0,defined_only/* definedOnly */.U)({ downDir }),
         transaction: reader.value('transaction'),
         destructiveChanges: reader.value('destructive-changes'),
         irreversibleMigrations: reader.value('irreversible-migrations'),
+        verifySql,
     };
 }
 /** `server`: there is one that a backup can lie on. */
@@ -1331,6 +1349,7 @@ function readDatabase(reader, files, server) {
     }
     const shadow = readShadow(reader);
     const backupTo = reader.value('backup-to');
+    checkPlatformData(reader, backupTo === undefined && server);
     const rest = {
         ...files,
         migrateBefore: reader.value('migrate-before'),
@@ -1342,17 +1361,29 @@ function readDatabase(reader, files, server) {
         statementTimeout: reader.value('statement-timeout'),
         lockWait: reader.value('lock-wait'),
         backup: reader.value('backup'),
+        backupPlatformData: reader.value('backup-platform-data'),
         backupTo: backupTo ?? (server ? 'vps' : 'runner'),
         afterHealth: reader.value('after-health'),
         requiredTables: readEach(reader, 'required-tables', reader.value('required-tables'), names/* parseQualifiedName */.z$),
         requiredFunctions: readEach(reader, 'required-functions', reader.value('required-functions'), parseFunctionName),
         rls: reader.value('rls'),
+        rlsExcept: readEach(reader, 'rls-except', reader.value('rls-except'), names/* parseQualifiedName */.z$),
         rowCounts: reader.value('row-counts'),
         drift: reader.value('drift'),
         ...(0,defined_only/* definedOnly */.U)({ shadow }),
+        shadowBase: reader.value('shadow-base'),
         allowDataLoss: reader.value('allow-data-loss'),
     };
     return connection === undefined ? undefined : { connection, ...rest };
+}
+/** `onServer`: nobody has said where the dump is to lie, and it would lie on the web server. */
+function checkPlatformData(reader, onServer) {
+    if (reader.value('backup-platform-data') === 'off')
+        return;
+    if (reader.value('backup') !== 'full')
+        reader.complain('backup-platform-data', 'adds rows to a full dump, and none is made', 'Say backup: full too.');
+    else if (onServer)
+        reader.complain('backup-platform-data', 'would put the password hashes of auth.users on the web server', 'Where that is meant, say backup-to: vps; or backup-to: runner.');
 }
 function readConnection(reader) {
     const ca = reader.value('database-ca-cert')?.trim() ?? '';
@@ -1409,8 +1440,8 @@ function readEach(reader, input, items, parse) {
 
 
 
-function readHealth(reader, scope) {
-    const url = scope.url ? readUrl(reader) : undefined;
+function readHealth(reader, scope, mode) {
+    const [url, ...moreUrls] = scope.url ? readUrls(reader) : [];
     const rest = scope.health ? readRest(reader) : undefined;
     const paths = reader.value('health-paths');
     if (paths.length === 0)
@@ -1418,12 +1449,17 @@ function readHealth(reader, scope) {
     addEntryProblems(reader, 'health-paths', paths, checkPath);
     const successes = reader.value('health-successes');
     const unique = [...new Set(paths)];
-    if (scope.health && unique.length * successes > MOST_A_ROUND)
-        reader.warn('health-successes', `asks for more than the request budget allows: ${successes} good answers of ${unique.length} paths each time`, 'Ask for fewer. Where no requests are left, one good answer of each path is enough.');
+    const urls = 1 + moreUrls.length;
+    if (scope.health && unique.length * successes * urls > MOST_A_ROUND)
+        reader.warn('health-successes', `asks for more than the request budget allows: ${successes} good answers of ${unique.length} paths${urls > 1 ? ` by ${urls} URLs` : ''} each time`, 'Ask for fewer. Where no requests are left, one good answer of each path is enough.');
+    const watch = reader.value('watch');
+    if (watch > 0 && !scope.health && mode === 'deploy')
+        reader.warn('watch', 'is not used: health is left out, so nothing is known to have been good', 'Take health out of skip.');
     const maxLatency = reader.value('health-max-latency');
     const expectVersion = reader.value('expect-version');
     return {
         ...(0,defined_only/* definedOnly */.U)({ url }),
+        moreUrls,
         paths: unique,
         from: reader.value('health-from'),
         timeout: reader.value('health-timeout'),
@@ -1431,17 +1467,22 @@ function readHealth(reader, scope) {
         ...(0,defined_only/* definedOnly */.U)({ maxLatency }),
         successes,
         checkAssets: reader.value('check-assets'),
+        watch,
         ...(0,defined_only/* definedOnly */.U)({ expectVersion, rest }),
     };
 }
 /** Requests that one round of checks may need for the paths alone without a warning. */
 const MOST_A_ROUND = 12;
-function readUrl(reader) {
-    const url = reader.value('health-url');
-    if (url === undefined)
-        return undefined;
-    addInputProblem(reader, 'health-url', (0,names/* checkWebUrl */.s1)(url, false) ?? checkBaseUrl(url));
-    return url.replace(/\/+$/, '');
+/** Each once, in the order given. */
+function readUrls(reader) {
+    const urls = reader.value('health-url');
+    const check = (url) => (0,names/* checkWebUrl */.s1)(url, false) ?? checkBaseUrl(url);
+    // Of a single one the complaint needs not say which.
+    if (urls.length === 1)
+        addInputProblem(reader, 'health-url', check(urls[0]));
+    else
+        addEntryProblems(reader, 'health-url', urls, check);
+    return [...new Set(urls.map((url) => url.replace(/\/+$/, '')))];
 }
 /** The health paths are added to this URL, so nothing may follow its path; an empty query is one too. */
 function checkBaseUrl(text) {
@@ -1627,17 +1668,22 @@ function repairKnownHosts(text) {
 function readVps(reader, mode, context) {
     const ssh = readSsh(reader);
     const appPath = (reader.value('app-path') ?? '').replace(/(?<=.)\/+$/, '');
-    const appName = reader.value('app-name') ?? '';
+    const [program, ...others] = readPrograms(reader);
+    const appName = program?.name ?? '';
     if (appPath !== '')
         addInputProblem(reader, 'app-path', checkRemotePath(appPath));
-    if (appName !== '')
-        addInputProblem(reader, 'app-name', (0,names/* checkProcessName */.JV)(appName));
     if (ssh && appPath === '')
         reader.complain('app-path', 'is empty', 'Give the absolute path of the application on the server, such as /var/www/app.');
     const restartCommand = reader.value('restart-command');
     if (ssh && appName === '' && restartCommand === undefined) {
         reader.complain('app-name', 'is empty', 'Give the name that `pm2 list` shows for the application, or a restart-command.');
     }
+    const ecosystem = reader.value('ecosystem');
+    if (ecosystem === 'follow' && restartCommand !== undefined)
+        reader.complain('ecosystem', 'is "follow", and restart-command leaves PM2 out', 'Give one of the two: an ecosystem file is for PM2.');
+    const asksPm2 = reader.value('health-from') === 'none' ? 'health-from' : undefined;
+    if (restartCommand !== undefined && (asksPm2 !== undefined || program?.portless || others.length > 0))
+        reader.complain(asksPm2 ?? 'app-name', 'needs PM2, and restart-command leaves it out', 'Give one of the two: restart-command restarts all that the application is, and is judged by its port.');
     const askedRef = checked(reader, 'ref', names/* checkGitRef */.wS);
     const ref = askedRef ?? context.run.sha;
     const sharedPaths = readAppPaths(reader, 'shared-paths');
@@ -1651,6 +1697,8 @@ function readVps(reader, mode, context) {
     const rest = {
         appPath,
         appName: appName === '' ? (appPath.split('/').pop() ?? '') : appName,
+        portless: program?.portless === true,
+        otherPrograms: others.map(({ name }) => name),
         strategy: reader.value('strategy'),
         buildOn: reader.value('build-on'),
         rehearse: reader.value('rehearse'),
@@ -1659,6 +1707,8 @@ function readVps(reader, mode, context) {
         ...(0,defined_only/* definedOnly */.U)({ ref }),
         refExplicit: askedRef !== undefined,
         buildOutput,
+        ecosystem,
+        buildCache: reader.value('build-cache'),
         ...(0,defined_only/* definedOnly */.U)({
             repositoryUrl,
             installCommand: reader.value('install-command'),
@@ -1678,6 +1728,22 @@ function readVps(reader, mode, context) {
         return undefined;
     addTooLongProblems(reader, rest, ssh.hosts.length);
     return { ssh, ...rest };
+}
+/** The programs of the checkout, one per line; the word `none` behind a name says that it has no port. */
+function readPrograms(reader) {
+    const lines = (reader.value('app-name') ?? '').split('\n').map((line) => line.trim());
+    const programs = lines.filter(Boolean).map((line) => {
+        const name = line.replace(/\s+none$/, '');
+        return { name, portless: name !== line };
+    });
+    for (const { name } of programs)
+        addInputProblem(reader, 'app-name', (0,names/* checkProcessName */.JV)(name));
+    const twice = programs.find(({ name }, index) => programs.findIndex((other) => other.name === name) < index);
+    if (twice !== undefined)
+        reader.complain('app-name', `names ${twice.name} twice`, 'Name each once.');
+    if (programs[0]?.portless && programs.some(({ portless }) => !portless))
+        reader.complain('app-name', 'begins with a program without a port', 'Name the one that answers requests first: health is asked of it.');
+    return programs;
 }
 function readAppPaths(reader, name) {
     const paths = reader.value(name);
@@ -1809,7 +1875,7 @@ function parseSettings(read, context) {
     const server = hasServer(scope, read);
     const database = scope.database ? readDatabase(reader, files, server) : undefined;
     const vps = scope.vps ? readVps(reader, mode, context) : undefined;
-    const health = readHealth(reader, scope);
+    const health = readHealth(reader, scope, mode);
     const rollback = readRollback(reader, mode, context);
     const token = reader.value('github-token');
     const common = {
@@ -1821,6 +1887,7 @@ function parseSettings(read, context) {
             ? workingDirectory
             : joinPath(context.workspace, workingDirectory),
         skip,
+        language: reader.value('language'),
         ...(0,defined_only/* definedOnly */.U)({ githubToken: token }),
         githubDeployment: reader.value('github-deployment') === 'on',
         comment: reader.value('comment'),
@@ -1894,7 +1961,7 @@ const FROM_A_FORK = {
 };
 /** Code from a fork must not reach the database or the server: only modes that write nothing may run there. */
 function addForkProblems(reader, mode, run) {
-    if (mode === 'plan' || mode === 'health' || mode === 'verify')
+    if (mode === 'plan' || mode === 'health' || mode === 'verify' || mode === 'status')
         return;
     if (run.event === 'pull_request_target') {
         reader.complain('mode', `"${mode}" is refused on pull_request_target: it would run foreign code with your secrets`, 'Use pull_request with mode: plan, and deploy on push.');
@@ -1916,9 +1983,11 @@ function checkWorkingDirectory(path) {
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
-  G: () => (/* binding */ INPUT_PARTS),
-  B: () => (/* binding */ TABLE)
+  G3: () => (/* binding */ INPUT_PARTS),
+  Bt: () => (/* binding */ TABLE)
 });
+
+// UNUSED EXPORTS: FIRST_INPUTS
 
 // EXTERNAL MODULE: ./compiled/src/lib/duration.js
 var duration = __nccwpck_require__(7275);
@@ -2005,6 +2074,21 @@ const kinds_duration = {
         return milliseconds;
     },
 };
+/** Milliseconds, from none to `longest`, which complaints call `words`. */
+function durationUpTo(longest, words) {
+    return {
+        kind: 'duration',
+        read(field) {
+            const milliseconds = (0,duration/* parseDuration */.E)(visibleText(field));
+            if (milliseconds !== undefined && milliseconds <= longest)
+                return milliseconds;
+            field.complain(milliseconds === undefined
+                ? `${(0,quote_if_safe/* quoteIfSafe */.XB)(field.value)} is not a duration`
+                : `${(0,quote_if_safe/* quoteIfSafe */.XB)(field.value)} is longer than ${words}`, `Use a whole number with a unit, from 0s to ${words}.`);
+            return 0;
+        },
+    };
+}
 function integer(least, most) {
     return {
         kind: 'integer',
@@ -2092,7 +2176,7 @@ function table_secret(kind, about) {
 const RUN = {
     mode: input(choice(modes/* MODES */.F, 'mode'), {
         fallback: 'deploy',
-        description: 'What to do: plan, migrate, verify, redeploy, health, rollback, or deploy (all of them, with rollback on failure).',
+        description: 'What to do: plan, migrate, verify, redeploy, health, rollback, deploy (all of them, with rollback on failure), or status (what is live, and the last deploys; reads only).',
     }),
     skip: optionalList(choices(modes/* PARTS */.d, 'part'), {
         description: 'Parts left out on purpose: database, vps, health.',
@@ -2111,6 +2195,10 @@ const RUN = {
     'working-directory': input(path, {
         fallback: '.',
         description: 'Folder of the project in the checkout; migrations-dir starts there.',
+    }),
+    language: input(choice(['en', 'es'], 'language'), {
+        fallback: 'en',
+        description: 'Language of the job summary and the plan comment: en, or es. Outputs, the log and the report file stay as they are.',
     }),
     'github-token': table_secret(key, {
         env: ['GITHUB_TOKEN'],
@@ -2149,6 +2237,9 @@ const DATABASE = {
         fallback: 'supabase/migrations',
         description: 'Folder with the migration files, <version>_<name>.sql.',
     }),
+    'down-dir': optional(path, {
+        description: 'The only folder of down files. By default beside the migrations, and in the folder down beside migrations-dir, into which the Supabase CLI does not look.',
+    }),
     transaction: input(choice(['all', 'each']), {
         fallback: 'all',
         description: 'all: every pending file and the verification commit together, split only where Postgres forces it, where a file commits by itself, and between NOT VALID and VALIDATE; each: one transaction per file.',
@@ -2171,7 +2262,7 @@ const DATABASE = {
     }),
     'destructive-changes': input(choice(['allow', 'warn', 'refuse']), {
         fallback: 'warn',
-        description: 'Statements that drop data in pending files: allow, warn or refuse.',
+        description: 'Statements that delete data in pending files, and EXECUTE of what cannot be read beforehand: allow, warn or refuse.',
     }),
     baseline: optional(kinds_text, {
         description: 'Version up to which an existing database counts as applied; once that version is recorded, this does nothing.',
@@ -2186,7 +2277,11 @@ const DATABASE = {
     }),
     backup: input(choice(['off', 'schema', 'full']), {
         fallback: 'off',
-        description: 'Before the first write: off, or pg_dump of the schema or of all (full); not through a transaction pooler. Without database-url a restore point.',
+        description: "Before the first write: off, or pg_dump of the project's schemas (schema), with their rows (full); not through a transaction pooler. Without database-url a restore point.",
+    }),
+    'backup-platform-data': input(choice(['off', 'on']), {
+        fallback: 'off',
+        description: "on: a full dump holds auth's and storage's rows too, password hashes among them; to a server only where backup-to says vps.",
     }),
     'backup-to': optional(choice(['vps', 'runner']), {
         description: "vps: the app's state folder there; runner: lost with the job unless the workflow keeps it. By default vps where there is one.",
@@ -2204,6 +2299,12 @@ const DATABASE = {
     rls: input(choice(['required', 'all', 'off']), {
         fallback: 'required',
         description: 'required: each required table has row level security and a policy; all: every table in public; off.',
+    }),
+    'rls-except': optionalList(list, {
+        description: 'Tables that rls does not judge, by name; public unless qualified.',
+    }),
+    'verify-sql': optionalList(paths, {
+        description: 'A folder, or a list of .sql files, each one SELECT whose rows are faults of the schema. Run with the verification, read only; of the rows only their number and a column named problem are told.',
     }),
     'row-counts': input(choice(['estimate', 'exact', 'off']), {
         fallback: 'estimate',
@@ -2255,7 +2356,7 @@ const SERVER = {
         description: 'Folder of the application on the server, absolute.',
     }),
     'app-name': optional(kinds_text, {
-        description: 'PM2 process name.',
+        description: 'PM2 process name; several programs of one checkout, one per line, the one with the port first; "NAME none": one without a port.',
     }),
     strategy: input(choice(['auto', 'in-place', 'releases', 'adopt']), {
         fallback: 'auto',
@@ -2283,6 +2384,10 @@ const SERVER = {
     'build-output': optionalList(paths, {
         description: 'All that the build makes, such as .next or dist. By default what the build created and git does not know; refused where that may be data of the server. build-on: runner cannot know it: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
     }),
+    'build-cache': input(choice(['on', 'off']), {
+        fallback: 'on',
+        description: 'on: caches of the build before (.next/cache, node_modules/.cache, ...) are copied into each new build on the server, and no release carries them; off.',
+    }),
     'repository-url': optional(kinds_text, {
         description: 'Where the server fetches from; the origin that it already has by default.',
     }),
@@ -2294,6 +2399,10 @@ const SERVER = {
     }),
     'start-command': optional(kinds_text, {
         description: "How PM2 starts the app where it has no entry yet; the repository's ecosystem file or package.json's start by default.",
+    }),
+    ecosystem: input(choice(['auto', 'follow', 'keep']), {
+        fallback: 'auto',
+        description: "How PM2's entry follows the commit's ecosystem file: auto (where the entry is what the live commit's file says), follow, or keep.",
     }),
     'restart-command': optional(kinds_text, {
         description: 'Replaces PM2 where another supervisor runs the app.',
@@ -2324,17 +2433,17 @@ const SERVER = {
     }),
 };
 const HEALTH = {
-    'health-url': optional(kinds_text, {
+    'health-url': optionalList(list, {
         env: ['STAGING_URL', 'HEALTH_URL'],
-        description: "Public base URL of the application; its origin counts as the application's own, also on the server.",
+        description: "Public base URL of the application; its origin counts as the application's own, also on the server. Several, one per line (tenants' subdomains): each is asked from outside, the first one is the application's.",
     }),
     'health-paths': input(paths, {
         fallback: '/,/api/health',
         description: 'Paths that must answer with a status from 200 to 299, and not with JSON whose status says otherwise; the last one is the health answer. Without /api/health: health-paths: /.',
     }),
-    'health-from': input(choice(['both', 'runner', 'vps']), {
+    'health-from': input(choice(['both', 'runner', 'vps', 'none']), {
         fallback: 'both',
-        description: 'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back.',
+        description: 'runner (the public URL), vps (loopback, over SSH), or both: good inside and bad outside is an edge fault and rolls nothing back. none: judged by PM2 alone, for programs without a port.',
     }),
     'health-port': optional(integer(1, 65_535), {
         description: "Port on the server for health-from vps; PM2's by default.",
@@ -2358,6 +2467,10 @@ const HEALTH = {
         fallback: 'true',
         description: 'Scripts and styles that the page links to must answer 200; of many, a few are asked for.',
     }),
+    watch: input(durationUpTo(30 * 60_000, '30m'), {
+        fallback: '0s',
+        description: 'In deploy: after health has passed, the new version is asked on for this long (to 30m), and put back when it falls.',
+    }),
     'expect-version': optional(kinds_text, {
         description: 'Text that must be in the answer of the last health path, such as a commit or a build id.',
     }),
@@ -2369,7 +2482,11 @@ const ROLLBACK = {
     }),
     'shadow-database-url': table_secret(databaseUrl, {
         env: ['SHADOW_DATABASE_URL'],
-        description: 'An empty scratch database: plan proves there that up and down files fit.',
+        description: 'An empty scratch database of another server: plan proves there that up and down files fit, and measures what pending statements lock and rewrite.',
+    }),
+    'shadow-base': input(choice(['files', 'database']), {
+        fallback: 'files',
+        description: "What is measured there starts from the applied files, or from the database's own schema, which pg_dump of its major copies.",
     }),
     'allow-data-loss': input(kinds_boolean, {
         fallback: 'false',
@@ -2410,6 +2527,24 @@ const INPUT_PARTS = [
     { title: 'GitHub', inputs: GITHUB },
 ];
 const TABLE = { ...RUN, ...DATABASE, ...SERVER, ...HEALTH, ...ROLLBACK, ...GITHUB };
+/** What most workflows give: the documents list these before all others. */
+const FIRST_INPUTS = (/* unused pure expression or super */ null && ([
+    'environment',
+    'database-url',
+    'required-tables',
+    'rls',
+    'backup',
+    'baseline',
+    'ssh-host',
+    'ssh-user',
+    'ssh-private-key',
+    'ssh-fingerprint',
+    'app-path',
+    'app-name',
+    'env-file',
+    'health-url',
+    'health-paths',
+]));
 
 
 /***/ }),
@@ -2796,6 +2931,32 @@ function encoded(text) {
 
 /***/ }),
 
+/***/ 4097:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   a: () => (/* binding */ commandLine),
+/* harmony export */   h: () => (/* binding */ quote)
+/* harmony export */ });
+/**
+ * Quotes one word for a POSIX shell, whatever it holds.
+ * @throws Error on a NUL byte, which cannot be passed in an argument.
+ */
+function quote(word) {
+    if (word.includes('\0'))
+        throw new Error('a NUL byte cannot be part of a shell word');
+    if (/^[A-Za-z0-9_/:=.,@%+-]+$/.test(word) && !word.startsWith('-') && !word.startsWith('='))
+        return word;
+    return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+/** A command line from its words, each quoted. @throws Error on a NUL byte. */
+function commandLine(...words) {
+    return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
+}
+
+
+/***/ }),
+
 /***/ 8063:
 /***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
 
@@ -2855,7 +3016,9 @@ function verifyAlways(env) {
 /* harmony export */ });
 /* harmony import */ var _lib_duration_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7275);
 /* harmony import */ var _lib_lines_js__WEBPACK_IMPORTED_MODULE_1__ = __nccwpck_require__(5964);
-/* harmony import */ var _lib_shorten_list_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(8063);
+/* harmony import */ var _lib_shorten_list_js__WEBPACK_IMPORTED_MODULE_3__ = __nccwpck_require__(8063);
+/* harmony import */ var _unwatched_js__WEBPACK_IMPORTED_MODULE_2__ = __nccwpck_require__(3817);
+
 
 
 
@@ -2963,18 +3126,19 @@ const VERDICTS = {
 /** The word between a mode and its environment. */
 const TOWARDS = { deploy: 'to', redeploy: 'to', plan: 'for' };
 /** `deploy to staging failed and was rolled back`, `plan for staging succeeded`, `health on staging failed`. */
-function outcomeText({ mode, environment, outcome, facts }) {
+function outcomeText({ mode, environment, outcome, facts, phases }) {
     const where = environment === undefined ? '' : ` ${TOWARDS[mode] ?? 'on'} ${environment}`;
     // Only there it is what was asked for.
     const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
-    return `${mode}${where} ${verdict}${stillApplied(outcome, facts.schemaAhead)}`;
+    const live = outcome === 'cancelled' && (0,_unwatched_js__WEBPACK_IMPORTED_MODULE_2__/* .isUnwatched */ .u)(phases) ? ': live, not watched to the end' : '';
+    return `${mode}${where} ${verdict}${live}${stillApplied(outcome, facts.schemaAhead)}`;
 }
 const LEAVES_BEHIND = new Set(['failure', 'rolled-back', 'rollback-failed']);
 /** What the end of a run leaves in the database without its code. */
 function stillApplied(outcome, versions = []) {
     if (versions.length === 0 || !LEAVES_BEHIND.has(outcome))
         return '';
-    return `; ${(0,_lib_shorten_list_js__WEBPACK_IMPORTED_MODULE_2__/* .shortenList */ .Y)(versions)} ${versions.length === 1 ? 'stays' : 'stay'} applied`;
+    return `; ${(0,_lib_shorten_list_js__WEBPACK_IMPORTED_MODULE_3__/* .shortenList */ .Y)(versions)} ${versions.length === 1 ? 'stays' : 'stay'} applied`;
 }
 /** What a run that was stopped in the middle leaves behind, as far as it knows: `2 applied, the new version is live`; or nothing. */
 function whatStays({ facts, outcome }) {
@@ -3004,6 +3168,20 @@ function closingLines(report) {
         ...(0,_lib_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(`${outcomeText(report)} (${(0,_lib_duration_js__WEBPACK_IMPORTED_MODULE_0__/* .formatDuration */ .a)(report.milliseconds)}).`),
         ...(report.next === undefined ? [] : (0,_lib_lines_js__WEBPACK_IMPORTED_MODULE_1__/* .linesOf */ .D)(`next: ${report.next}`)),
     ];
+}
+
+
+/***/ }),
+
+/***/ 3817:
+/***/ ((__unused_webpack_module, __webpack_exports__, __nccwpck_require__) => {
+
+/* harmony export */ __nccwpck_require__.d(__webpack_exports__, {
+/* harmony export */   u: () => (/* binding */ isUnwatched)
+/* harmony export */ });
+/** True where a run was stopped while it watched: the new version is verified and stays, and only the watch was cut. */
+function isUnwatched(phases) {
+    return phases.some(({ phase, cancelled }) => phase === 'watch' && cancelled === true);
 }
 
 
@@ -3170,6 +3348,13 @@ module.exports = require("node:net");
 
 /***/ }),
 
+/***/ 8161:
+/***/ ((module) => {
+
+module.exports = require("node:os");
+
+/***/ }),
+
 /***/ 6760:
 /***/ ((module) => {
 
@@ -3265,6 +3450,13 @@ module.exports = require("os");
 /***/ ((module) => {
 
 module.exports = require("path");
+
+/***/ }),
+
+/***/ 932:
+/***/ ((module) => {
+
+module.exports = require("process");
 
 /***/ }),
 
@@ -3502,8 +3694,8 @@ __nccwpck_require__.d(__webpack_exports__, {
   post: () => (/* reexport */ post)
 });
 
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = require("node:os");
+// EXTERNAL MODULE: external "node:os"
+var external_node_os_ = __nccwpck_require__(8161);
 // EXTERNAL MODULE: ./compiled/src/lib/secret.js
 var lib_secret = __nccwpck_require__(2143);
 // EXTERNAL MODULE: external "node:fs"
@@ -3658,11 +3850,650 @@ function reference(character) {
     return `&#${character.codePointAt(0)};`;
 }
 
+// EXTERNAL MODULE: ./compiled/src/lib/defined-only.js
+var defined_only = __nccwpck_require__(8417);
 // EXTERNAL MODULE: ./compiled/src/lib/duration.js
 var duration = __nccwpck_require__(7275);
 // EXTERNAL MODULE: ./compiled/src/report/log-format.js
 var log_format = __nccwpck_require__(7346);
+;// CONCATENATED MODULE: ./compiled/src/report/summary/spanish-advice.js
+/**
+ * What to do, in Spanish, for the messages that docs/troubleshooting.md lists: some words of the message, and the advice. A
+ * message that none of them fits keeps its English.
+ */
+const SPANISH_ADVICE = [
+    // Settings
+    [
+        'is empty: secret not set, or not available to forks',
+        'Falta el secreto en el repositorio o en el Environment de GitHub del trabajo, o la ejecución viene de un fork. Para dejar fuera la parte a propósito: skip.',
+    ],
+    [
+        'Nothing arrived: does the job name the GitHub Environment',
+        'No llegó ningún valor: el trabajo tiene que decir environment: staging para recibir los secretos de ese Environment.',
+    ],
+    [
+        'is empty, and so is ssh-host: there is nothing to work on',
+        'Indica una base de datos, un servidor, o los dos.',
+    ],
+    ['is empty: the public address is not asked', 'Pon health-url, o di health-from: vps.'],
+    [
+        'is a private key, which belongs into ssh-private-key',
+        'Dos secretos están cambiados. Si era una variable, crea una clave nueva: las variables se ven en el registro.',
+    ],
+    ['belongs to mode: rollback', 'Quítalo: un despliegue que falla deshace exactamente lo que cambió.'],
+    [
+        'is set, and so is rollback-to',
+        'Indica solo uno de los dos: rollback-steps cuenta migraciones, rollback-to nombra código.',
+    ],
+    [
+        'after-health: true has no effect in mode',
+        'Es para mode: migrate. Un despliegue aplica esos archivos él mismo cuando la aplicación está sana.',
+    ],
+    [
+        'is a public key',
+        'En ssh-private-key va el otro archivo, el que no acaba en .pub; en ssh-fingerprint, lo que imprime ssh-keygen -lf.',
+    ],
+    [
+        'is encrypted, and ssh-passphrase is empty',
+        "Da la contraseña en ssh-passphrase, o crea una clave sin ella: ssh-keygen -t ed25519 -N '' -f deploy_key.",
+    ],
+    [
+        'is encrypted with',
+        'Vuelve a escribir la clave con un cifrado corriente: ssh-keygen -p -Z aes256-ctr -f deploy_key.',
+    ],
+    [
+        'was given as a flag and can be seen in the process list',
+        'Usa la variable de entorno que nombra el mensaje.',
+    ],
+    [
+        'is never closed',
+        'El secreto de env-file está cortado, casi siempre en una comilla o un $. Se da el texto, no una ruta.',
+    ],
+    ['is not used: supabase-project-ref is empty', 'Pon supabase-project-ref, o una database-url de Supabase.'],
+    ['holds more than one @', 'Codifica la contraseña de la URL: @ es %40, # es %23.'],
+    ['still holds the placeholder for the password', 'La URL se copió con [YOUR-PASSWORD]: pon la contraseña.'],
+    ['asks for sslmode=disable', 'Quita sslmode: fuera de esta máquina TLS es obligatorio.'],
+    ['is refused on a pull request from a fork', 'Allí usa mode: plan, y despliega con push.'],
+    [
+        'is in no branch or tag of',
+        'El commit es de un fork o fue descartado. Despliega lo que está fusionado; si se subió después del checkout, vuelve a hacer checkout.',
+    ],
+    ['it is not known whether commit', 'Da fetch-depth: 0 a actions/checkout.'],
+    ['means two things', 'Escribe refs/heads/…, refs/tags/… o los 40 dígitos.'],
+    ['is not a duration', 'Un número necesita su unidad: 500ms, 10s, 5m, 1h.'],
+    // Database
+    [
+        'the database cannot be reached over the network of this machine',
+        'Usa la URL del session pooler (panel de Supabase, Connect): el host directo solo tiene IPv6.',
+    ],
+    [
+        'the certificate of the database is not signed by a known authority',
+        'Da el PEM de tu autoridad en database-ca-cert.',
+    ],
+    [
+        'the database refused the login',
+        'Usuario o contraseña incorrectos; tras un pooler el usuario es postgres.<ref del proyecto>.',
+    ],
+    [
+        'this database belongs to the environment',
+        'Se desplegó con otro nombre de entorno. Si no es un error: adopt-environment: true, una vez.',
+    ],
+    [
+        'which is applied already',
+        'Una rama se fusionó tarde. Si el archivo no depende de los nuevos: include-all: true; si no, dale una versión más nueva.',
+    ],
+    [
+        'pg_dump is not installed',
+        'Instala un pg_dump que no sea más antiguo que el servidor, o di backup: off.',
+    ],
+    [
+        'NODE_TLS_REJECT_UNAUTHORIZED=0 is set in this job',
+        'Aquí no cuenta. Da a conocer tu autoridad con NODE_EXTRA_CA_CERTS.',
+    ],
+    ['which is not supported', 'Quita ese parámetro de database-url.'],
+    [
+        'the pooler does not take what database-url asks for',
+        'Usa la URL directa, o fija las opciones en el rol (alter role ... set ...).',
+    ],
+    [
+        'a backup cannot be made through a transaction pooler',
+        'Usa la URL del session pooler (puerto 5432) o la directa.',
+    ],
+    [
+        'row level security is off',
+        'Añade a una migración: alter table … enable row level security, y una policy; o di rls: off.',
+    ],
+    ['deletes data', 'Lo que el código anterior todavía usa espera en un archivo con -- deploy: after-health.'],
+    ['locks its table', 'Mientras corre, nadie puede usar la tabla; el mensaje dice cómo evitarlo.'],
+    ['blocked by', 'Otra sesión tiene la tabla; el mensaje dice cómo terminarla.'],
+    [
+        'the deploy lock of this database is held by',
+        'Otra ejecución está migrando. Se la espera (lock-wait); no hay nada que desbloquear a mano.',
+    ],
+    [
+        'was edited after it was applied',
+        'El cambio no llega a esta base de datos. Devuelve el archivo a como estaba y haz el cambio en una migración nueva.',
+    ],
+    ['was never run: version', 'Dos archivos tomaron la misma versión: da a este una posterior.'],
+    [
+        'was applied in part',
+        'El próximo despliegue sigue detrás de lo aplicado: deja esa parte del archivo como está.',
+    ],
+    [
+        'it cannot be told whether it was done',
+        'Mira en la base de datos si se hizo y ejecuta una de las dos líneas de SQL del mensaje.',
+    ],
+    ['has been edited since', 'Devuelve la sentencia a como estaba y cambia lo que hizo en otra posterior.'],
+    [
+        'and the database could not be asked since',
+        'Ejecuta otra vez cuando se pueda llegar a la base de datos.',
+    ],
+    [
+        'has been at work on',
+        'El servidor aún ejecuta una sentencia de una ejecución cortada. Espera, y ejecuta otra vez.',
+    ],
+    ['invalid; the next run drops that', 'Ejecuta otra vez; no hay que hacer nada a mano.'],
+    ['no migration file has the version', 'baseline son los dígitos del principio del nombre de un archivo.'],
+    ['no file here', 'Trae los archivos que faltan (supabase migration fetch), o di missing-migrations: warn.'],
+    [
+        'has no down file',
+        'Con irreversible-migrations: refuse cada archivo pendiente necesita <versión>_<nombre>.down.sql.',
+    ],
+    [
+        'the role may not write the migration history',
+        'Despliega con el rol al que pertenece el historial; el mensaje lista los permisos que faltan.',
+    ],
+    ['which row level security hides', 'Despliega con el dueño de las tablas, o ejecuta el grant del mensaje.'],
+    ['means nothing', 'Escribe -- deploy: after-health en una línea propia, antes de la primera sentencia.'],
+    ['and nothing is pending', 'Añade la migración que lo arregla, o corrige lo que se exige.'],
+    ['every query of it fails with', 'Falla una policy: corrígela, o la función que llama.'],
+    ['does not last until here', 'Usa la URL del session pooler, o vuelve a hacerlo en esa parte del archivo.'],
+    [
+        'as in psql: this deploy is not all or nothing',
+        'El archivo tiene COMMIT propios. Si no es lo que quieres, quítalos.',
+    ],
+    [
+        'would end the transaction in the middle of the file',
+        'Quita ese ROLLBACK, COMMIT AND CHAIN o PREPARE TRANSACTION.',
+    ],
+    [
+        'behind a transaction pooler what line',
+        'Usa la URL del session pooler (puerto 5432), o un archivo propio con nombres calificados.',
+    ],
+    [
+        'a table is locked by another session, so the state',
+        'El despliegue siguió. Mira quién retiene una tabla tanto tiempo.',
+    ],
+    ['is too large to be parsed', 'Divide el archivo.'],
+    ['runs to undo the file', 'Mueve la parte que deshace a <versión>_<nombre>.down.sql.'],
+    ['is named as Flyway has it', 'Nombra cada archivo <dígitos>_<nombre>.sql, dentro de migrations-dir.'],
+    [
+        'stands here, which looks like a blank or like nothing',
+        'Escribe ese lugar otra vez: hay un carácter invisible.',
+    ],
+    [
+        'the server says:',
+        'Es un aviso de PostgreSQL. «already exists, skipping» significa que la sentencia no hizo nada.',
+    ],
+    ['is a command of psql, not SQL', 'Quita esa línea.'],
+    ['the Management API refused the access token', 'Crea otro token en la cuenta de Supabase.'],
+    ['runs each request as one transaction', 'Da database-url para este archivo.'],
+    ['the project is paused', 'Reactívalo en el panel, o corrige proyecto, región o usuario en la URL.'],
+    ['COPY FROM STDIN needs a client that sends the data', 'Escribe las filas como insert.'],
+    ['by other hands', 'Alguien cambió el esquema sin migración: escribe el cambio como migración.'],
+    [
+        'already exists',
+        'Eso existe ya en la base de datos. Si las migraciones se aplicaron a mano, di baseline; si no, usa el SQL del mensaje.',
+    ],
+    [
+        'where there should be none',
+        'Añade la migración que arregla lo que encuentra, o corrige la consulta de verify-sql.',
+    ],
+    [
+        'verify-sql: the query of',
+        'Corrige la consulta: se ejecuta con el rol de database-url y solo puede leer.',
+    ],
+    ['holds no SELECT', 'Cada archivo de verify-sql contiene un solo SELECT.'],
+    ['holds no .sql file', 'verify-sql nombra una carpeta o un archivo que no está en el repositorio.'],
+    ["the database's role cannot read", 'Usa el mismo rol con el que se despliega.'],
+    // Server
+    [
+        'is not pinned',
+        'Compara la huella del mensaje con la del servidor (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub) y ponla en ssh-fingerprint.',
+    ],
+    [
+        'is not the one that was pinned',
+        'La clave del servidor cambió: averigua por qué antes de cambiar la huella.',
+    ],
+    [
+        'does not say which server it is for',
+        'Con varios servidores escribe delante de cada huella su host, como en ssh-host.',
+    ],
+    ['asks for a second factor', 'Deja entrar a ese usuario solo con la clave.'],
+    [
+        'did not run our command',
+        'El usuario tiene un shell que no ejecuta nada, o command= en authorized_keys.',
+    ],
+    [
+        'did not accept the private key',
+        'La clave pública no está en ~/.ssh/authorized_keys de ese usuario, o el archivo lo pueden escribir otros.',
+    ],
+    ['is not SSH', 'ssh-port no es el correcto.'],
+    [
+        'refused the connection',
+        'Host o puerto incorrecto, servidor caído, o un cortafuegos que no deja entrar a los runners de GitHub.',
+    ],
+    [
+        'could not be reached',
+        'Host o puerto incorrecto, servidor caído, o un cortafuegos que no deja entrar a los runners de GitHub.',
+    ],
+    [
+        'took the connection and then did not finish the SSH handshake',
+        'Hay un cortafuegos o fail2ban en medio.',
+    ],
+    [
+        'Another run deploys this application',
+        'Se espera a esa ejecución (lock-wait); no hay nada que desbloquear a mano.',
+    ],
+    ['Another application is being switched on this server', 'No se cambió nada: ejecuta el trabajo otra vez.'],
+    ['is not found on the server', 'Instala ese programa para el usuario que entra.'],
+    ['PM2 does not know the application', 'app-name no es el que muestra pm2 list para este usuario.'],
+    ['git refuses to work in', 'El checkout es de otro usuario: entra con su dueño.'],
+    ['is not on the remote', 'El commit no se subió, o fue descartado a la fuerza.'],
+    [
+        'The server cannot fetch from its remote',
+        'El servidor necesita su propia deploy key, o da repository-url con https.',
+    ],
+    ['but no lock file', 'Añade el lock file al repositorio.'],
+    ['(name in build-output', 'Nombra en build-output lo que la aplicación necesita además.'],
+    ['has no origin to fetch from', 'Da repository-url.'],
+    [
+        'Tracked files were changed on the server',
+        'Confirma lo que quieras conservar, deshaz el resto allí, o di dirty-checkout: stash.',
+    ],
+    [
+        'The commit brings files that lie untracked on the server',
+        'Muévelos, o sácalos del commit si son del servidor (git rm --cached y una línea en .gitignore).',
+    ],
+    [
+        'which lies in the live checkout already with other content',
+        'Si es del servidor, nómbralo en shared-paths; si lo hace el build, en build-output.',
+    ],
+    [
+        'would not have what lies in the live folder only',
+        'Nombra en shared-paths lo que la aplicación necesita y borra el resto en el servidor.',
+    ],
+    ['which build-output does not name', 'Nombra todo lo que hace el build, o quita build-output.'],
+    ['is built anew with every version', 'Comparte solo lo de dentro, por ejemplo .next/cache.'],
+    ['is a symlink on the server, and', 'El mensaje dice cómo llevarlo a su sitio una vez.'],
+    [
+        'git was told not to look at',
+        'Pon los valores en un archivo de entorno y ejecuta el comando del mensaje.',
+    ],
+    [
+        'which is a git checkout and no release',
+        'Da como app-path la carpeta a la que lleva, o strategy: releases.',
+    ],
+    ['which is a symlink in the commit', 'Nombra la carpeta a la que lleva el enlace.'],
+    ['which the commit tracks', 'git rm --cached, y una línea en .gitignore.'],
+    ['In the place of tracked files lies something else', 'Confirma o deshaz esos cambios en el servidor.'],
+    [
+        'somebody put it there by hand',
+        'Lo que está en marcha no lo desplegó esta acción; de ahí parte una vuelta atrás.',
+    ],
+    ['.left-behind', 'Lleva a su sitio lo que la aplicación necesita y borra el resto.'],
+    ['was left behind by a cut run, and stays', 'Termina ese programa; la próxima ejecución borra la carpeta.'],
+    ['ended with', 'El comando falló: mira sus últimas líneas y ejecútalo en tu máquina con este commit.'],
+    [
+        'was killed (SIGKILL)',
+        'Casi siempre falta memoria: añade swap o construye en el trabajo (build-on: runner).',
+    ],
+    ['are free on the disk of', 'Libera espacio, o baja keep-releases.'],
+    ['no longer waits with its prepared version', 'No se escribió nada: ejecuta el workflow otra vez.'],
+    ['but the action has not been heard of for', 'El trabajo se cortó; ejecuta el workflow otra vez.'],
+    ['Say migrate-before: build', 'El build lee el esquema nuevo: di migrate-before: build.'],
+    ['The disk of the server is full', 'Libera espacio: df -h y df -i muestran dónde falta.'],
+    [
+        'of this run could not be written on the server and',
+        'El disco estuvo lleno un rato: faltan líneas en el registro, nada más.',
+    ],
+    [
+        'could not be written down on the server',
+        'Lo hecho está hecho; falta la nota, y la próxima ejecución la repone.',
+    ],
+    ['ended without a result', 'El segundo mensaje dice qué versión está en el servidor y si responde.'],
+    ['would lie in one place', 'No se cambió nada: ejecuta el workflow otra vez.'],
+    [
+        'build-on: runner packs the build of this job, and the checkout is at',
+        'Haz checkout del commit que se despliega, instala y construye en pasos anteriores.',
+    ],
+    ['The build ended with 0, but', 'A Next.js le faltó memoria.'],
+    [
+        'not rehearsed:',
+        'No es un fallo: la versión nueva no se arranca al lado de la que está en marcha, y sigue la razón.',
+    ],
+    ['Nothing could prove the new version', 'Corrige health-paths o health-port; no se cambió nada.'],
+    ['live is down', 'No es culpa del despliegue: sigue, y es la reparación.'],
+    [
+        'is served by another program',
+        'health-port no es el de la aplicación, o quedó un programa viejo: termínalo en el servidor.',
+    ],
+    [
+        'The new version is not healthy on its spare port',
+        'La versión en marcha no se tocó; sigue lo que imprimió la nueva.',
+    ],
+    [
+        'is marked bad',
+        'Este commit se revirtió aquí. Sube uno que lo arregle; para desplegarlo igualmente, nómbralo con ref.',
+    ],
+    ['this would be a downgrade', 'Ya hay un commit más nuevo en marcha. Para volver atrás: mode: rollback.'],
+    ['cluster mode', 'Habrá un corte en cada despliegue; docs/server.md dice cómo configurar PM2.'],
+    ['not the application', 'Habrá un corte en cada despliegue; docs/server.md dice cómo configurar PM2.'],
+    ['kill_timeout is', 'Pon kill_timeout: 10000 en el archivo ecosystem.'],
+    [
+        'The restarted application is not healthy on loopback',
+        'La versión anterior está de vuelta; mira pm2 logs en el servidor.',
+    ],
+    [
+        'got no answer within 5 s, though later ones did',
+        'Se perdió una conexión en la recarga; docs/server.md dice cómo evitarlo.',
+    ],
+    [
+        'ended with 0 and restarted nothing',
+        'La versión anterior está de vuelta. Ejecuta restart-command a mano y mira qué escucha en health-port.',
+    ],
+    [
+        'It is not proven that restart-command restarted the application',
+        'Los programas de otro usuario no se ven: mira en recipes.md qué cuenta como prueba.',
+    ],
+    ['and locks its index', 'Alguien trabaja con git en el checkout; no se cambió nada.'],
+    ['Somebody turned the checkout', 'Sube lo que se confirmó allí, o deshazlo; no se cambió nada.'],
+    [
+        'whose programs cannot be seen on this server',
+        'Si ese usuario no tiene git en marcha, borra el archivo.',
+    ],
+    [
+        'The restarted application does not stay up',
+        'Se cae una y otra vez; las últimas líneas están en el registro.',
+    ],
+    ['Does the application have', 'Si la aplicación no tiene esa ruta: health-paths: /.'],
+    ['could not be judged: it answers 429', 'Deja las rutas de salud fuera del límite de peticiones.'],
+    ['asks for more than the request budget allows', 'Pide menos respuestas buenas, o menos rutas.'],
+    ['wants another port too', 'Que la aplicación no abra ese puerto con REHEARSAL=1, o di rehearse: false.'],
+    ['cannot be made or turned there', 'Ejecuta el comando del mensaje, o entra con el usuario que dice.'],
+    [
+        'The user who deploys cannot change',
+        'Ejecuta el comando del mensaje, o entra con el dueño de esas carpetas.',
+    ],
+    [
+        "The deploy's own folder",
+        'Despliega con el usuario que lo hizo antes; lo que no hizo ningún despliegue tuyo se borra.',
+    ],
+    ["in the deploy's own folder none is followed", 'Mira quién lo puso, y bórralo.'],
+    [
+        'can be written by every user of the server',
+        'Mira qué dejaron otros, bórralo, y ejecuta el chmod del mensaje.',
+    ],
+    [
+        'who could put something else in its place',
+        'Entra con ese usuario, o crea la carpeta de nuevo como root.',
+    ],
+    ['cannot become a release', 'Ejecuta el comando del mensaje, o di strategy: in-place.'],
+    [
+        'is readable by fewer users in the new version',
+        'Que el usuario que despliega sea miembro de ese grupo; para listas de acceso instala acl.',
+    ],
+    [
+        'was written by a newer version of this action',
+        'Usa la misma versión de la acción en todos los workflows.',
+    ],
+    ['does not say in which format it was written', 'El mensaje dice cómo seguir sin ese archivo.'],
+    [
+        'cannot be told: the server does not have their history',
+        'git fetch --unshallow en el servidor, o nombra el commit con ref.',
+    ],
+    [
+        'is missing now',
+        'Devuelve el archivo de entorno a su sitio; si ya no hace falta, nombra el commit con ref una vez.',
+    ],
+    ['has git submodules', 'Construye en el trabajo (build-on: runner).'],
+    ["There is no place for the deploy's own folder", 'Ejecuta el comando del mensaje, que crea una.'],
+    [
+        'another program than the worker writes into the record of this run',
+        'Mira qué programa del usuario de despliegue escribe en events.jsonl.',
+    ],
+    [
+        'what the run did there is not known from its record',
+        'Mira en el servidor qué versión está, y qué hace allí el build.',
+    ],
+    [
+        'the answer of the worker is not understood',
+        'Mira qué ejecuta al entrar el usuario de despliegue (su perfil, su Node).',
+    ],
+    // Rollback
+    ['was overtaken', 'Deshaz primero la ejecución posterior, o ve detrás de las dos con rollback-to.'],
+    ['came after what is live', 'Eso no es volver atrás: despliégalo con mode: deploy y ref.'],
+    [
+        'different commits',
+        'Nombra con rollback-to el commit que todos deben servir, o la ejecución con run-id.',
+    ],
+    [
+        'There is no verified release before the live one',
+        'No hay nada que reponer sin build: despliega un commit bueno con ref.',
+    ],
+    ['was never live and verified', 'No hay nada que reponer sin build: despliega un commit bueno con ref.'],
+    ['nothing was undone', 'Uno de los archivos no tiene .down.sql: pide menos pasos, o escríbelo.'],
+    ['cannot be undone alone', 'Deshaz también las migraciones posteriores.'],
+    [
+        'is recorded in this database',
+        'Nombra las migraciones con rollback-steps, o di rollback-database: keep.',
+    ],
+    [
+        'the down files would delete data that is not of this run',
+        'Guarda antes esas filas, o di allow-data-loss: true.',
+    ],
+    [
+        'the down files do not give back the schema as it was before the run',
+        'Completa el archivo .down.sql y empieza la vuelta atrás otra vez.',
+    ],
+];
+
+;// CONCATENATED MODULE: ./compiled/src/report/summary/language.js
+
+
+const ENGLISH = {
+    headline: log_format/* outcomeText */.EL,
+    phase: (name) => name,
+    outcome: (outcome) => outcome,
+    next: 'Next',
+    whatWentWrong: 'What went wrong',
+    warnings: 'Warnings',
+    advice: ({ next }) => next,
+};
+const VERDICTS = {
+    success: 'terminó bien',
+    failure: 'falló',
+    'rolled-back': 'falló y se revirtió',
+    'rollback-failed': 'falló, y la vuelta atrás también',
+    cancelled: 'se canceló',
+    unknown: 'terminó, y no se sabe si tuvo efecto',
+    skipped: 'se omitió: ya hay una ejecución más nueva en marcha',
+};
+const PHASES = {
+    plan: 'plan',
+    prepare: 'preparación',
+    backup: 'copia de seguridad',
+    migrate: 'migración',
+    verify: 'verificación',
+    redeploy: 'cambio de versión',
+    health: 'salud',
+    watch: 'vigilancia',
+    rollback: 'vuelta atrás',
+    status: 'estado',
+};
+const STEP_WORDS = {
+    passed: 'bien',
+    failed: 'falló',
+    skipped: 'omitida',
+    unknown: 'no se sabe',
+    cancelled: 'cancelada',
+};
+const MODE_WORDS = {
+    ...PHASES,
+    deploy: 'despliegue',
+    redeploy: 'despliegue del código',
+};
+const SPANISH = {
+    headline({ mode, environment, outcome, facts }) {
+        const where = environment === undefined ? '' : ` en ${environment}`;
+        const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
+        const stays = facts.schemaAhead ?? [];
+        const kept = stays.length === 0 || outcome === 'success'
+            ? ''
+            : `; siguen aplicadas: ${stays.slice(0, 5).join(', ')}`;
+        return `${MODE_WORDS[mode] ?? mode}${where}: ${verdict}${kept}`;
+    },
+    phase: (name) => PHASES[name],
+    outcome: (outcome) => STEP_WORDS[outcome],
+    next: 'Siguiente paso',
+    whatWentWrong: 'Qué falló',
+    warnings: 'Avisos',
+    advice(problem) {
+        const spanish = spanishAdvice(problem);
+        if (spanish === undefined || problem.next === undefined)
+            return spanish ?? problem.next;
+        // The original names files, hosts and commands that a general advice cannot.
+        return problem.next.includes('\n') ? problem.next : `${spanish} — ${problem.next}`;
+    },
+};
+/** The advice whose words the message holds, the longest ones first. */
+function spanishAdvice({ message, next = '' }) {
+    const fitting = SPANISH_ADVICE.filter(([words]) => message.includes(words) || next.includes(words));
+    return fitting.toSorted(([a], [b]) => b.length - a.length)[0]?.[1];
+}
+/** The words of a language. */
+function summaryWords(language) {
+    return language === 'es' ? SPANISH : ENGLISH;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/bytes.js
+/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
+function formatBytes(bytes) {
+    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+    let unit = 0;
+    let size = bytes;
+    for (; size >= 1_024 && unit < units.length - 1; unit++)
+        size /= 1_024;
+    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
+// EXTERNAL MODULE: ./compiled/src/lib/shorten-list.js
+var shorten_list = __nccwpck_require__(8063);
+;// CONCATENATED MODULE: ./compiled/src/report/status-table.js
+
+
+
+/** What `status` found as rows of text, for the log and the summary alike. Not redacted or escaped yet. */
+/** `2026-11-28 16:04 UTC`. */
+function minute(time) {
+    return `${time.slice(0, 10)} ${time.slice(11, 16)} UTC`;
+}
+const status_table_short = (sha) => sha.slice(0, 10);
+function came({ since, run }) {
+    return [
+        ...(since === undefined ? [] : [`since ${minute(since)}`]),
+        ...(run === undefined ? [] : [`run ${run}`]),
+    ];
+}
+/** One row for each thing that is known of a part: the part, what it is, its value. */
+function liveRows(live = []) {
+    return live.flatMap((fact) => {
+        const name = fact.part === 'host' ? `host ${fact.host}` : 'database';
+        const rows = fact.part === 'host' ? hostRows(fact) : databaseRows(fact);
+        return rows.map(([what, value]) => [name, what, value]);
+    });
+}
+function hostRows(fact) {
+    const { commit, verified, environment, lock, backups = [] } = fact;
+    const reach = fact['rollback-to'] ?? [];
+    const free = fact['free-bytes'];
+    const version = [
+        ...(commit === undefined ? [] : [status_table_short(commit)]),
+        ...came(fact),
+        ...(commit === undefined || fact.state === 'by-hand' ? [] : [verified ? 'verified' : 'not verified']),
+        ...(fact.process === undefined ? [] : [`PM2: ${fact.process}`]),
+        ...(environment === undefined ? [] : [`environment ${environment}`]),
+    ];
+    const [newest] = backups;
+    return [
+        [fact.state, version.join(', ')],
+        ...(fact.problem === undefined ? [] : [['problem', fact.problem]]),
+        ...(lock ? [['lock', `run ${lock.run} since ${minute(lock.since)}`]] : []),
+        ...(fact.state === 'unreachable'
+            ? []
+            : [
+                [
+                    'rollback-to',
+                    reach.length === 0
+                        ? 'nothing'
+                        : (0,shorten_list/* shortenList */.Y)(reach.map(({ release, commit: sha }) => `${status_table_short(sha)} (${release})`), 3),
+                ],
+                [
+                    'backups',
+                    newest === undefined
+                        ? 'none'
+                        : `${backups.length}, the newest ${minute(newest.at)} (${formatBytes(newest.bytes)})`,
+                ],
+                ...(free === undefined ? [] : [['free', formatBytes(free)]]),
+            ]),
+    ];
+}
+function databaseRows(fact) {
+    const { version, commit, environment, ahead, pending, drift } = fact;
+    const parts = [
+        ...(version === undefined ? [] : [version]),
+        ...came(fact),
+        ...(commit === undefined ? [] : [`commit ${status_table_short(commit)}`]),
+        ...(environment === undefined ? [] : [`environment ${environment}`]),
+    ];
+    return [
+        [fact.state, parts.join(', ')],
+        ...(fact.problem === undefined ? [] : [['problem', fact.problem]]),
+        ...(ahead && ahead.length > 0 ? [['ahead', (0,shorten_list/* shortenList */.Y)(ahead)]] : []),
+        ...(pending
+            ? [['pending', pending.length === 0 ? 'none' : (0,shorten_list/* shortenList */.Y)(pending)]]
+            : []),
+        ...(drift ? [['schema', drift]] : []),
+    ];
+}
+/** One row for each deploy or rollback: when, what, commit, how it ended, how long, which run. */
+function historyRows(history = []) {
+    return history.map((run) => [
+        minute(run.at),
+        run.task,
+        run.commit === undefined ? '' : status_table_short(run.commit),
+        run.database === undefined || run.task === 'migrate'
+            ? run.outcome
+            : `${run.outcome}, database ${run.database}`,
+        run['duration-ms'] === undefined ? '' : (0,duration/* formatDuration */.a)(run['duration-ms']),
+        `run ${run.run}${run.attempt > 1 ? ` attempt ${run.attempt}` : ''}`,
+    ]);
+}
+/** The two tables as lines of a log. */
+function statusLines({ live, history }) {
+    const past = historyRows(history);
+    return [
+        ...aligned(liveRows(live)),
+        ...(past.length === 0 ? [] : ['', 'The last deploys and rollbacks:', ...aligned(past)]),
+    ];
+}
+function aligned(rows) {
+    const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+    return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column])).join('  ')}`.trimEnd());
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/report/summary/tables.js
+
 
 
 
@@ -3674,10 +4505,10 @@ const STEP_MARKS = {
     cancelled: '⏹️ cancelled',
 };
 /** The phases of a run, as lines of Markdown like all tables here. */
-function phaseTableMarkdown(phases) {
+function phaseTableMarkdown(phases, words) {
     return markdownTable(['phase', 'outcome', 'time', ''], phases.map((phase) => [
-        tableCell(phase.phase),
-        STEP_MARKS[(0,log_format/* phaseOutcome */.g9)(phase)],
+        tableCell(words.phase(phase.phase)),
+        `${STEP_MARKS[(0,log_format/* phaseOutcome */.g9)(phase)].split(' ')[0]} ${words.outcome((0,log_format/* phaseOutcome */.g9)(phase))}`,
         phase.outcome === 'skipped' ? '' : (0,duration/* formatDuration */.a)(phase.milliseconds),
         escapeText(phase.summary ?? ''),
     ]));
@@ -3744,6 +4575,21 @@ function hostTable(hosts, run) {
             time(host['downtime-ms']),
             escapeText(host.detail ?? ''),
         ])),
+    ];
+}
+/** What mode status found: what is live, and the last deploys; nothing in other modes. */
+function statusTables({ live = [], history = [] }) {
+    const code = (row) => row.map(escapeText);
+    return [
+        ...(live.length === 0
+            ? []
+            : ['### Live', ...markdownTable(['part', '', ''], liveRows(live).map(code)), '']),
+        ...(history.length === 0
+            ? []
+            : [
+                '### The last deploys and rollbacks',
+                ...markdownTable(['begun', 'what', 'commit', 'outcome', 'time', 'run'], historyRows(history).map(code)),
+            ]),
     ];
 }
 /** Every health check; nothing where none was made. */
@@ -3844,6 +4690,8 @@ function title(name) {
 
 
 
+
+
 /** Over 1 MiB GitHub shows nothing at all. Bytes. */
 const SUMMARY_LIMIT = 1_000_000;
 const MARKS = {
@@ -3860,25 +4708,31 @@ const MARKS = {
  * `limit` bytes.
  */
 function summaryOf(report, context, limit = SUMMARY_LIMIT) {
-    const { run, places, origin } = context;
+    const { run, places, origin, language = 'en' } = context;
+    const words = summaryWords(language);
     const only = report.phases.length === 1 ? report.phases[0] : undefined;
     const lines = [
-        `## ${MARKS[report.outcome]} ${escapeText((0,log_format/* outcomeText */.EL)(report))}`,
+        `## ${MARKS[report.outcome]} ${escapeText(words.headline(report))}`,
         '',
         ...(origin === undefined ? [] : [origin, '']),
         ...summaryHeadline(report, run),
-        ...problemSection('What went wrong', withoutNext(report), run, places),
-        ...(report.next === undefined ? [] : [nextLine(report.next), '']),
-        ...(only === undefined ? phaseTableMarkdown(report.phases) : onePhase(only)),
+        ...problemSection(words.whatWentWrong, inWords(withoutNext(report), words), run, places),
+        ...(report.next === undefined ? [] : [nextLine(report, report.next, words), '']),
+        ...statusTables(report.facts),
+        ...(only === undefined
+            ? phaseTableMarkdown(report.phases, words)
+            : report.mode === 'status'
+                ? []
+                : onePhase(only)),
         ...planSection(report),
-        ...(report.mode === 'plan' ? [] : timeline(report)),
+        ...(report.mode === 'plan' || report.mode === 'status' ? [] : timeline(report)),
         '',
         ...rollbackSection(report),
         ...(report.mode === 'plan' && report.planned?.length ? [] : migrationTable(report)),
         ...hostTable(report.facts.hosts ?? [], run),
         ...healthTable(report.facts.health ?? []),
         ...databaseTable(report),
-        ...problemSection('Warnings', report.warnings, run, places),
+        ...problemSection(words.warnings, inWords(report.warnings, words), run, places),
         ...(only === undefined ? stepTables(report.phases) : []),
     ];
     return cut(lines.filter((line, index) => line !== '' || lines[index - 1] !== ''), limit);
@@ -3941,9 +4795,17 @@ function problemSection(title, problems, run, places) {
 function withoutNext(report) {
     return report.problems.map(({ next, ...problem }) => next === undefined || next === report.next ? problem : { ...problem, next });
 }
-function nextLine(next) {
-    const said = advice(next);
-    return `**Next:**${said.startsWith('\n') ? '' : ' '}${said}`;
+/** The problems with their next action in the words of a language. */
+function inWords(problems, words) {
+    return problems.map((problem) => {
+        const { next, ...rest } = problem;
+        return next === undefined ? rest : { ...rest, ...(0,defined_only/* definedOnly */.U)({ next: words.advice(problem) }) };
+    });
+}
+function nextLine({ problems }, next, words) {
+    const [cause = { message: '', next }] = problems.filter((problem) => problem.next === next);
+    const said = advice(words.advice(cause) ?? next);
+    return `**${words.next}:**${said.startsWith('\n') ? '' : ' '}${said}`;
 }
 /** A next action; several lines are commands, to be copied as they stand. */
 function advice(next) {
@@ -4047,7 +4909,18 @@ function textEnd(text, most) {
  * The one value that flows through the whole action. Phases return a PhaseReport; outputs, job summary,
  * terminal table, JSON report and the rollback decision all read it, and nothing else is passed around.
  */
-const PHASES = (/* unused pure expression or super */ null && (['plan', 'prepare', 'backup', 'migrate', 'verify', 'redeploy', 'health', 'rollback']));
+const report_PHASES = (/* unused pure expression or super */ null && ([
+    'plan',
+    'prepare',
+    'backup',
+    'migrate',
+    'verify',
+    'redeploy',
+    'health',
+    'watch',
+    'rollback',
+    'status',
+]));
 /** How a run can end; the output `outcome`. */
 const OUTCOMES = (/* unused pure expression or super */ null && ([
     'success',
@@ -4276,7 +5149,8 @@ function wantsComment(settings) {
 }
 /** Writes the plan into the one comment of this pull request, application and environment. */
 async function commentPlan(options, settings, report, places) {
-    const around = { run: settings.run, places, origin: commentOrigin(settings, places) };
+    const origin = commentOrigin(settings, places);
+    const around = { run: settings.run, places, origin, language: settings.language };
     await updateComment(options, settings, places, summaryOf(report, around, COMMENT_LIMIT));
 }
 /** Which application, commit and run a comment is about, as Markdown: it stays when the next commit comes. */
@@ -4330,8 +5204,6 @@ async function ownId({ graphql }) {
     return viewer.databaseId;
 }
 
-// EXTERNAL MODULE: ./compiled/src/lib/defined-only.js
-var defined_only = __nccwpck_require__(8417);
 ;// CONCATENATED MODULE: ./compiled/src/github/deployment.js
 
 
@@ -5251,6 +6123,89 @@ async function exchangeHttp(request) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/sql/parse-tree.js
+/** Every node of a tree, the outer one first. */
+function* nodesOf(tree) {
+    if (Array.isArray(tree))
+        for (const item of tree)
+            yield* nodesOf(item);
+    else if (typeof tree === 'object' && tree !== null) {
+        yield tree;
+        for (const value of Object.values(tree))
+            yield* nodesOf(value);
+    }
+}
+/** The parts of a name, or any other list of String nodes. */
+function strings(list) {
+    return (list ?? []).flatMap((item) => {
+        const value = item.String?.sval;
+        return value === undefined ? [] : [value];
+    });
+}
+/** What a DROP names, each as its parts. */
+function droppedNames({ objects }) {
+    return (objects ?? []).map((object) => strings(object.List?.items));
+}
+/** An option of a statement, such as WITH (name = ...); undefined where it is not given. */
+function optionOf(options, name) {
+    for (const { DefElem: option } of options ?? [])
+        if (option?.defname === name)
+            return option;
+    return undefined;
+}
+/** True of an option that is given as false, off or 0. */
+function isOff(option) {
+    const { Integer: number } = (option?.arg ?? {});
+    return number ? (number.ival ?? 0) === 0 : /^(?:false|off)$/i.test(optionText(option) ?? '');
+}
+/** The text of an option's value, which may be a word; undefined where it has none, or a number. */
+function optionText(option) {
+    const { String: text, TypeName: word } = (option?.arg ?? {});
+    return text?.sval ?? (word && strings(word.names).join('.'));
+}
+/** The text of a constant; undefined for other constants and anything else. */
+function constantText(expression) {
+    const constant = expression?.A_Const;
+    return constant?.sval === undefined ? undefined : (constant.sval.sval ?? '');
+}
+/** The relation that a statement makes, where it makes one that holds rows, a view or a sequence. */
+function madeRelation(kind, node) {
+    const into = (node.intoClause ?? node.into);
+    switch (kind) {
+        case 'CreateStmt':
+            return node.relation;
+        case 'ViewStmt':
+            return node.view;
+        case 'CreateSeqStmt':
+            return node.sequence;
+        case 'SelectStmt':
+        case 'CreateTableAsStmt':
+            return into?.rel;
+        default:
+            return undefined;
+    }
+}
+/** True of a relation that its session alone has. */
+function isTemporary({ relpersistence, schemaname }) {
+    return relpersistence === 't' || schemaname === 'pg_temp';
+}
+/** The calls of set_config that a SELECT's list holds; undefined for each other expression in it. */
+function setConfigs({ targetList }) {
+    return (targetList ?? []).map((target) => setConfig(target.ResTarget?.val));
+}
+function setConfig(expression) {
+    const call = expression?.FuncCall;
+    const names = strings(call?.funcname);
+    if (names[names.length - 1] !== 'set_config' || !(names.length === 1 || names[0] === 'pg_catalog'))
+        return undefined;
+    const [name, value, local] = call?.args ?? [];
+    return { name: constantText(name), value: constantText(value), local: isTrue(local) };
+}
+function isTrue(expression) {
+    const { boolval } = (expression?.A_Const ?? {});
+    return boolval?.boolval === true || /^(?:t|true|on|y|yes|1)$/i.test(constantText(expression) ?? '');
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/sql/sql-text.js
 
 /** A text literal, right whatever standard_conforming_strings says. */
@@ -5284,6 +6239,53 @@ function textArray(items) {
     return items.length === 0 ? "'{}'::text[]" : `array[${items.map(literal).join(',')}]::text[]`;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/connection/acting-role.js
+
+
+/*
+ * A temporary login works as another role, and is to be no other than a login of that role: what is set for the role
+ * applies, which SET ROLE does not bring, and a file that resets its role comes back to it, not to the login.
+ */
+/** SQL that makes the session of a temporary login one of the role, with what is set for it. */
+function actAs(role) {
+    return `set role ${identifier(role)}; ${roleSettings(role, false)}`;
+}
+/** SQL to be run behind a statement of a file that would leave the role, or what is set for it; empty behind any other. */
+function actAsAgain({ kind, node }, role) {
+    if (role === undefined || !node)
+        return '';
+    // Of what a program does nothing can be read; while it runs on, it is the login.
+    if (kind === 'DoStmt' || kind === 'CallStmt' || kind === 'SelectStmt')
+        return `select pg_catalog.set_config('role', ${literal(role)}, false) where pg_catalog.current_setting('role') = 'none';`;
+    if (kind !== 'VariableSetStmt')
+        return '';
+    const local = node.is_local === true;
+    if (node.kind === 'VAR_RESET_ALL')
+        return roleSettings(role, false);
+    const [value] = node.args ?? [];
+    const none = node.name === 'role' && constantText(value) === 'none';
+    if (node.kind !== 'VAR_RESET' && node.kind !== 'VAR_SET_DEFAULT' && !none)
+        return '';
+    if (node.name === 'role' || node.name === 'session_authorization')
+        return `set ${local ? 'local ' : ''}role ${identifier(role)};`;
+    return roleSettings(role, local, String(node.name));
+}
+/**
+ * Sets what ALTER ROLE has set for the role, here or everywhere, as far as it may set that itself: a login is given the
+ * rest by the server. `only`: the one setting.
+ */
+function roleSettings(role, local, only) {
+    return `select pg_catalog.set_config(s.name, s.value, ${local}) from (
+    select distinct on (name) name, pg_catalog.substr(item, pg_catalog.strpos(item, '=') + 1) as value
+    from pg_catalog.pg_db_role_setting r, pg_catalog.unnest(r.setconfig) item, pg_catalog.split_part(item, '=', 1) name
+    where r.setrole = (select oid from pg_catalog.pg_roles where rolname = ${literal(role)})
+      and r.setdatabase in (0, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))
+      and name <> 'role'${only === undefined ? '' : ` and pg_catalog.lower(name) = ${literal(only.toLowerCase())}`}
+    order by name, r.setdatabase desc) s
+  left join pg_catalog.pg_settings g on g.name = s.name
+  where g.context = 'user' or (g.name is null and s.name like '%.%');`;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/sql/source-text.js
 /** Longest line shown to a person; a longer one is cut around the column. */
 const SHOWN = 160;
@@ -5314,6 +6316,9 @@ function isPositionWithin(text, position) {
 }
 /** Turns UTF-8 byte offsets (as the parser library gives them) into UTF-16 indexes; ascending calls are cheap. */
 function byteToIndex(source) {
+    // Where each character is one byte there is nothing to count.
+    if (Buffer.byteLength(source) === source.length)
+        return (byteOffset) => Math.min(byteOffset, source.length);
     let index = 0;
     let bytes = 0;
     return (byteOffset) => {
@@ -5637,7 +6642,7 @@ function openPostgres(address, caCertificate, options = {}) {
         opened.on('error', forget);
         opened.on('end', forget);
         if (options.role !== undefined)
-            await opened.query(`set role ${identifier(options.role)}`);
+            await opened.query(actAs(options.role));
         client = opened;
         announced = opened.processID;
         return opened;
@@ -6091,6 +7096,92 @@ function openDatabase(connection, options = {}) {
         : openManagementApi(connection, options);
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/validated-apart.js
+/** The constraints that a file adds without looking at the rows that are there, and those that it has looked at. */
+function constraintsOf({ statements = [] }) {
+    const notValid = [];
+    const validated = [];
+    for (const { kind, node } of statements) {
+        if (kind !== 'AlterTableStmt')
+            continue;
+        const table = String(node.relation?.relname);
+        for (const { AlterTableCmd: command } of node.cmds ?? []) {
+            const { Constraint: added } = (command?.def ?? {});
+            if (command?.subtype === 'AT_AddConstraint' && added?.skip_validation === true)
+                notValid.push(`${table}.${String(added.conname)}`);
+            if (command?.subtype === 'AT_ValidateConstraint')
+                validated.push(`${table}.${String(command.name)}`);
+        }
+    }
+    return { notValid, validated };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/batches.js
+
+
+/** Together all text of one batch stays far below the largest message that the protocol can carry. */
+const LARGEST_BATCH = 64 * 1024 * 1024;
+/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
+function makeBatches(files, transaction) {
+    const batches = [];
+    let size = 0;
+    let added = [];
+    const unchecked = new Set();
+    for (const file of files) {
+        const { mode, why } = file.shape;
+        const previous = batches[batches.length - 1];
+        const bytes = Buffer.byteLength(file.source);
+        const { notValid, validated } = constraintsOf(file.shape);
+        const waited = added.find(({ values }) => values.some((value) => mayName(file.source, value)));
+        const looked = validated.find((constraint) => unchecked.has(constraint));
+        const reason = !previous
+            ? undefined
+            : transaction === 'each'
+                ? 'one transaction per file was asked for'
+                : waited !== undefined
+                    ? `${waited.title} before it: a value added to an enum can be used only after the commit`
+                    : mode !== 'together'
+                        ? `${titleOf(file)}: ${why ?? mode}`
+                        : previous.mode !== 'together'
+                            ? `${titleOf(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
+                            : looked !== undefined
+                                ? `${titleOf(file)} validates ${looked}, which a file before it adds NOT VALID: together that would lock the table all the while`
+                                : size + bytes > LARGEST_BATCH
+                                    ? 'the files before it fill one message'
+                                    : undefined;
+        if (previous && reason === undefined) {
+            previous.files.push(file);
+            size += bytes;
+        }
+        else {
+            batches.push({ mode, files: [file], ...(0,defined_only/* definedOnly */.U)({ why: reason }) });
+            size = bytes;
+            unchecked.clear();
+            added = [];
+        }
+        for (const constraint of notValid)
+            unchecked.add(constraint);
+        const values = addedValues(file.shape);
+        if (values.length > 0)
+            added.push({ title: titleOf(file), values });
+    }
+    return batches;
+}
+function addedValues({ statements = [] }) {
+    return statements.flatMap(({ kind, node: { newVal, oldVal } }) => kind === 'AlterEnumStmt' && typeof newVal === 'string' && oldVal === undefined ? [newVal] : []);
+}
+/**
+ * Whether a file may use a value of an enum: its text holds it, wherever that stands. Where a file makes it up (by ||, or
+ * from rows) the server says so, and the batch is split there.
+ */
+function mayName(source, value) {
+    return source.includes(value.replaceAll("'", "''"));
+}
+/** What a migration is called in steps and messages; a history may hold no name for it. */
+function titleOf({ version, name }) {
+    return name ? `${version}_${name}` : version;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/lib/log.js
 
 /** Passes everything on, but no warning twice: what the plan warned of, the worker on the server sees again. */
@@ -6233,6 +7324,8 @@ function skippedPhase(phase, why) {
     };
 }
 
+// EXTERNAL MODULE: ./compiled/src/report/unwatched.js
+var unwatched = __nccwpck_require__(3817);
 // EXTERNAL MODULE: ./compiled/src/lib/local-programs.js + 1 modules
 var local_programs = __nccwpck_require__(9391);
 ;// CONCATENATED MODULE: ./compiled/src/server/checkout/local-git.js
@@ -6297,7 +7390,7 @@ async function exactCommit(ref, workingDirectory) {
  */
 async function withExactCommit(settings) {
     const { vps, workingDirectory } = settings;
-    if (settings.mode === 'verify' || vps?.ref === undefined)
+    if (settings.mode === 'verify' || settings.mode === 'status' || vps?.ref === undefined)
         return settings;
     const ref = await exactCommit(vps.ref, workingDirectory).catch(() => vps.ref);
     return { ...settings, vps: { ...vps, ...(0,defined_only/* definedOnly */.U)({ ref }) } };
@@ -6554,6 +7647,10 @@ const TEXTS = {
     unreachable: (server, more) => ({
         message: `${server} could not be reached${more}`,
         next: 'Check ssh-host, that the server runs, and that its firewall lets GitHub runners in.',
+    }),
+    'no-forwarding': (server) => ({
+        message: `the jump host does not let this login go on to ${server}`,
+        next: 'Allow it on the jump host: AllowTcpForwarding yes and PermitOpen in its sshd_config, no "no-port-forwarding" or "restrict" before its key in authorized_keys.',
     }),
     name: (server) => ({
         message: `the name of ${server} is not in DNS`,
@@ -6980,16 +8077,21 @@ async function connection_connectOnce(target, options, algorithms, seen) {
     }
     return connectionOf(client, target.server, stream);
 }
-/** Tries no method and then the key, as the client does by itself, and keeps what the server says to each. */
+/**
+ * Tries the key and nothing else, and keeps what the server says to it. Clients ask with no method first, for what is offered;
+ * that stands in the refusal of the key as well, and costs one turn less where the key is taken.
+ */
 function withKeyOnly(login) {
-    const methods = ['none', 'publickey'];
-    let tried = 0;
+    let tried = false;
     return (left, partial, next) => {
-        if (tried === 1 && left !== null)
-            login.offered = left;
-        if (tried === 2 && left !== null && partial)
-            login.wanted = left;
-        const method = methods[tried++];
+        if (tried && left !== null) {
+            if (partial)
+                login.wanted = left;
+            else
+                login.offered = left;
+        }
+        const method = tried ? undefined : 'publickey';
+        tried = true;
         // The client takes false for the end of all methods; its types do not say so.
         next(method ?? false);
     };
@@ -7030,6 +8132,8 @@ function openSocket({ server, address }, timeout) {
         });
     });
 }
+/** Why a channel is not opened, by RFC 4254: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED. */
+const PROHIBITED = 1;
 function connectionOf(client, server, stream) {
     let lost = false;
     client.once('close', () => {
@@ -7046,7 +8150,10 @@ function connectionOf(client, server, stream) {
                     return resolve(channel);
                 // `reason` stands only in an answer of the jump host; without one the connection to it is gone.
                 const answered = 'reason' in error && error.reason !== '';
-                reject(answered ? sshError('unreachable', other, 'from the jump host') : sshError('lost', server));
+                if (!answered)
+                    return reject(sshError('lost', server));
+                const kind = error.reason === PROHIBITED ? 'no-forwarding' : 'unreachable';
+                reject(sshError(kind, other, 'from the jump host'));
             });
         }),
         close() {
@@ -7245,6 +8352,8 @@ function keyFailure({ wrong, right }) {
 
 
 const RECONNECT_FOR = 180_000;
+/** Milliseconds by which a waiting host is more patient than the action that looks for it. */
+const LONGER_THAN_THE_ACTION = 60_000;
 function openFleet({ ssh }, options) {
     const closing = new AbortController();
     manyMayListen(closing.signal);
@@ -7256,6 +8365,7 @@ function openFleet({ ssh }, options) {
     };
     const open = (target, via) => openConnection(target, via, readKey, options, closing.signal);
     const targets = targetsOf(ssh);
+    const { reconnectFor = RECONNECT_FOR } = options;
     const jump = targets.jump && line(targets.jump, undefined, open);
     const lines = targets.hosts.map((target) => line(target, jump, open));
     return {
@@ -7268,7 +8378,8 @@ function openFleet({ ssh }, options) {
             worker ??= (0,promises_namespaceObject.readFile)((0,external_node_path_.join)(options.dist, 'worker.js'), 'utf8');
             return worker;
         },
-        reconnectFor: options.reconnectFor ?? RECONNECT_FOR,
+        reconnectFor,
+        goLease: options.goLease ?? reconnectFor + LONGER_THAN_THE_ACTION,
         async close() {
             closing.abort();
             for (const own of [...lines, ...(jump ? [jump] : [])])
@@ -7548,6 +8659,8 @@ function inside(name, read, value) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/protocol.js
+/** The folder of the backups, in the state folder of a host. */
+const BACKUPS = 'backups';
 /** Starts each line that a short command prints for the action. */
 const LINE_MARK = 'muva-worker ';
 
@@ -7624,6 +8737,7 @@ const worker_messages_event = jsonByKind({
     state: {
         state: jsonOneOf('waiting-for-lock', 'preparing', 'built', 'rehearsed', 'cutting-over', 'verifying', 'putting-back'),
     },
+    live: { after: jsonOptional(took), health: jsonList(check) },
     ended: { result },
 });
 const rollbackTarget = jsonByKind({
@@ -7658,6 +8772,7 @@ const host = jsonRecord({
     freeInodes: jsonOptional(amount),
     memoryBytes: amount,
     port: jsonOptional(jsonNumber(0, 65_535)),
+    portless: jsonOptional(jsonOneOf(true)),
     entry: jsonOptional(jsonRecord({
         mode: jsonOneOf('cluster', 'fork'),
         instances: jsonWhole(),
@@ -7670,11 +8785,56 @@ const host = jsonRecord({
     deployRefusals: problems,
     warnings: problems,
 });
+const pastRun = jsonRecord({
+    runId: jsonText,
+    attempt: jsonWhole(),
+    task: jsonOneOf('deploy', 'rollback'),
+    outcome: jsonText,
+    at: time,
+    milliseconds: jsonOptional(took),
+    sha: jsonOptional(jsonText),
+    url: jsonOptional(jsonText),
+});
+const hostNow = jsonRecord({
+    environment: jsonOptional(jsonText),
+    liveSha: jsonOptional(jsonText),
+    liveRelease: jsonOptional(jsonText),
+    liveSince: jsonOptional(time),
+    liveRun: jsonOptional(jsonText),
+    liveVerified: jsonFlag,
+    process: jsonOptional(jsonText),
+    cutRun: jsonOptional(jsonText),
+    lock: jsonOptional(jsonRecord({
+        runId: jsonText,
+        url: jsonOptional(jsonText),
+        since: time,
+    })),
+    reachable: jsonList(jsonRecord({ release: jsonText, sha: jsonText })),
+    backups: jsonList(jsonRecord({ name: jsonText, bytes: amount, at: time })),
+    freeBytes: amount,
+    runs: jsonList(pastRun, 100),
+    problems,
+});
+const look = jsonRecord({
+    liveRun: jsonOptional(jsonText),
+    heldBy: jsonOptional(jsonText),
+    programs: jsonList(jsonRecord({
+        id: jsonWhole(),
+        restarts: jsonWhole(),
+        status: jsonText,
+        bytes: jsonOptional(amount),
+    })),
+    health: jsonList(check),
+    requestsLeft: jsonOptional(jsonWhole()),
+});
 const worker_messages_line = jsonByKind({
     host: { facts: host },
+    status: { status: hostNow },
     'token-needed': {},
+    collisions: { inTheWay: jsonList(jsonText), takenOver: jsonList(jsonText) },
     started: { pid },
     probed: { health: jsonList(check), healthy: jsonFlag },
+    watched: { look },
     event: { offset: jsonWhole(), line: jsonText },
     heartbeat: {},
     gone: { problem },
@@ -8380,6 +9540,11 @@ function appRequest(settings) {
         ...(0,defined_only/* definedOnly */.U)({ environment }),
         adoptEnvironment,
         ...(0,defined_only/* definedOnly */.U)({ database, restartCommand: vps.restartCommand, healthPort: vps.healthPort }),
+        ecosystem: vps.ecosystem,
+        ...(0,defined_only/* definedOnly */.U)({
+            portless: vps.portless ? 'named' : settings.health.from === 'none' ? 'health-from' : undefined,
+        }),
+        ...(vps.otherPrograms.length === 0 ? {} : { others: [...vps.otherPrograms] }),
     };
 }
 /** Only a whole deploy, or the plan of one, says anything about the database. */
@@ -8451,6 +9616,15 @@ function inspectRequest(settings, sha, undo) {
         ...(0,defined_only/* definedOnly */.U)({ undo }),
     };
 }
+/** Asks what the files of a commit would meet in the live checkout. */
+function collisionsRequest(settings, files) {
+    return { command: 'collisions', app: appRequest(settings), files };
+}
+/** Without the environment: another one that is remembered is told, and refuses nothing. */
+function statusRequest(settings) {
+    const { environment: _, ...app } = appRequest(settings);
+    return { command: 'status', app };
+}
 /** `once`: a check that was good is not asked again. */
 function probeRequest(settings, once = false) {
     const health = healthRequest(settings);
@@ -8460,6 +9634,16 @@ function probeRequest(settings, once = false) {
         health: once ? { ...health, once } : health,
         // The mode `health` writes nothing on a host.
         counted: settings.mode !== 'health',
+    };
+}
+/** `ask`: the application is asked once too. */
+function watchRequest(settings, ask) {
+    // What an answer says of its version is known from the journal: another run may have brought another one meanwhile.
+    const { expectVersion: _, ...health } = healthRequest(settings);
+    return {
+        command: 'watch',
+        app: appRequest(settings),
+        health: ask ? health : { ...health, paths: [] },
     };
 }
 /** `session`: the start of the action whose workers are to stop. */
@@ -8472,7 +9656,7 @@ function cancelSessionRequest(settings, session) {
 }
 function deployRequest(settings, details) {
     const { vps } = settings;
-    const { sha, invocation, cutover, goLease } = details;
+    const { sha, invocation, cutover, goLease, looksAtLive } = details;
     return {
         command: 'deploy',
         app: appRequest(settings),
@@ -8486,6 +9670,7 @@ function deployRequest(settings, details) {
             startCommand: vps.startCommand,
         }),
         buildOutput: [...vps.buildOutput],
+        buildCache: vps.buildCache,
         ...(vps.envFile === undefined ? {} : { envFile: vps.envFile.reveal() }),
         envFilePath: vps.envFilePath,
         sharedPaths: [...vps.sharedPaths],
@@ -8497,6 +9682,7 @@ function deployRequest(settings, details) {
         timeout: vps.deployTimeout,
         cutover,
         goLease,
+        ...(looksAtLive ? { looksAtLive } : {}),
     };
 }
 function rollbackRequest(settings, invocation, undo) {
@@ -8509,6 +9695,29 @@ function rollbackRequest(settings, invocation, undo) {
         lockWait: settings.vps.lockWait,
         timeout: settings.vps.deployTimeout,
     };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/server/fleet/probe-fleet.js
+
+
+
+/** Milliseconds for connecting and finding the entry, on top of the time that the checks are given. */
+const AROUND = 30_000;
+/**
+ * Asks the application on the loopback of every server, until it is healthy or the health deadline is reached.
+ * With several servers the checks carry the server's position. Writes nothing. `once`: a check that was good is not
+ * asked again.
+ */
+async function probeFleet({ fleet, settings, signal }, once = false) {
+    const request = probeRequest(settings, once);
+    const deadline = settings.health.deadline + AROUND;
+    const facts = await Promise.all(fleet.hosts.map(async (host) => {
+        const answer = await askWorker(fleet, host, request, { deadline, signal });
+        if (answer.kind !== 'probed')
+            throw new Failure({ message: `${host.prefix}the worker answered something else` });
+        return answer.health.map((fact) => ({ ...fact, from: 'vps', name: host.prefix + fact.name }));
+    }));
+    return facts.flat();
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/server/fleet/resolve-interrupted.js
@@ -8577,7 +9786,38 @@ function factAfterwards(host, facts, sha) {
 const external_node_stream_promises_namespaceObject = require("node:stream/promises");
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
+;// CONCATENATED MODULE: ./compiled/src/database/schema/platform-schemas.js
+/**
+ * Schemas that PostgreSQL or the Supabase platform keeps and changes by itself. Their objects are left out, with
+ * two exceptions that projects do write there: policies, and triggers that call a function of the project.
+ */
+const PLATFORM_SCHEMAS = [
+    'information_schema',
+    'auth',
+    'storage',
+    'realtime',
+    '_realtime',
+    '_analytics',
+    '_supavisor',
+    'vault',
+    'extensions',
+    'graphql',
+    'graphql_public',
+    'pgbouncer',
+    'pgsodium',
+    'pgsodium_masks',
+    'pgmq',
+    'net',
+    'cron',
+    'supabase_functions',
+    'supabase_migrations',
+    'pgtle',
+    'etl',
+    'supabase_subscription_mgmt',
+];
+
 ;// CONCATENATED MODULE: ./compiled/src/database/backup/pg-dump.js
+
 
 
 
@@ -8630,18 +9870,31 @@ async function askPgDumpVersion(file) {
     return ended && majorOf(ended.stdout);
 }
 /** The words of the command line; no secret is among them, because any user of the machine can read them. */
-function dumpArguments({ address, what, lockTimeout }) {
+function dumpArguments({ address, what, platform, lockTimeout }) {
+    const held = what === 'full' && platform === 'with rows';
     return [
         '--format=custom',
         '--no-password',
         `--lock-wait-timeout=${lockTimeout}`,
         ...(what === 'schema' ? ['--schema-only'] : []),
+        ...(platform === 'absent' ? [] : LEFT_OUT)
+            .filter((schema) => !held || !WITH_ROWS.includes(schema))
+            .map((schema) => `--exclude-schema=${schema}`),
+        // What the services note about themselves: restored, it would be that of another version, and not all roles may read it.
+        ...(held ? OWN_NOTES.map((table) => `--exclude-table=${table}`) : []),
         `--host=${address.host}`,
         `--port=${address.port}`,
         `--username=${address.user}`,
         `--dbname=${libpqWord(address.database)}`,
     ];
 }
+/** True of a database of Supabase, hosted or not: the services have their roles there. */
+const IS_SUPABASE = `exists (select from pg_catalog.pg_roles where rolname = 'supabase_auth_admin')`;
+/** The platform keeps them by itself; the history of the migrations is the project's own. */
+const LEFT_OUT = PLATFORM_SCHEMAS.filter((schema) => schema !== 'information_schema' && schema !== 'supabase_migrations');
+/** Those of the platform that hold what the project's users have made. */
+const WITH_ROWS = ['auth', 'storage'];
+const OWN_NOTES = ['auth.schema_migrations', 'storage.migrations'];
 /** A database name that libpq could take for a connection string is written as one. */
 function libpqWord(database) {
     return /[=:/\s]/.test(database)
@@ -8654,7 +9907,7 @@ function libpqWord(database) {
  * process. Resolves with the number of bytes.
  */
 async function withDump(order, consume) {
-    const folder = (0,external_node_fs_.mkdtempSync)((0,external_node_path_.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-dump-'));
+    const folder = (0,external_node_fs_.mkdtempSync)((0,external_node_path_.join)((0,external_node_os_.tmpdir)(), 'muva-dump-'));
     let child;
     let listenNoMore = () => { };
     try {
@@ -8830,17 +10083,6 @@ function restore_point_statusOf(answer) {
     return typeof status === 'string' ? status : undefined;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/lib/bytes.js
-/** `48 kB`, `1.2 GB`: the units that PostgreSQL shows, steps of 1,024. */
-function formatBytes(bytes) {
-    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-    let unit = 0;
-    let size = bytes;
-    for (; size >= 1_024 && unit < units.length - 1; unit++)
-        size /= 1_024;
-    return `${unit > 0 && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/server/checkout/uses-lfs.js
 
 /**
@@ -8900,23 +10142,8 @@ async function inspectFleet({ fleet, settings, signal }, undo) {
     return Promise.all(fleet.hosts.map(look));
 }
 
-;// CONCATENATED MODULE: ./compiled/src/lib/shell.js
-/**
- * Quotes one word for a POSIX shell, whatever it holds.
- * @throws Error on a NUL byte, which cannot be passed in an argument.
- */
-function quote(word) {
-    if (word.includes('\0'))
-        throw new Error('a NUL byte cannot be part of a shell word');
-    if (/^[A-Za-z0-9_/:=.,@%+-]+$/.test(word) && !word.startsWith('-') && !word.startsWith('='))
-        return word;
-    return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-/** A command line from its words, each quoted. @throws Error on a NUL byte. */
-function commandLine(...words) {
-    return words.map((word) => (/^-[A-Za-z0-9-]+$/.test(word) ? word : quote(word))).join(' ');
-}
-
+// EXTERNAL MODULE: ./compiled/src/lib/shell.js
+var shell = __nccwpck_require__(4097);
 ;// CONCATENATED MODULE: ./compiled/src/server/fleet/keep-newest.js
 
 
@@ -8924,8 +10151,8 @@ function commandLine(...words) {
 const SCRIPT = 'cd -- "$1" && ls -1 | grep -E "^[0-9]{8}T[0-9]{6}Z-.*$2$" | sort -r | tail -n "+$3" | while IFS= read -r old; do rm -f -- "$old"; done';
 /** Of the files in a folder whose names begin with a time (`20250101T120000Z-`), keeps only the newest. */
 async function keepNewest(host, folder, suffix, keep, signal) {
-    const words = ['sh', folder, suffix, String(keep + 1)].map(quote).join(' ');
-    await host.exec(`${commandLine('sh', '-c')} '${SCRIPT}' ${words}`, { signal }).catch((error) => {
+    const words = ['sh', folder, suffix, String(keep + 1)].map(shell/* quote */.h).join(' ');
+    await host.exec(`${(0,shell/* commandLine */.a)('sh', '-c')} '${SCRIPT}' ${words}`, { signal }).catch((error) => {
         throw asFailure(error);
     });
 }
@@ -8992,7 +10219,7 @@ async function dropFile(host, folder, name) {
     await host.exec(script(DROP, [folder, name]), { deadline: 10_000 }).catch(() => { });
 }
 function script(text, words) {
-    return `${commandLine('sh', '-c')} '${text}' ${['sh', ...words].map(quote).join(' ')}`;
+    return `${(0,shell/* commandLine */.a)('sh', '-c')} '${text}' ${['sh', ...words].map(shell/* quote */.h).join(' ')}`;
 }
 async function mustRunOnHost(host, text, words, options) {
     const result = await host.exec(script(text, words), options);
@@ -9030,6 +10257,8 @@ const CODES = {
     lostTransaction: 'MV006',
     /** The schema is not as required; the message is a JSON list of problems. */
     notVerified: 'MV101',
+    /** A query of verify-sql found rows; the message is a JSON list of what each found. */
+    ownChecks: 'MV102',
     /** A version that is to be undone is in the history no more; the message names it. */
     gone: 'MV104',
     /** A down file would delete data that is not its own; the message is a JSON list of losses. */
@@ -9040,8 +10269,539 @@ const CODES = {
     parsed: 'MV900',
 };
 
-// EXTERNAL MODULE: ./compiled/src/lib/shorten-list.js
-var shorten_list = __nccwpck_require__(8063);
+;// CONCATENATED MODULE: ./compiled/src/database/connection/retry-read.js
+
+
+
+/** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
+function retryRead(signal, work) {
+    return retry({
+        tries: 4,
+        deadline: 60_000,
+        first: 250,
+        longest: 4_000,
+        ...(0,defined_only/* definedOnly */.U)({ signal }),
+        worthwhile: (error) => errorMeaning(error) !== 'stop',
+    }, work);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/project-folder.js
+
+
+
+
+/**
+ * Lists the folder, a path from the working directory. Rejects with the error of the file system where it cannot be
+ * listed, and with a Failure where it is a link out of the project.
+ */
+async function openFolder(workingDirectory, folder) {
+    const given = (0,external_node_path_.join)(workingDirectory, folder);
+    const entries = new Map();
+    for (const entry of await (0,promises_namespaceObject.readdir)(given, { withFileTypes: true }))
+        entries.set(entry.name, entry);
+    const tree = (await (0,promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
+    const real = await (0,promises_namespaceObject.realpath)(given);
+    if (!(real + external_node_path_.sep).startsWith(tree))
+        throw new Failure(outside(folder));
+    return {
+        names: [...entries.values()].filter((entry) => !entry.isDirectory()).map(({ name }) => name),
+        async below() {
+            const folders = [...entries.values()].filter((entry) => entry.isDirectory()).map(({ name }) => name);
+            const found = [];
+            for (const name of folders.toSorted())
+                for (const inner of await (0,promises_namespaceObject.readdir)((0,external_node_path_.join)(real, name)).catch(() => []))
+                    if (/(?<!\.down)\.sql$/.test(inner))
+                        found.push(`${name}/${inner}`);
+            return found;
+        },
+        read(name) {
+            const entry = entries.get(name);
+            return entry && fetch((0,external_node_path_.join)(real, name), entry, tree);
+        },
+    };
+}
+/** What there is to say of a file or folder that is not in the project. */
+function outside(path) {
+    return {
+        message: `${path} is a link that leads out of the project`,
+        next: 'Put what it points to into the project itself.',
+    };
+}
+function fetch(path, entry, tree) {
+    try {
+        // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
+        if (entry.isFile())
+            return readUnlinked(path);
+        const target = (0,external_node_fs_.realpathSync)(path);
+        if (!target.startsWith(tree))
+            return 'outside';
+        return (0,external_node_fs_.statSync)(target).isFile() ? readUnlinked(target) : 'no file';
+    }
+    catch (error) {
+        return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
+    }
+}
+/** What was no link when it was looked at is not followed where it has become one. */
+function readUnlinked(path) {
+    const file = (0,external_node_fs_.openSync)(path, external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NOFOLLOW);
+    try {
+        return (0,external_node_fs_.readFileSync)(file);
+    }
+    finally {
+        (0,external_node_fs_.closeSync)(file);
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql/sql-lexer.js
+const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
+const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
+/** A quote behind a line end goes on with the string before it, under the same rules; only comments may stand between. */
+const CONTINUED = /(?:[ \t\f\v]|--[^\r\n]*(?=[\r\n]))*[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*(?=[\r\n]))*'/y;
+/**
+ * The index after the token that starts at `index`, by SQL's lexical rules: a quoted text, a comment, a word, or one
+ * character. What is not closed goes to the end.
+ */
+function afterToken(source, index) {
+    const character = source[index];
+    if (character === "'" || character === '"')
+        return afterQuote(source, index, character, false);
+    const two = source.slice(index, index + 2);
+    if (two === '--' || two === '/*')
+        return afterComment(source, index);
+    if (character === '$') {
+        const tag = match(DOLLAR_TAG, source, index);
+        if (tag === undefined)
+            return index + 1;
+        const end = source.indexOf(tag, index + tag.length);
+        return end === -1 ? source.length : end + tag.length;
+    }
+    const word = match(WORD, source, index);
+    if (word === undefined)
+        return index + 1;
+    const after = index + word.length;
+    // E'...' is the only quote in which a backslash hides the next character.
+    return /^e$/i.test(word) && source[after] === "'" ? afterQuote(source, after, "'", true) : after;
+}
+function match(pattern, source, index) {
+    pattern.lastIndex = index;
+    return pattern.exec(source)?.[0];
+}
+function afterQuote(source, from, quote, escapes) {
+    let index = from + 1;
+    while (index < source.length) {
+        if (escapes && source[index] === '\\')
+            index += 2;
+        else if (source[index] === quote) {
+            if (source[index + 1] === quote)
+                index += 2;
+            else {
+                const more = escapes ? match(CONTINUED, source, index + 1) : undefined;
+                if (more === undefined)
+                    return index + 1;
+                index += 1 + more.length;
+            }
+        }
+        else
+            index++;
+    }
+    return source.length;
+}
+const LINE_COMMENT = /--[^\r\n]*/y;
+function afterComment(source, from) {
+    const line = match(LINE_COMMENT, source, from);
+    if (line !== undefined)
+        return from + line.length;
+    let depth = 0;
+    let index = from;
+    while (index < source.length) {
+        const two = source.slice(index, index + 2);
+        if (two === '/*')
+            depth++;
+        else if (two === '*/')
+            depth--;
+        else {
+            index++;
+            continue;
+        }
+        index += 2;
+        if (depth === 0)
+            return index;
+    }
+    return source.length;
+}
+/** White space and comments left off the start: the index where the first word begins. */
+function skipBlanks(source, from) {
+    let index = from;
+    for (;;) {
+        const two = source.slice(index, index + 2);
+        if (/^\s/.test(two))
+            index++;
+        else if (two === '--' || two === '/*')
+            index = afterComment(source, index);
+        else
+            return index;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql/without-rows.js
+
+
+/** A shorter text, and shorter lists of rows, are parsed as they stand. UTF-16 units. */
+const without_rows_LONG = 16 * 1_024;
+/**
+ * A text in which long lists of rows (`VALUES (...), (...), ...`) are blanked but for their first row, so that all that
+ * follows stays where it was. For the local parser, to which every value of a dump is a node of a tree that nobody looks at:
+ * 400 kB of rows cost it a second. The server parses all of them.
+ */
+function withoutRows(source) {
+    if (source.length < without_rows_LONG || !/\bvalues\b/i.test(source))
+        return source;
+    const lists = [];
+    for (let index = 0, depth = 0; index < source.length;) {
+        const end = afterToken(source, index);
+        const token = source.slice(index, Math.min(end, index + VALUES.length + 1));
+        if (token === '(')
+            depth += 1;
+        if (token === ')')
+            depth -= 1;
+        index = end;
+        if (depth !== 0 || token.toLowerCase() !== VALUES)
+            continue;
+        const rows = rowsFrom(source, index);
+        if (rows === undefined)
+            continue;
+        if (rows.to - rows.from >= without_rows_LONG)
+            lists.push(rows);
+        index = rows.to;
+    }
+    return lists.reduce((text, { from, to }) => blank(text, from, to), source);
+}
+const VALUES = 'values';
+/** From the end of the first row to the end of the last; undefined where no row follows, or one is not closed. */
+function rowsFrom(source, start) {
+    const first = afterRow(source, skipBlanks(source, start));
+    if (first === undefined)
+        return undefined;
+    let to = first;
+    for (;;) {
+        const comma = skipBlanks(source, to);
+        const next = source[comma] === ',' ? afterRow(source, skipBlanks(source, comma + 1)) : undefined;
+        if (next === undefined)
+            return { from: first, to };
+        to = next;
+    }
+}
+/** The index behind the row that begins at `start`; undefined where none begins there, or it is not closed. */
+function afterRow(source, start) {
+    if (source[start] !== '(')
+        return undefined;
+    for (let index = start, depth = 0; index < source.length;) {
+        const end = afterToken(source, index);
+        if (end === index + 1) {
+            if (source[index] === '(')
+                depth += 1;
+            if (source[index] === ')')
+                depth -= 1;
+        }
+        index = end;
+        if (depth === 0)
+            return index;
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql/parser.js
+
+
+
+/** A shorter text that cannot be parsed is a fault of the parser. */
+const LARGEST_FAULT = 1024 * 1024;
+/**
+ * PostgreSQL's real parser, as WebAssembly. Loaded only when something is pending: it takes 30 ms to start and more
+ * to leave, because V8 would compile all of it again in the background and wait for that at exit; the flag forbids it.
+ */
+async function loadParser() {
+    const { setFlagsFromString } = await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 8877, 23));
+    setFlagsFromString('--wasm-tiering-budget=2000000000');
+    const library = await __nccwpck_require__.e(/* import() */ 107).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1107, 23));
+    await library.loadModule();
+    return (whole) => {
+        const source = withoutRows(whole);
+        // The library takes no empty text, and none that holds a NUL.
+        if (source.trim() === '')
+            return { statements: [] };
+        const { exitCode } = process;
+        try {
+            const tree = library.parseSync(source);
+            return { statements: placed(source, tree.stmts ?? []) };
+        }
+        catch (error) {
+            // Where its memory ends, the library sets the exit code of the whole process.
+            process.exitCode = exitCode;
+            const details = error.sqlDetails;
+            // Out of memory, it says so, ends itself or gives nothing; texts of another size can be parsed all the same.
+            if (!details || details.message === 'out of memory') {
+                if (source.length < LARGEST_FAULT)
+                    throw error;
+                return { tooLarge: true };
+            }
+            return {
+                wrong: { message: details.message, index: indexOfCodePoint(source, details.cursorPosition + 1) },
+            };
+        }
+    };
+}
+function placed(source, raw) {
+    const toIndex = byteToIndex(source);
+    return raw.map(({ stmt = {}, stmt_location = 0, stmt_len = 0 }) => {
+        const [kind = '', node = {}] = Object.entries(stmt)[0] ?? [];
+        const start = toIndex(stmt_location);
+        // No length means: to the end of the text.
+        const to = stmt_len === 0 ? source.length : toIndex(stmt_location + stmt_len);
+        return { kind, node, from: skipBlanks(source, start), to };
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/own-checks.js
+
+
+
+
+
+
+
+
+
+
+
+
+/** Milliseconds that one query may take. */
+const CHECK_TIMEOUT = 10_000;
+/** Milliseconds that a query waits for a lock where nothing is to be committed. */
+const LOOK_LOCK_TIMEOUT = 5_000;
+/** How many values of `problem` are told of each file, and the characters of each. */
+const MOST_TOLD = 10;
+const LONGEST_TOLD = 200;
+/** Reads and parses the files; all problems of all files at once. `entries`: folders, and files that end in .sql. */
+async function readOwnChecks(workingDirectory, entries) {
+    const checks = new Map();
+    const problems = [];
+    if (entries.length === 0)
+        return { checks: [], problems };
+    const parse = await loadParser();
+    for (const entry of entries) {
+        const path = entry.replace(/^(?:\.\/+)+|\/+$/g, '');
+        const single = path.endsWith('.sql');
+        const where = single ? (0,external_node_path_.dirname)(path) : path;
+        try {
+            const folder = await openFolder(workingDirectory, where);
+            const names = single
+                ? [(0,external_node_path_.basename)(path)]
+                : folder.names.filter((name) => name.endsWith('.sql')).toSorted();
+            if (names.length === 0)
+                problems.push(unreadable(entry, 'holds no .sql file'));
+            for (const name of names) {
+                const file = where === '.' ? name : `${where}/${name}`;
+                const read = textOf(folder.read(name), file);
+                const checked = typeof read === 'string' ? checkOf(file, read, parse) : read;
+                if ('query' in checked)
+                    checks.set(file, checked);
+                else
+                    problems.push(checked);
+            }
+        }
+        catch (error) {
+            problems.push(...(error instanceof Failure ? error.problems : [unreadable(entry, 'cannot be read')]));
+        }
+    }
+    return { checks: [...checks.values()], problems };
+}
+function unreadable(entry, what) {
+    return {
+        message: `verify-sql: ${entry} ${what}`,
+        next: 'Name a folder with .sql files, or the files themselves, from working-directory on.',
+    };
+}
+function textOf(fetched, file) {
+    if (fetched === 'outside')
+        return outside(file);
+    if (fetched === undefined || fetched === 'no file')
+        return unreadable(file, 'is not there');
+    if ('code' in fetched)
+        return unreadable(file, `cannot be read (${fetched.code})`);
+    try {
+        const text = new TextDecoder('utf-8', { fatal: true }).decode(fetched);
+        if (!text.includes('\0'))
+            return text;
+    }
+    catch {
+        // Told below, as a NUL is.
+    }
+    return { ...unreadable(file, 'is not UTF-8 text'), next: 'Save the file as UTF-8.' };
+}
+const WRITES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
+/** The one query of a file, or why it is none. */
+function checkOf(file, source, parse) {
+    const refuse = (what, index = 0) => ({
+        message: `verify-sql: ${file} ${what}`,
+        at: positionIn(file, source, index),
+        next: 'Each file holds one SELECT that gives a row for each thing that is wrong, and none where all is well.',
+    });
+    const parsed = parse(source);
+    if (parsed.statements === undefined)
+        return parsed.wrong === undefined
+            ? refuse('is too large to be parsed')
+            : refuse(`cannot be parsed: ${parsed.wrong.message}`, parsed.wrong.index);
+    const [first, second] = parsed.statements;
+    if (first === undefined)
+        return refuse('holds no statement');
+    if (second !== undefined)
+        return refuse(`holds ${parsed.statements.length} statements`, second.from);
+    if (first.kind !== 'SelectStmt')
+        return refuse('holds no SELECT', first.from);
+    for (const node of nodesOf(first.node)) {
+        if ('intoClause' in node)
+            return refuse('makes a table (SELECT INTO)', first.from);
+        if ('lockingClause' in node)
+            return refuse('locks rows (FOR UPDATE and its kin)', first.from);
+        if (Object.keys(node).some((kind) => WRITES.has(kind)))
+            return refuse('changes rows in its WITH', first.from);
+    }
+    return { file, query: source.slice(first.from, first.to) };
+}
+/** Milliseconds that all of them may take. */
+function ownChecksTime(checks) {
+    return checks.length * CHECK_TIMEOUT;
+}
+/**
+ * SQL for the end of a migration's message: raises CODES.notVerified where a query gives a row, so that such a schema
+ * is never committed. What another session is to blame for (a lock, a server that stops) is raised as it is.
+ * `statementTimeout`: milliseconds that what stands behind may take.
+ */
+function ownChecksMessage(checks, statementTimeout) {
+    if (checks.length === 0)
+        return '';
+    return `${checks.map((check) => askSql(check, true)).join('\n')}
+do ${dollarQuote(`
+declare failed text;
+begin
+  select jsonb_agg(f)::text into failed from jsonb_array_elements(${FOUND}) f
+    where (f ->> 'rows')::bigint > 0 or f ? 'failed';
+  if failed is not null then
+    raise exception using errcode = '${CODES.ownChecks}', message = failed;
+  end if;
+end`)};
+select ${timeLimit(statementTimeout)};`;
+}
+/** The message of that error as problems, one per file. */
+function ownCheckProblems(message) {
+    return JSON.parse(message).flatMap(problemsOfCheck);
+}
+const timeLimit = (milliseconds) => `pg_catalog.set_config('statement_timeout', '${milliseconds}ms', true)`;
+const FOUND = `coalesce(nullif(pg_catalog.current_setting('muva.own_checks', true), ''), '[]')::jsonb`;
+/**
+ * Runs one query in a sub-transaction that cannot write and is always undone, and adds what it found to
+ * `muva.own_checks`. Of its rows only their number and the column `problem` leave the database.
+ */
+function askSql({ file, query }, raising) {
+    const counted = `select count(*), coalesce(jsonb_agg(problem) filter (where place <= ${MOST_TOLD} and problem is not null), '[]')
+    from (select left(to_jsonb("muva row") ->> 'problem', ${LONGEST_TOLD + 1}) as problem, row_number() over () as place
+      from (${query}\n) as "muva row") as found`;
+    return `select ${timeLimit(CHECK_TIMEOUT)};
+do ${dollarQuote(`
+declare began timestamptz := clock_timestamp(); found bigint := 0; told jsonb := '[]'; failed text;
+begin
+  begin
+    set local transaction_read_only = on;
+    execute ${dollarQuote(counted)} into found, told;
+    raise exception using errcode = '${CODES.undone}';
+  exception when sqlstate '${CODES.undone}' then null;
+    when query_canceled then
+      if clock_timestamp() - began < interval '${CHECK_TIMEOUT} ms' then raise; end if;
+      failed := 'no answer within ${CHECK_TIMEOUT / 1_000} s';
+    when others then
+      ${raising ? `if left(sqlstate, 2) in ('40', '53', '55', '57', '58') then raise; end if;` : ''}
+      failed := sqlerrm;
+  end;
+  perform pg_catalog.set_config('muva.own_checks', (${FOUND} || jsonb_build_array(jsonb_strip_nulls(
+    jsonb_build_object('file', ${literal(file)}, 'rows', found, 'problems', told, 'failed', failed))))::text, true);
+end`)};`;
+}
+/** Asks the database as it is, in one message that writes nothing; one result per file, in their order. */
+async function askOwnChecks({ database, signal }, checks) {
+    if (checks.length === 0)
+        return [];
+    const message = [
+        'set transaction isolation level read committed, read only;',
+        `set local lock_timeout = '${LOOK_LOCK_TIMEOUT}ms';`,
+        ...checks.map((check) => askSql(check, false)),
+        `select ${FOUND} as found;`,
+    ].join('\n');
+    const deadline = ownChecksTime(checks) + 10_000;
+    try {
+        const results = await retryRead(signal, () => database.send(message, { deadline, signal }));
+        return jsonField(results, 'found') ?? [];
+    }
+    catch (error) {
+        throw failureOf(error, 'running the queries of verify-sql');
+    }
+}
+/** What is wrong by the word of one query; empty where it gave no row. */
+function problemsOfCheck({ file, rows, problems, failed }) {
+    const at = { file, line: 1, column: 1 };
+    if (failed !== undefined)
+        return [
+            {
+                message: `verify-sql: the query of ${file} failed: ${inOneLine(failed)}`,
+                at,
+                next: 'Correct the query; it runs as the role of database-url, and may only read.',
+            },
+        ];
+    if (rows === 0)
+        return [];
+    const told = problems.map((problem) => JSON.stringify(inOneLine(problem)));
+    const more = told.length > 0 && rows > told.length ? [`and ${rows - told.length} more`] : [];
+    const named = told.length === 0 ? '' : `: ${[...told, ...more].join(', ')}`;
+    return [
+        {
+            message: `verify-sql: ${file} finds ${rowsOf(rows)} where there should be none${named}`,
+            at,
+            next: 'Add the migration that mends what it finds, or correct the query.',
+        },
+    ];
+}
+/** `3 rows`. */
+function rowsOf(rows) {
+    return rows === 1 ? '1 row' : `${rows} rows`;
+}
+/** Cut between words before anything else: half a secret would not be redacted. */
+function inOneLine(text) {
+    return textStart(text, LONGEST_TOLD).replaceAll(/\s+/g, ' ').trim();
+}
+/** What the queries find now, for a plan: it stays so where nothing is pending; what is pending may mend it. */
+function judgeOwnChecks(found, pending) {
+    const problems = found.flatMap(problemsOfCheck);
+    const asked = found.length === 1 ? '1 query' : `${found.length} queries`;
+    const detail = problems.length === 0 ? `${asked}, no row` : `${problems.length} of ${asked} found something`;
+    if (pending)
+        return {
+            detail,
+            refusals: [],
+            warnings: problems.map((problem) => ({
+                ...problem,
+                next: 'A deploy is refused at its end, and nothing of it is committed, unless what is pending mends that.',
+            })),
+        };
+    return {
+        detail,
+        refusals: problems.map((problem) => ({
+            ...problem,
+            message: `${problem.message}, and nothing is pending`,
+        })),
+        warnings: [],
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/lib/record-format.js
 /** Of the files in the state folder on a server. */
 const SERVER_FORMATS = { oldest: 1, newest: 1 };
@@ -9283,7 +11043,7 @@ begin
     'formats', ${TABLE_FORMATS}, 'role', current_user,
     'owner', (select pg_get_userbyid(relowner) from pg_class
       where oid = coalesce(to_regclass('${RUNS_TABLE}'), to_regclass('${HISTORY_TABLE}'))));
-  ${plan ? `look := look || pg_catalog.jsonb_build_object('missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})));` : ''}
+  ${plan ? `look := look || pg_catalog.jsonb_build_object('missingRights', pg_catalog.to_jsonb(array(${MISSING_RIGHTS})), 'holdsTables', ${HOLDS_TABLES});` : ''}
   ${read(HISTORY_TABLE, 'recorded', `select coalesce(jsonb_agg(jsonb_build_array(h.version, to_jsonb(h)->>'name', ${plan ? TEXT_HASH : 'null'})), '[]')
      from ${HISTORY_TABLE} h`)}
   if ${READS_TABLES} then
@@ -9325,6 +11085,8 @@ function readTableIfAllowed(table, field, select) {
 }
 const asArray = (tables) => `array[${tables.map((table) => `'${table}'`).join(', ')}]`;
 const hasColumn = (column) => `exists (select from pg_attribute where attrelid = to_regclass('${HISTORY_TABLE}') and attname = '${column}' and not attisdropped)`;
+/** Something that is of no system schema. Platform schemas count too: it only spares an empty database a question. */
+const HOLDS_TABLES = `exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname !~ '^(pg_|information_schema$)')`;
 /**
  * Our tables have row level security and no policy: only their owner, and who may act for it, sees their rows. Where
  * a column is to be added to the history of an older CLI, it takes its owner too.
@@ -9345,211 +11107,6 @@ const MISSING_RIGHTS = `
   union all select 'ownership of ${HISTORY_TABLE}, to which a column is to be added'
     where to_regclass('${HISTORY_TABLE}') is not null and not (${hasColumn('statements')} and ${hasColumn('name')})
       and not pg_has_role((select relowner from pg_class where oid = to_regclass('${HISTORY_TABLE}')), 'usage')`;
-
-;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint-sql.js
-/**
- * One catalogue query that describes every object of a schema that people make: what the comparison of two
- * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
- */
-/**
- * Schemas that PostgreSQL or the Supabase platform keeps and changes by itself. Their objects are left out, with
- * two exceptions that projects do write there: policies, and triggers that call a function of the project.
- */
-const PLATFORM_SCHEMAS = [
-    'information_schema',
-    'auth',
-    'storage',
-    'realtime',
-    '_realtime',
-    '_analytics',
-    '_supavisor',
-    'vault',
-    'extensions',
-    'graphql',
-    'graphql_public',
-    'pgbouncer',
-    'pgsodium',
-    'pgsodium_masks',
-    'pgmq',
-    'net',
-    'cron',
-    'supabase_functions',
-    'supabase_migrations',
-    'pgtle',
-    'etl',
-    'supabase_subscription_mgmt',
-];
-/**
- * Settings under which the server writes definitions the same way for every role and session: the search path
- * decides which names are qualified, the others how constants in defaults and expressions are written.
- */
-const DETERMINISTIC_SETTINGS = {
-    search_path: 'pg_catalog',
-    quote_all_identifiers: 'off',
-    timezone: 'UTC',
-    datestyle: 'ISO, YMD',
-    intervalstyle: 'postgres',
-    extra_float_digits: '1',
-    bytea_output: 'hex',
-    standard_conforming_strings: 'on',
-};
-const platform = PLATFORM_SCHEMAS.map((schema) => `'${schema}'`).join(', ');
-/** Privileges as sorted words; `acl` may be null, then the default of the kind of object is meant. */
-const privileges = (acl, kind, owner) => `
-  (select coalesce(string_agg(
-      case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end
-        || '=' || a.privilege_type || case when a.is_grantable then '*' else '' end,
-      ',' order by case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end collate "C",
-        a.privilege_type collate "C", a.is_grantable), '')
-   from aclexplode(coalesce(${acl}, acldefault(${kind}, ${owner}))) a)`;
-const sorted = (array) => `(select coalesce(string_agg(o, ',' order by o collate "C"), '') from unnest(${array}) o)`;
-/** The options of a column that people set; PostgreSQL 15.20 of Debian writes one of its own into every new column. */
-const DECLARED_OPTIONS = `array(select o from unnest(a.attoptions) o where o ~ '^(n_distinct|n_distinct_inherited)=')`;
-const notOfExtension = (catalogue, oid) => `not exists (select from pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
-const relationKind = (kind) => `case ${kind} when 'r' then 'table' when 'p' then 'table'
-  when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
-  when 'c' then 'type' else 'relation' end`;
-/** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
-const OBJECT_QUERIES = [
-    `select 'schema', nspname, '', pg_get_userbyid(nspowner)::text from schemas`,
-    `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
-    `select ${relationKind('c.relkind')}, c.nspname, c.relname,
-     concat_ws('|', pg_get_userbyid(c.relowner), c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-       case when c.relkind in ('r', 'p', 'm') then c.relreplident end, ${sorted('c.reloptions')},
-       case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
-       case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
-       pg_get_expr(c.relpartbound, c.oid), (select amname from pg_am where pg_am.oid = c.relam),
-       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i where i.inhrelid = c.oid),
-       (select concat_ws('|', q.seqtypid::regtype, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
-          from pg_sequence q where q.seqrelid = c.oid),
-       (select string_agg(d.refobjid::regclass::text || '.' || a.attname, ',' order by d.refobjsubid)
-          from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-         where c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refobjsubid > 0
-           and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')),
-       (select v.srvname || ${sorted('f.ftoptions')} from pg_foreign_table f join pg_foreign_server v on v.oid = f.ftserver
-         where f.ftrelid = c.oid))
-   from relations c`,
-    `select 'grants on ' || ${relationKind('c.relkind')}, c.nspname, c.relname,
-     ${privileges('c.relacl', `case c.relkind when 'S' then 's' else 'r' end::"char"`, 'c.relowner')}
-   from relations c where c.relkind <> 'c'`,
-    `select 'column', c.nspname, c.relname || '.' || a.attname,
-     concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
-       pg_get_expr(d.adbin, d.adrelid), nullif(a.attcollation, t.typcollation)::regcollation,
-       case when a.attacl is not null then ${privileges('a.attacl', `'c'`, 'c.relowner')} end, ${sorted(DECLARED_OPTIONS)})
-   from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-     join pg_type t on t.oid = a.atttypid
-     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-   where c.relkind in ('r', 'p', 'f', 'c')`,
-    // Constraints that only repeat NOT NULL (a row of their own since PostgreSQL 18) are told by their column.
-    `select 'constraint', c.nspname, k.conname || ' on ' || c.relname,
-     concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
-   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')`,
-    `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
-   from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
-    `select 'index', c.nspname, x.relname,
-     concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered, i.indisreplident)
-   from relations c join pg_index i on i.indrelid = c.oid join pg_class x on x.oid = i.indexrelid
-   where not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))`,
-    `select 'policy', n.nspname, p.polname || ' on ' || c.relname,
-     concat_ws('|', p.polcmd, p.polpermissive, (select string_agg(case r when 0 then 'public' else pg_get_userbyid(r)::text end, ','
-         order by case r when 0 then 'public' else pg_get_userbyid(r)::text end collate "C") from unnest(p.polroles) r),
-       'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
-   from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
-   where ${notOfExtension('pg_policy', 'p.oid')}`,
-    `select 'trigger', n.nspname, t.tgname || ' on ' || c.relname, concat_ws('|', pg_get_triggerdef(t.oid), t.tgenabled)
-   from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
-     join pg_proc f on f.oid = t.tgfoid
-   where not t.tgisinternal and ${notOfExtension('pg_class', 'c.oid')}
-     and (c.relnamespace in (select oid from schemas) or f.pronamespace in (select oid from schemas))`,
-    `select 'rule', c.nspname, r.rulename || ' on ' || c.relname, concat_ws('|', pg_get_ruledef(r.oid), r.ev_enabled)
-   from relations c join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`,
-    `select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.nspname, p.signature,
-     concat_ws('|', pg_get_userbyid(p.proowner), case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
-       (select concat_ws(',', g.aggkind, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval,
-          p.prorettype::regtype) from pg_aggregate g where g.aggfnoid = p.oid))
-   from functions p`,
-    `select 'grants on function', p.nspname, p.signature, ${privileges('p.proacl', `'f'`, 'p.proowner')} from functions p`,
-    `select 'type', s.nspname, t.typname,
-     concat_ws('|', pg_get_userbyid(t.typowner), t.typtype,
-       (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
-       case when t.typtype = 'd' then concat_ws(',', format_type(t.typbasetype, t.typtypmod), t.typnotnull, t.typdefault,
-         t.typcollation::regcollation) end,
-       (select concat_ws(',', r.rngsubtype::regtype, r.rngsubdiff, r.rngcanonical) from pg_range r where r.rngtypid = t.oid))
-   from pg_type t join schemas s on s.oid = t.typnamespace
-   where t.typtype in ('e', 'd', 'r', 'b') and t.typcategory <> 'A' and ${notOfExtension('pg_type', 't.oid')}`,
-    `select 'grants on type', s.nspname, t.typname, ${privileges('t.typacl', `'T'`, 't.typowner')}
-   from pg_type t join schemas s on s.oid = t.typnamespace where t.typacl is not null
-     and ${notOfExtension('pg_type', 't.oid')}`,
-    `select 'statistics', s.nspname, x.stxname, pg_get_statisticsobjdef(x.oid)
-   from pg_statistic_ext x join schemas s on s.oid = x.stxnamespace`,
-    `select 'operator', s.nspname, o.oid::regoperator::text, o.oprcode::text
-   from pg_operator o join schemas s on s.oid = o.oprnamespace where ${notOfExtension('pg_operator', 'o.oid')}`,
-    `select 'collation', s.nspname, c.collname, '' from pg_collation c join schemas s on s.oid = c.collnamespace
-   where ${notOfExtension('pg_collation', 'c.oid')}`,
-    `select 'text search configuration', s.nspname, c.cfgname, '' from pg_ts_config c
-     join schemas s on s.oid = c.cfgnamespace where ${notOfExtension('pg_ts_config', 'c.oid')}`,
-    `select 'text search dictionary', s.nspname, d.dictname, d.dictinitoption from pg_ts_dict d
-     join schemas s on s.oid = d.dictnamespace where ${notOfExtension('pg_ts_dict', 'd.oid')}`,
-    `select 'operator class', s.nspname, o.opcname, '' from pg_opclass o join schemas s on s.oid = o.opcnamespace
-   where ${notOfExtension('pg_opclass', 'o.oid')}`,
-    `select 'cast', '', format_type(c.castsource, null) || ' as ' || format_type(c.casttarget, null),
-     concat_ws('|', c.castfunc::regprocedure, c.castcontext)
-   from pg_cast c where c.oid >= 16384 and ${notOfExtension('pg_cast', 'c.oid')}`,
-    `select 'extension', n.nspname, e.extname, '' from pg_extension e join pg_namespace n on n.oid = e.extnamespace`,
-    `select 'foreign server', '', v.srvname, concat_ws('|', w.fdwname, v.srvtype, v.srvversion, ${sorted('v.srvoptions')})
-   from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw where ${notOfExtension('pg_foreign_server', 'v.oid')}`,
-    `select 'event trigger', '', e.evtname, concat_ws('|', e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags::text)
-   from pg_event_trigger e join pg_proc f on f.oid = e.evtfoid where f.pronamespace in (select oid from schemas)`,
-    `select 'publication', '', p.pubname, concat_ws('|', pg_get_userbyid(p.pubowner), (to_jsonb(p) - 'oid' - 'pubowner')::text)
-   from publications p`,
-    `select 'publication table', '', t.pubname || ': ' || t.schemaname || '.' || t.tablename,
-     concat_ws('|', to_jsonb(t) ->> 'rowfilter',
-       (select string_agg(a.attname, ',' order by a.attname collate "C") from pg_attribute a where a.attrelid = r.prrelid
-          and a.attnum = any (string_to_array(translate(to_jsonb(r) ->> 'prattrs', '[],', ''), ' ')::int2[])))
-   from pg_publication_tables t join publications p on p.pubname = t.pubname
-     join pg_class c on c.relname = t.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
-     left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
-   where not p.puballtables and n.nspname not in (${platform})`,
-    `select 'default privileges', coalesce(n.nspname, ''), pg_get_userbyid(d.defaclrole) || ': ' || d.defaclobjtype::text,
-     ${privileges('d.defaclacl', 'd.defaclobjtype', 'd.defaclrole')}
-   from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
-   where d.defaclnamespace = 0 or d.defaclnamespace in (select oid from schemas)`,
-    `select 'comment', coalesce(i.schema, ''), i.type || ' ' || i.identity, d.description
-   from (select * from pg_description where objoid >= 16384 or classoid = 'pg_namespace'::regclass) d,
-     pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-   where case when i.type = 'schema' then i.name in (select nspname from schemas)
-       else i.schema is null or i.schema in (select nspname from schemas) end
-     and i.type not in ('extension', 'event trigger')
-     and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`,
-    // Another major version writes definitions differently: told as such, not as a thousand changed objects.
-    `select 'server', '', 'major version', (current_setting('server_version_num')::int / 10000)::text`,
-];
-/**
- * Every object as a row: kind, schema, name, hash. Works from PostgreSQL 13 and for any role, and must run under
- * DETERMINISTIC_SETTINGS. The order of columns is left out on purpose: a down file cannot give it back.
- */
-const OBJECTS_QUERY = `
-with schemas as materialized (
-  select n.oid, n.nspname::text, n.nspowner, n.nspacl from pg_namespace n
-  where n.nspname !~ '^pg_' and n.nspname not in (${platform}) and ${notOfExtension('pg_namespace', 'n.oid')}
-), relations as materialized (
-  select c.*, s.nspname from pg_class c join schemas s on s.oid = c.relnamespace
-  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and ${notOfExtension('pg_class', 'c.oid')}
-), functions as materialized (
-  select p.*, s.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as signature
-  from pg_proc p join schemas s on s.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
-), publications as materialized (
-  -- Of the platform: what its roles own, and what publishes its tables alone.
-  select p.* from pg_publication p
-  where pg_get_userbyid(p.pubowner) !~ '^supabase_' and (
-    not exists (select from pg_publication_tables t where t.pubname = p.pubname)
-    or exists (select from pg_publication_tables t where t.pubname = p.pubname and t.schemaname not in (${platform})))
-), described(kind, schema, name, definition) as (
-${OBJECT_QUERIES.join('\nunion all\n')}
-)
-select kind::text, schema::text, name::text,
-  left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
-from described`;
 
 ;// CONCATENATED MODULE: ./compiled/src/database/schema/schema-facts-sql.js
 
@@ -9580,8 +11137,8 @@ function factsSql(scope) {
     const parts = [
         tableFacts,
         functionFacts(rules),
-        ...(rules.rls === 'off' ? [] : [rules.rls === 'all' ? rlsOfAll : rlsOfRequired]),
-        ...(rules.rls === 'required' && scope.thorough ? [idlePolicies] : []),
+        ...(rules.rls === 'off' ? [] : [rules.rls === 'all' ? rlsOfAll(rules) : rlsOfRequired(rules)]),
+        ...(rules.rls === 'required' && scope.thorough ? [idlePolicies(rules)] : []),
         ...(scope.thorough ? [notValid, invalidIndexes(scope.invalidIndexFails), sequences] : []),
     ];
     return `with ${tablesSql(rules)}
@@ -9622,32 +11179,38 @@ const functionFacts = (rules) => `
   group by w.position, w.schema, w.name, w.shown`;
 /** Tables of the platform, such as auth.users, may be required; who reads their rows is not the project's to say. */
 const ofTheProject = `t.schema not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
+/** The tables whose rows `rls` judges: neither the platform's nor those that rls-except names. */
+const judged = ({ rlsExcept }) => rlsExcept.length === 0
+    ? ofTheProject
+    : `${ofTheProject} and (t.schema, t.name) not in (${rlsExcept
+        .map(({ schema, name }) => `(${literal(schema)}, ${literal(name)})`)
+        .join(', ')})`;
 const rlsProblem = `case when not t.rls then 'row level security is off on ' || t.qualified
       when t.policies = 0 then t.qualified || ' has row level security on but no policy: nobody it applies to can read it' end`;
 const rlsNext = `'Add to a migration: alter table ... enable row level security, and create policy ...; or set rls: off.'`;
-const rlsOfRequired = `
+const rlsOfRequired = (rules) => `
   select t.position, 'row level security of ' || t.qualified as fact,
     case when t.rls and t.policies > 0 then 'passed' else 'failed' end as outcome,
     concat_ws(', ', case when t.rls then 'on' else 'off' end, case when t.forced then 'forced' end,
       t.policies || case t.policies when 1 then ' policy' else ' policies' end) as detail,
     ${rlsProblem} as problem, ${rlsNext} as next
-  from tables t where t.position is not null and t.relkind in ('r', 'p') and ${ofTheProject}`;
-const rlsOfAll = `
+  from tables t where t.position is not null and t.relkind in ('r', 'p') and ${judged(rules)}`;
+const rlsOfAll = (rules) => `
   select 1 as position, 'row level security of every table in public' as fact,
     case when count(*) filter (where ${rlsProblem} is not null) = 0 then 'passed' else 'failed' end as outcome,
     count(*) || ' tables, ' || count(*) filter (where t.forced) || ' of them forced' as detail,
     string_agg(${rlsProblem}, E'\\n' order by t.qualified) as problem, ${rlsNext} as next
-  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p') and ${ofTheProject}`;
+  from tables t where (t.schema = 'public' or t.position is not null) and t.relkind in ('r', 'p') and ${judged(rules)}`;
 /**
  * Policies on a table whose row level security is off protect nothing, and look as if they did. Of the tables in
  * question this is a failure of their own; of others, which may have been so for years, it is told.
  */
-const idlePolicies = `
+const idlePolicies = (rules) => `
   select 1 as position, 'no policy without row level security' as fact,
     case when count(*) = 0 then 'passed' else 'warned' end as outcome, null::text as detail,
     string_agg('the policies of ' || t.qualified || ' have no effect: its row level security is off', E'\\n' order by t.qualified) as problem,
     'Add to a migration: alter table ... enable row level security; or drop the policies.' as next
-  from tables t where t.policies > 0 and not t.rls and t.position is null`;
+  from tables t where t.policies > 0 and not t.rls and t.position is null and ${judged(rules)}`;
 const userSchemas = `n.nspname !~ '^pg_' and n.nspname not in (${PLATFORM_SCHEMAS.map(literal).join(', ')})`;
 /** An index on a partitioned table is invalid until its parts are attached, and one being built until it is done. */
 const invalidIndexes = (fails) => `
@@ -9706,7 +11269,7 @@ begin
     set local role anon;
     set local transaction_read_only = on;
     for item in with ${tablesSql(rules)} select * from tables t
-      where rls and relkind in ('r', 'p') and ${scope} and ${ofTheProject} order by relpages, qualified
+      where rls and relkind in ('r', 'p') and ${scope} and ${judged(rules)} order by relpages, qualified
     loop
       begin
         execute format('select exists (select from %s)', item.qualified) into filled;
@@ -10016,97 +11579,6 @@ function lockOf({ kind, node }) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/sql/sql-lexer.js
-const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
-const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
-/** A quote behind a line end goes on with the string before it, under the same rules; only comments may stand between. */
-const CONTINUED = /(?:[ \t\f\v]|--[^\r\n]*(?=[\r\n]))*[\r\n](?:[ \t\f\v\r\n]|--[^\r\n]*(?=[\r\n]))*'/y;
-/**
- * The index after the token that starts at `index`, by SQL's lexical rules: a quoted text, a comment, a word, or one
- * character. What is not closed goes to the end.
- */
-function afterToken(source, index) {
-    const character = source[index];
-    if (character === "'" || character === '"')
-        return afterQuote(source, index, character, false);
-    const two = source.slice(index, index + 2);
-    if (two === '--' || two === '/*')
-        return afterComment(source, index);
-    if (character === '$') {
-        const tag = match(DOLLAR_TAG, source, index);
-        if (tag === undefined)
-            return index + 1;
-        const end = source.indexOf(tag, index + tag.length);
-        return end === -1 ? source.length : end + tag.length;
-    }
-    const word = match(WORD, source, index);
-    if (word === undefined)
-        return index + 1;
-    const after = index + word.length;
-    // E'...' is the only quote in which a backslash hides the next character.
-    return /^e$/i.test(word) && source[after] === "'" ? afterQuote(source, after, "'", true) : after;
-}
-function match(pattern, source, index) {
-    pattern.lastIndex = index;
-    return pattern.exec(source)?.[0];
-}
-function afterQuote(source, from, quote, escapes) {
-    let index = from + 1;
-    while (index < source.length) {
-        if (escapes && source[index] === '\\')
-            index += 2;
-        else if (source[index] === quote) {
-            if (source[index + 1] === quote)
-                index += 2;
-            else {
-                const more = escapes ? match(CONTINUED, source, index + 1) : undefined;
-                if (more === undefined)
-                    return index + 1;
-                index += 1 + more.length;
-            }
-        }
-        else
-            index++;
-    }
-    return source.length;
-}
-const LINE_COMMENT = /--[^\r\n]*/y;
-function afterComment(source, from) {
-    const line = match(LINE_COMMENT, source, from);
-    if (line !== undefined)
-        return from + line.length;
-    let depth = 0;
-    let index = from;
-    while (index < source.length) {
-        const two = source.slice(index, index + 2);
-        if (two === '/*')
-            depth++;
-        else if (two === '*/')
-            depth--;
-        else {
-            index++;
-            continue;
-        }
-        index += 2;
-        if (depth === 0)
-            return index;
-    }
-    return source.length;
-}
-/** White space and comments left off the start: the index where the first word begins. */
-function skipBlanks(source, from) {
-    let index = from;
-    for (;;) {
-        const two = source.slice(index, index + 2);
-        if (/^\s/.test(two))
-            index++;
-        else if (two === '--' || two === '/*')
-            index = afterComment(source, index);
-        else
-            return index;
-    }
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/blockers.js
 
 
@@ -10217,76 +11689,198 @@ function identifiersIn(text) {
     return names;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/validated-apart.js
-/** The constraints that a file adds without looking at the rows that are there, and those that it has looked at. */
-function constraintsOf({ statements = [] }) {
-    const notValid = [];
-    const validated = [];
-    for (const { kind, node } of statements) {
-        if (kind !== 'AlterTableStmt')
-            continue;
-        const table = String(node.relation?.relname);
-        for (const { AlterTableCmd: command } of node.cmds ?? []) {
-            const { Constraint: added } = (command?.def ?? {});
-            if (command?.subtype === 'AT_AddConstraint' && added?.skip_validation === true)
-                notValid.push(`${table}.${String(added.conname)}`);
-            if (command?.subtype === 'AT_ValidateConstraint')
-                validated.push(`${table}.${String(command.name)}`);
-        }
-    }
-    return { notValid, validated };
-}
+;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint-sql.js
 
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/batches.js
-
-
-/** Together all text of one batch stays far below the largest message that the protocol can carry. */
-const LARGEST_BATCH = 64 * 1024 * 1024;
-/** Groups files, in order, into as few transactions as PostgreSQL allows; or one per file. */
-function makeBatches(files, transaction) {
-    const batches = [];
-    let size = 0;
-    let ended;
-    const unchecked = new Set();
-    for (const file of files) {
-        const { mode, why, endsBatch } = file.shape;
-        const previous = batches[batches.length - 1];
-        const bytes = Buffer.byteLength(file.source);
-        const { notValid, validated } = constraintsOf(file.shape);
-        const looked = validated.find((constraint) => unchecked.has(constraint));
-        const reason = !previous
-            ? undefined
-            : transaction === 'each'
-                ? 'one transaction per file was asked for'
-                : ended !== undefined
-                    ? ended
-                    : mode !== 'together'
-                        ? `${titleOf(file)}: ${why ?? mode}`
-                        : previous.mode !== 'together'
-                            ? `${titleOf(previous.files[0])} before it: ${previous.files[0].shape.why ?? previous.mode}`
-                            : looked !== undefined
-                                ? `${titleOf(file)} validates ${looked}, which a file before it adds NOT VALID: together that would lock the table all the while`
-                                : size + bytes > LARGEST_BATCH
-                                    ? 'the files before it fill one message'
-                                    : undefined;
-        if (previous && reason === undefined) {
-            previous.files.push(file);
-            size += bytes;
-        }
-        else {
-            batches.push({ mode, files: [file], ...(0,defined_only/* definedOnly */.U)({ why: reason }) });
-            size = bytes;
-            unchecked.clear();
-        }
-        for (const constraint of notValid)
-            unchecked.add(constraint);
-        ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
-    }
-    return batches;
-}
-/** What a migration is called in steps and messages; a history may hold no name for it. */
-function titleOf({ version, name }) {
-    return name ? `${version}_${name}` : version;
+/*
+ * One catalogue query that describes every object of a schema that people make: what the comparison of two
+ * moments rests on. Kept apart from the code that uses it, because it is read as SQL.
+ */
+/**
+ * Settings under which the server writes definitions the same way for every role and session: the search path
+ * decides which names are qualified, the others how constants in defaults and expressions are written.
+ */
+const DETERMINISTIC_SETTINGS = {
+    search_path: 'pg_catalog',
+    quote_all_identifiers: 'off',
+    timezone: 'UTC',
+    datestyle: 'ISO, YMD',
+    intervalstyle: 'postgres',
+    extra_float_digits: '1',
+    bytea_output: 'hex',
+    standard_conforming_strings: 'on',
+};
+const platform = PLATFORM_SCHEMAS.map((schema) => `'${schema}'`).join(', ');
+/** Privileges as sorted words; `acl` may be null, then the default of the kind of object is meant. */
+const privileges = (acl, kind, owner) => `
+  (select coalesce(string_agg(
+      case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end
+        || '=' || a.privilege_type || case when a.is_grantable then '*' else '' end,
+      ',' order by case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end collate "C",
+        a.privilege_type collate "C", a.is_grantable), '')
+   from aclexplode(coalesce(${acl}, acldefault(${kind}, ${owner}))) a)`;
+const sorted = (array) => `(select coalesce(string_agg(o, ',' order by o collate "C"), '') from unnest(${array}) o)`;
+/** The options of a column that people set; PostgreSQL 15.20 of Debian writes one of its own into every new column. */
+const DECLARED_OPTIONS = `array(select o from unnest(a.attoptions) o where o ~ '^(n_distinct|n_distinct_inherited)=')`;
+const notOfExtension = (catalogue, oid) => `not exists (select from pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`;
+const relationKind = (kind) => `case ${kind} when 'r' then 'table' when 'p' then 'table'
+  when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
+  when 'c' then 'type' else 'relation' end`;
+/** The parts of the union: kind, schema, name and definition of every object of one catalogue. */
+const kindQueries = (owner) => [
+    `select 'schema', nspname, '', ${owner('nspowner')} from schemas`,
+    `select 'grants on schema', nspname, '', ${privileges('nspacl', `'n'`, 'nspowner')} from schemas`,
+    `select ${relationKind('c.relkind')}, c.nspname, c.relname,
+     concat_ws('|', ${owner('c.relowner')}, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
+       case when c.relkind in ('r', 'p', 'm') then c.relreplident end, ${sorted('c.reloptions')},
+       case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
+       case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end,
+       (select amname from pg_am where pg_am.oid = c.relam),
+       (select string_agg(i.inhparent::regclass::text, ',' order by i.inhseqno) from pg_inherits i
+         where i.inhrelid = c.oid and not c.relispartition),
+       (select concat_ws('|', q.seqtypid::regtype, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
+          from pg_sequence q where q.seqrelid = c.oid),
+       (select string_agg(d.refobjid::regclass::text || '.' || a.attname, ',' order by d.refobjsubid)
+          from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+         where c.relkind = 'S' and d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refobjsubid > 0
+           and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')),
+       (select v.srvname || ${sorted('f.ftoptions')} from pg_foreign_table f join pg_foreign_server v on v.oid = f.ftserver
+         where f.ftrelid = c.oid))
+   from relations c`,
+    // A row of its own, because attaching and detaching are of others' making more often than not.
+    `select 'partition', c.nspname, c.relname, concat_ws('|', i.inhparent::regclass, pg_get_expr(c.relpartbound, c.oid))
+   from relations c join pg_inherits i on i.inhrelid = c.oid where c.relispartition`,
+    `select 'grants on ' || ${relationKind('c.relkind')}, c.nspname, c.relname,
+     ${privileges('c.relacl', `case c.relkind when 'S' then 's' else 'r' end::"char"`, 'c.relowner')}
+   from relations c where c.relkind <> 'c'`,
+    `select 'column', c.nspname, c.relname || '.' || a.attname,
+     concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstorage,
+       pg_get_expr(d.adbin, d.adrelid), nullif(a.attcollation, t.typcollation)::regcollation,
+       case when a.attacl is not null then ${privileges('a.attacl', `'c'`, 'c.relowner')} end, ${sorted(DECLARED_OPTIONS)})
+   from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     join pg_type t on t.oid = a.atttypid
+     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+   where c.relkind in ('r', 'p', 'f', 'c')`,
+    // Constraints that only repeat NOT NULL (a row of their own since PostgreSQL 18) are told by their column.
+    `select 'constraint', c.nspname, k.conname || ' on ' || c.relname,
+     concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
+   from relations c join pg_constraint k on k.conrelid = c.oid and k.contype not in ('n', 't')
+   -- To each partition of a table that is referenced the server makes a constraint of its own.
+   where k.conparentid = 0 or c.relispartition`,
+    `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
+   from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
+    `select 'index', c.nspname, x.relname,
+     concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered, i.indisreplident)
+   from relations c join pg_index i on i.indrelid = c.oid join pg_class x on x.oid = i.indexrelid
+   where not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))`,
+    `select 'policy', n.nspname, p.polname || ' on ' || c.relname,
+     concat_ws('|', p.polcmd, p.polpermissive, (select string_agg(case r when 0 then 'public' else pg_get_userbyid(r)::text end, ','
+         order by case r when 0 then 'public' else pg_get_userbyid(r)::text end collate "C") from unnest(p.polroles) r),
+       'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
+   from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
+   where ${notOfExtension('pg_policy', 'p.oid')}`,
+    `select 'trigger', n.nspname, t.tgname || ' on ' || c.relname, concat_ws('|', pg_get_triggerdef(t.oid), t.tgenabled)
+   from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+     join pg_proc f on f.oid = t.tgfoid
+   where not t.tgisinternal and ${notOfExtension('pg_class', 'c.oid')}
+     and (c.relnamespace in (select oid from schemas) or f.pronamespace in (select oid from schemas))`,
+    `select 'rule', c.nspname, r.rulename || ' on ' || c.relname, concat_ws('|', pg_get_ruledef(r.oid), r.ev_enabled)
+   from relations c join pg_rewrite r on r.ev_class = c.oid and r.rulename <> '_RETURN'`,
+    `select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, p.nspname, p.signature,
+     concat_ws('|', ${owner('p.proowner')}, case when p.prokind <> 'a' then pg_get_functiondef(p.oid) end,
+       (select concat_ws(',', g.aggkind, g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval,
+          p.prorettype::regtype) from pg_aggregate g where g.aggfnoid = p.oid))
+   from functions p`,
+    `select 'grants on function', p.nspname, p.signature, ${privileges('p.proacl', `'f'`, 'p.proowner')} from functions p`,
+    `select 'type', s.nspname, t.typname,
+     concat_ws('|', ${owner('t.typowner')}, t.typtype,
+       (select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
+       case when t.typtype = 'd' then concat_ws(',', format_type(t.typbasetype, t.typtypmod), t.typnotnull, t.typdefault,
+         t.typcollation::regcollation) end,
+       (select concat_ws(',', r.rngsubtype::regtype, r.rngsubdiff, r.rngcanonical) from pg_range r where r.rngtypid = t.oid))
+   from pg_type t join schemas s on s.oid = t.typnamespace
+   where t.typtype in ('e', 'd', 'r', 'b') and t.typcategory <> 'A' and ${notOfExtension('pg_type', 't.oid')}`,
+    `select 'grants on type', s.nspname, t.typname, ${privileges('t.typacl', `'T'`, 't.typowner')}
+   from pg_type t join schemas s on s.oid = t.typnamespace where t.typacl is not null
+     and ${notOfExtension('pg_type', 't.oid')}`,
+    `select 'statistics', s.nspname, x.stxname, pg_get_statisticsobjdef(x.oid)
+   from pg_statistic_ext x join schemas s on s.oid = x.stxnamespace`,
+    `select 'operator', s.nspname, o.oid::regoperator::text, o.oprcode::text
+   from pg_operator o join schemas s on s.oid = o.oprnamespace where ${notOfExtension('pg_operator', 'o.oid')}`,
+    `select 'collation', s.nspname, c.collname, '' from pg_collation c join schemas s on s.oid = c.collnamespace
+   where ${notOfExtension('pg_collation', 'c.oid')}`,
+    `select 'text search configuration', s.nspname, c.cfgname, '' from pg_ts_config c
+     join schemas s on s.oid = c.cfgnamespace where ${notOfExtension('pg_ts_config', 'c.oid')}`,
+    `select 'text search dictionary', s.nspname, d.dictname, d.dictinitoption from pg_ts_dict d
+     join schemas s on s.oid = d.dictnamespace where ${notOfExtension('pg_ts_dict', 'd.oid')}`,
+    `select 'operator class', s.nspname, o.opcname, '' from pg_opclass o join schemas s on s.oid = o.opcnamespace
+   where ${notOfExtension('pg_opclass', 'o.oid')}`,
+    `select 'cast', '', format_type(c.castsource, null) || ' as ' || format_type(c.casttarget, null),
+     concat_ws('|', c.castfunc::regprocedure, c.castcontext)
+   from pg_cast c where c.oid >= 16384 and ${notOfExtension('pg_cast', 'c.oid')}`,
+    `select 'extension', n.nspname, e.extname, '' from pg_extension e join pg_namespace n on n.oid = e.extnamespace`,
+    `select 'foreign server', '', v.srvname, concat_ws('|', w.fdwname, v.srvtype, v.srvversion, ${sorted('v.srvoptions')})
+   from pg_foreign_server v join pg_foreign_data_wrapper w on w.oid = v.srvfdw where ${notOfExtension('pg_foreign_server', 'v.oid')}`,
+    `select 'event trigger', '', e.evtname, concat_ws('|', e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags::text)
+   from pg_event_trigger e join pg_proc f on f.oid = e.evtfoid where f.pronamespace in (select oid from schemas)`,
+    `select 'publication', '', p.pubname, concat_ws('|', ${owner('p.pubowner')}, (to_jsonb(p) - 'oid' - 'pubowner')::text)
+   from publications p`,
+    `select 'publication table', '', t.pubname || ': ' || t.schemaname || '.' || t.tablename,
+     concat_ws('|', to_jsonb(t) ->> 'rowfilter',
+       (select string_agg(a.attname, ',' order by a.attname collate "C") from pg_attribute a where a.attrelid = r.prrelid
+          and a.attnum = any (string_to_array(translate(to_jsonb(r) ->> 'prattrs', '[],', ''), ' ')::int2[])))
+   from pg_publication_tables t join publications p on p.pubname = t.pubname
+     join pg_class c on c.relname = t.tablename join pg_namespace n on n.oid = c.relnamespace and n.nspname = t.schemaname
+     left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
+   -- The server lists the partitions of what is published; people publish the whole.
+   where not p.puballtables and n.nspname not in (${platform}) and not (c.relispartition and r.oid is null)`,
+    `select 'publication table', '', p.pubname || ': ' || n.nspname || '.' || c.relname, ''
+   from pg_publication_rel r join publications p on p.oid = r.prpubid join pg_class c on c.oid = r.prrelid
+     join pg_namespace n on n.oid = c.relnamespace
+   where c.relkind = 'p' and not p.pubviaroot and n.nspname not in (${platform})`,
+    `select 'default privileges', coalesce(n.nspname, ''), pg_get_userbyid(d.defaclrole) || ': ' || d.defaclobjtype::text,
+     ${privileges('d.defaclacl', 'd.defaclobjtype', 'd.defaclrole')}
+   from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
+   where d.defaclnamespace = 0 or d.defaclnamespace in (select oid from schemas)`,
+    `select 'comment', coalesce(i.schema, ''), i.type || ' ' || i.identity, d.description
+   from (select * from pg_description where objoid >= 16384 or classoid = 'pg_namespace'::regclass) d,
+     pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+   where case when i.type = 'schema' then i.name in (select nspname from schemas)
+       else i.schema is null or i.schema in (select nspname from schemas) end
+     and i.type not in ('extension', 'event trigger')
+     and not exists (select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')`,
+    // Another major version writes definitions differently: told as such, not as a thousand changed objects.
+    `select 'server', '', 'major version', (current_setting('server_version_num')::int / 10000)::text`,
+];
+/**
+ * Every object as a row: kind, schema, name, hash. Works from PostgreSQL 13 and for any role, and must run under
+ * DETERMINISTIC_SETTINGS. The order of columns is left out on purpose: a down file cannot give it back.
+ */
+const OBJECTS_QUERY = objectsQuery((oid) => `pg_get_userbyid(${oid})::text`);
+/** The same whoever owns the objects: for comparing databases in which that is not the same role. */
+const OWNERLESS_OBJECTS_QUERY = objectsQuery(() => `''`);
+function objectsQuery(owner) {
+    return `
+with schemas as materialized (
+  select n.oid, n.nspname::text, n.nspowner, n.nspacl from pg_namespace n
+  where n.nspname !~ '^pg_' and n.nspname not in (${platform}) and ${notOfExtension('pg_namespace', 'n.oid')}
+), relations as materialized (
+  select c.*, s.nspname from pg_class c join schemas s on s.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and ${notOfExtension('pg_class', 'c.oid')}
+), functions as materialized (
+  select p.*, s.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' as signature
+  from pg_proc p join schemas s on s.oid = p.pronamespace where ${notOfExtension('pg_proc', 'p.oid')}
+), publications as materialized (
+  -- Of the platform: what its roles own, and what publishes its tables alone.
+  select p.* from pg_publication p
+  where pg_get_userbyid(p.pubowner) !~ '^supabase_' and (
+    not exists (select from pg_publication_tables t where t.pubname = p.pubname)
+    or exists (select from pg_publication_tables t where t.pubname = p.pubname and t.schemaname not in (${platform})))
+), described(kind, schema, name, definition) as (
+${kindQueries(owner).join('\nunion all\n')}
+)
+select kind::text, schema::text, name::text,
+  left(encode(sha256(convert_to(coalesce(definition, ''), 'UTF8')), 'hex'), 16) as hash
+from described`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/schema/fingerprint.js
@@ -10302,11 +11896,18 @@ const SET_DETERMINISTIC = Object.entries(DETERMINISTIC_SETTINGS)
 function fingerprintQuery() {
     return `${SET_DETERMINISTIC} ${FINGERPRINT_ROW};`;
 }
+/** The same without the owners. */
+function ownerlessQuery() {
+    return `${SET_DETERMINISTIC} ${rowOf(OWNERLESS_OBJECTS_QUERY)};`;
+}
 /** A SELECT with one row: `objects` as jsonb and `fingerprint` as text; needs DETERMINISTIC_SETTINGS. */
-const FINGERPRINT_ROW = `
+const FINGERPRINT_ROW = rowOf(OBJECTS_QUERY);
+function rowOf(objects) {
+    return `
 select coalesce(jsonb_agg(jsonb_build_array(kind, schema, name, hash)), '[]') as objects,
   encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' order by line collate "C"), ''), 'UTF8')), 'hex') as fingerprint
-from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${OBJECTS_QUERY}) o) o`;
+from (select *, kind || '|' || schema || '|' || name || '|' || hash as line from (${objects}) o) o`;
+}
 /** Reads the answer to `fingerprintQuery`. */
 function readFingerprint(results) {
     const { fingerprint } = lastRow(results);
@@ -10380,6 +11981,7 @@ const OWNERS = new Set([
     'procedure',
     'type',
 ]);
+/** Whether it is a part of one of the tables: a column, a constraint, a grant. `whole`: as `schema.name`. */
 function belongsTo({ kind, schema, name }, whole) {
     if (kind.startsWith('grants on '))
         return whole.has(`${schema}.${name}`);
@@ -10540,9 +12142,9 @@ const ANSWER_GRACE = 30_000;
 /** The longest that a job of GitHub lasts, in milliseconds. */
 const LONGEST_JOB = 6 * 60 * 60_000;
 /** Milliseconds within which the server speaks: where a file sets its own time-outs, nobody knows. */
-function answerWithin({ rules }, files) {
+function answerWithin({ rules, checksTime = 0 }, files) {
     const timed = files.some(({ shape }) => shape.timed !== undefined);
-    return timed ? LONGEST_JOB : rules.statementTimeout + ANSWER_GRACE;
+    return timed ? LONGEST_JOB : rules.statementTimeout + ANSWER_GRACE + checksTime;
 }
 function newMarker() {
     return `muva ${(0,external_node_crypto_.randomBytes)(8).toString('hex')}`;
@@ -10641,6 +12243,8 @@ function nextActionOfError(error, { shape, source }) {
         return 'The publisher has a slot of that name, which a try that was cut leaves there: select pg_drop_replication_slot(<its name>); on the publisher, then run again.';
     if (code === '42501')
         return hint ?? mayNot(message);
+    if (code === '42704' && /^unrecognized configuration parameter/.test(message))
+        return 'This server does not know that setting, as where the dump of a newer version is run: Remove the line.';
     const exists = existsAlready(code, message);
     if (exists !== undefined)
         return (cutName(message, source) ??
@@ -10702,12 +12306,17 @@ function depends(message) {
 
 
 
+
+
 /** An error that came while a file ran, as a problem with its place in the file; `message` is what was sent. */
 function fileProblem(file, lines, error, message) {
     const { source } = file.shape;
     const statement = statementAt(lines, error.where) ?? statementWith(source, lines, error.internalQuery);
     if (!statement)
         return file_error_worded(file, error, undefined);
+    const called = insideFunction(file, statement, error);
+    if (called)
+        return called;
     const text = source.slice(statement.from, statement.to);
     const offset = offsetIn(text, error) ?? offsetBy(text, error, message) ?? offsetOfLine(text, error, 1) ?? 0;
     return file_error_worded(file, error, positionIn(file.file, file.source, statement.from + offset));
@@ -10716,6 +12325,9 @@ function fileProblem(file, lines, error, message) {
 function placedProblem(file, error, place) {
     if (!place)
         return file_error_worded(file, error, undefined);
+    const called = insideFunction(file, place.statement, error);
+    if (called)
+        return called;
     const { statement, message = '', position, start = 0 } = place;
     const text = file.shape.source.slice(statement.from, statement.to);
     const inside = position === undefined
@@ -10732,6 +12344,34 @@ function file_error_worded(file, error, at) {
         ...(0,defined_only/* definedOnly */.U)({ at }),
         ...(0,defined_only/* definedOnly */.U)({ next }),
     };
+}
+/**
+ * An error inside a PL/pgSQL function that a statement calls: where the file itself makes the function, the place is in
+ * its body; else its line is told in words. Undefined where no function was under way.
+ */
+function insideFunction(file, calling, error) {
+    const [, name = '', line = ''] = /^PL\/pgSQL function (.+) line (\d+) at /m.exec(error.where ?? '') ?? [];
+    // Our own body, or a DO block of the file, is none.
+    if (name === '' || name.startsWith('inline_code_block'))
+        return undefined;
+    const { source, statements = [] } = file.shape;
+    const call = positionIn(file.file, file.source, calling.from);
+    const made = statements.findLast(({ kind, node, from }) => kind === 'CreateFunctionStmt' && from <= calling.from && isNamed(node.funcname, name));
+    const text = made ? source.slice(made.from, made.to) : '';
+    const inside = offsetIn(text, error) ?? offsetOfBodyLine(text, Number(line));
+    if (made === undefined || inside === undefined) {
+        const told = file_error_worded(file, error, call);
+        return { ...told, message: `${told.message} (in line ${line} of function ${name})` };
+    }
+    const told = file_error_worded(file, error, positionIn(file.file, file.source, made.from + inside));
+    return { ...told, message: `${told.message} (in function ${name}, which line ${call.line} calls)` };
+}
+/** The stack names a function by its signature, with its schema where the search path does not lead to it. */
+function isNamed(funcname, signature) {
+    const name = strings(funcname).at(-1);
+    const called = signature.slice(0, signature.indexOf('('));
+    return (name !== undefined &&
+        [name, identifier(name)].some((each) => called === each || called.endsWith(`.${each}`)));
 }
 /** Most of the objects that one message names. */
 const MOST_OBJECTS = 10;
@@ -10773,8 +12413,12 @@ function offsetBy(text, { internalQuery, internalPosition }, message) {
 function offsetOfLine(text, { where }, outer) {
     const lines = bodyLines(where);
     const line = lines[lines.length - 1 - outer];
-    const body = /^do\b/i.test(text) ? bodyOf(text) : undefined;
-    if (line === undefined || body === undefined)
+    return line !== undefined && /^do\b/i.test(text) ? offsetOfBodyLine(text, line) : undefined;
+}
+/** Where a line of a statement's body begins, counted from the quote that opens it. */
+function offsetOfBodyLine(text, line) {
+    const body = bodyOf(text);
+    if (body === undefined)
         return undefined;
     let index = body;
     for (let count = 1; count < line; count++) {
@@ -10786,7 +12430,7 @@ function offsetOfLine(text, { where }, outer) {
     // In the statement's first line its beginning says as much.
     return text.lastIndexOf('\n', index - 1) === -1 ? undefined : skipBlanks(text, index);
 }
-/** Where the body of a DO block starts: behind its dollar quote. */
+/** Where the body of a DO block or a function starts: behind its dollar quote. */
 function bodyOf(text) {
     for (let index = 0; index < text.length; index = afterToken(text, index)) {
         const [tag] = /^\$[^$\s]*\$/.exec(text.slice(index, index + 100)) ?? [];
@@ -10907,6 +12551,107 @@ function* comments(source, from, to) {
     }
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/non-transactional.js
+
+/** A change of a subscription's publications that also asks the publisher for its tables: it does unless told not to. */
+function isRefreshed(node, kind) {
+    return node.kind === kind && !isOff(optionOf(node.options, 'refresh'));
+}
+const KINDS = {
+    'create-index': {
+        name: 'CREATE INDEX CONCURRENTLY',
+        is: ({ kind, node }) => kind === 'IndexStmt' && node.concurrent === true,
+    },
+    'drop-index': {
+        name: 'DROP INDEX CONCURRENTLY',
+        is: ({ kind, node }) => kind === 'DropStmt' && node.concurrent === true,
+    },
+    'detach-partition': {
+        name: 'DETACH PARTITION CONCURRENTLY',
+        is: ({ kind, node }) => kind === 'AlterTableStmt' && detachedConcurrently(node) !== undefined,
+    },
+    'create-database': {
+        name: 'CREATE DATABASE',
+        is: ({ kind }) => kind === 'CreatedbStmt',
+    },
+    'drop-database': { name: 'DROP DATABASE', is: ({ kind }) => kind === 'DropdbStmt' },
+    'create-tablespace': {
+        name: 'CREATE TABLESPACE',
+        is: ({ kind }) => kind === 'CreateTableSpaceStmt',
+    },
+    'drop-tablespace': {
+        name: 'DROP TABLESPACE',
+        is: ({ kind }) => kind === 'DropTableSpaceStmt',
+    },
+    'create-subscription': {
+        name: 'CREATE SUBSCRIPTION',
+        is: ({ kind }) => kind === 'CreateSubscriptionStmt',
+    },
+    'drop-subscription': {
+        name: 'DROP SUBSCRIPTION',
+        is: ({ kind }) => kind === 'DropSubscriptionStmt',
+    },
+    'add-publication': {
+        name: 'ALTER SUBSCRIPTION ... ADD PUBLICATION',
+        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' && isRefreshed(node, 'ALTER_SUBSCRIPTION_ADD_PUBLICATION'),
+    },
+    'drop-publication': {
+        name: 'ALTER SUBSCRIPTION ... DROP PUBLICATION',
+        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' && isRefreshed(node, 'ALTER_SUBSCRIPTION_DROP_PUBLICATION'),
+    },
+    'set-publication': {
+        name: 'ALTER SUBSCRIPTION ... PUBLICATION',
+        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' &&
+            (node.kind === 'ALTER_SUBSCRIPTION_REFRESH' || isRefreshed(node, 'ALTER_SUBSCRIPTION_SET_PUBLICATION')),
+    },
+    reindex: {
+        name: 'REINDEX',
+        is: ({ kind, node, partitioned = false }) => kind === 'ReindexStmt' &&
+            (partitioned ||
+                optionOf(node.params, 'concurrently') !== undefined ||
+                /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind))),
+    },
+    vacuum: {
+        name: 'VACUUM',
+        is: ({ kind, node }) => kind === 'VacuumStmt' && node.is_vacuumcmd === true,
+    },
+    cluster: {
+        name: 'CLUSTER',
+        is: ({ kind, node, partitioned = false }) => kind === 'ClusterStmt' && (partitioned || node.relation === undefined),
+    },
+    'move-database': {
+        name: 'ALTER DATABASE ... SET TABLESPACE',
+        is: ({ kind, node }) => kind === 'AlterDatabaseStmt' && optionOf(node.options, 'tablespace') !== undefined,
+    },
+    'alter-system': {
+        name: 'ALTER SYSTEM',
+        is: ({ kind }) => kind === 'AlterSystemStmt',
+    },
+    'discard-all': {
+        name: 'DISCARD ALL',
+        is: ({ kind, node }) => kind === 'DiscardStmt' && node.target === 'DISCARD_ALL',
+    },
+};
+/** The kind of a statement that cannot run in a transaction; undefined for one that can. */
+function nonTransactional(statement) {
+    const kinds = Object.keys(KINDS);
+    return kinds.find((kind) => KINDS[kind].is(statement));
+}
+/** What a statement is called, where PostgreSQL refuses it inside a transaction; undefined where it may be inside. */
+function whyNonTransactional(statement) {
+    const kind = nonTransactional(statement);
+    return kind && KINDS[kind].name;
+}
+/** The partition that a DETACH PARTITION CONCURRENTLY takes off; undefined for any other ALTER TABLE. */
+function detachedConcurrently({ cmds }) {
+    for (const { AlterTableCmd: command } of cmds ?? []) {
+        const { PartitionCmd: partition } = (command?.def ?? {});
+        if (command?.subtype === 'AT_DetachPartition' && partition?.concurrent === true)
+            return partition.name;
+    }
+    return undefined;
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/migrations/other-tools.js
 
 
@@ -10959,74 +12704,773 @@ function onlyBelow(folder, below) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/project-folder.js
-
-
-
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/own-timeouts.js
 
 /**
- * Lists the folder, a path from the working directory. Rejects with the error of the file system where it cannot be
- * listed, and with a Failure where it is a link out of the project.
+ * The statements of a file that sets statement_timeout itself, as they have to reach the server: a time-out counts from
+ * the beginning of a statement that the server is sent, so what follows such a SET is sent statement by statement, and
+ * together again where the file has turned the time-out off. Undefined where no SET has anything behind it.
  */
-async function openFolder(workingDirectory, folder) {
-    const given = (0,external_node_path_.join)(workingDirectory, folder);
-    const entries = new Map();
-    for (const entry of await (0,promises_namespaceObject.readdir)(given, { withFileTypes: true }))
-        entries.set(entry.name, entry);
-    const tree = (await (0,promises_namespaceObject.realpath)(workingDirectory)) + external_node_path_.sep;
-    const real = await (0,promises_namespaceObject.realpath)(given);
-    if (!(real + external_node_path_.sep).startsWith(tree))
-        throw new Failure(outside(folder));
-    return {
-        names: [...entries.values()].filter((entry) => !entry.isDirectory()).map(({ name }) => name),
-        async below() {
-            const folders = [...entries.values()].filter((entry) => entry.isDirectory()).map(({ name }) => name);
-            const found = [];
-            for (const name of folders.toSorted())
-                for (const inner of await (0,promises_namespaceObject.readdir)((0,external_node_path_.join)(real, name)).catch(() => []))
-                    if (/(?<!\.down)\.sql$/.test(inner))
-                        found.push(`${name}/${inner}`);
-            return found;
-        },
-        read(name) {
-            const entry = entries.get(name);
-            return entry && fetch((0,external_node_path_.join)(real, name), entry, tree);
-        },
-    };
+function timedGroups(statements) {
+    const groups = [[]];
+    let limited = false;
+    for (const statement of statements) {
+        const last = groups[groups.length - 1];
+        const before = last[last.length - 1];
+        if (before && (limited || ownTimeout(before) !== undefined))
+            groups.push([statement]);
+        else
+            last.push(statement);
+        const own = ownTimeout(statement);
+        if (own !== undefined)
+            limited = own === 'limited';
+    }
+    return groups.length > 1 ? groups : undefined;
 }
-/** What there is to say of a file or folder that is not in the project. */
-function outside(path) {
-    return {
-        message: `${path} is a link that leads out of the project`,
-        next: 'Put what it points to into the project itself.',
-    };
+/** What a statement makes of the time-out that statements have; undefined where it does not set it. */
+function ownTimeout({ kind, node }) {
+    if (kind === 'VariableSetStmt') {
+        if (String(node.name).toLowerCase() !== 'statement_timeout')
+            return undefined;
+        // Without a value it is the role's own again.
+        return isZero(node.args?.[0]) ? 'off' : 'limited';
+    }
+    if (kind !== 'SelectStmt')
+        return undefined;
+    const call = setConfigs(node).find((each) => each?.name?.toLowerCase() === 'statement_timeout');
+    if (call === undefined)
+        return undefined;
+    return call.value !== undefined && ZERO.test(call.value) ? 'off' : 'limited';
 }
-function fetch(path, entry, tree) {
-    try {
-        // Only a link can lead elsewhere, and only what is no plain file has to be looked at.
-        if (entry.isFile())
-            return readUnlinked(path);
-        const target = (0,external_node_fs_.realpathSync)(path);
-        if (!target.startsWith(tree))
-            return 'outside';
-        return (0,external_node_fs_.statSync)(target).isFile() ? readUnlinked(target) : 'no file';
-    }
-    catch (error) {
-        return { code: error instanceof Error && 'code' in error ? String(error.code) : 'error' };
-    }
-}
-/** What was no link when it was looked at is not followed where it has become one. */
-function readUnlinked(path) {
-    const file = (0,external_node_fs_.openSync)(path, external_node_fs_.constants.O_RDONLY | external_node_fs_.constants.O_NOFOLLOW);
-    try {
-        return (0,external_node_fs_.readFileSync)(file);
-    }
-    finally {
-        (0,external_node_fs_.closeSync)(file);
-    }
+const ZERO = /^\s*0+(?:\.0*)?\s*(?:us|ms|s|min|h|d)?\s*$/;
+function isZero(expression) {
+    const text = constantText(expression);
+    if (text !== undefined)
+        return ZERO.test(text);
+    const { ival } = (expression?.A_Const ?? {});
+    return ival !== undefined && (ival.ival ?? 0) === 0;
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/partitioned.js
+/**
+ * What a REINDEX or CLUSTER names: no transaction can hold it where that is partitioned, which its text does not tell.
+ * Undefined for every other statement.
+ */
+function askedRelation({ kind, node }) {
+    const asked = kind === 'ClusterStmt' || (kind === 'ReindexStmt' && /_(?:TABLE|INDEX)$/.test(String(node.kind)));
+    return asked && node.relation !== undefined ? nameOf(node.relation) : undefined;
+}
+/** The relations whose kind decides how these statements run: those that are named, and what named indexes stand on. */
+function relationsToAsk(statements) {
+    const asked = statements.flatMap((statement) => askedRelation(statement) ?? []);
+    if (asked.length === 0)
+        return [];
+    return [
+        ...asked,
+        ...statements.flatMap(({ kind, node }) => (kind === 'IndexStmt' ? nameOf(node.relation) : [])),
+    ];
+}
+/** Whether a relation is partitioned: one of `there`, or made so by these statements. */
+function isPartitioned(there, statements) {
+    const found = [...there];
+    const holds = (relation) => found.some((each) => mayBe(each, relation));
+    for (const { kind, node } of statements) {
+        if (kind === 'CreateStmt' && node.partspec !== undefined)
+            found.push(nameOf(node.relation));
+        if (kind === 'IndexStmt' && node.idxname !== undefined && holds(nameOf(node.relation)))
+            found.push({ schema: nameOf(node.relation).schema, name: String(node.idxname) });
+    }
+    return holds;
+}
+function mayBe(one, other) {
+    return (one.name === other.name &&
+        (one.schema === undefined || other.schema === undefined || one.schema === other.schema));
+}
+function nameOf(relation) {
+    const { schemaname, relname } = (relation ?? {});
+    return { schema: schemaname === undefined ? undefined : String(schemaname), name: String(relname) };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/psql-commands.js
+
+/** Finds psql's commands in a file. Only SQL's lexical rules are needed for it: quotes, dollar quotes, comments. */
+function psqlCommands(source) {
+    if (!source.includes('\\'))
+        return [];
+    const commands = [];
+    for (let index = 0; index < source.length;) {
+        if (source[index] === '\\') {
+            const newline = source.indexOf('\n', index);
+            const to = newline === -1 ? source.length : newline;
+            const name = /^\\\S*/.exec(source.slice(index, Math.min(to, index + 40)))[0];
+            commands.push({ name, from: index, to, harmless: /^\\(un)?restrict$/.test(name) });
+            index = to;
+        }
+        else
+            index = afterToken(source, index);
+    }
+    return commands;
+}
+/** The variable of psql that begins at this place, such as `:name` or `:'name'`; undefined where none does. */
+function psqlVariable(source, index) {
+    if (source[index] !== ':')
+        return undefined;
+    const name = source.slice(index + 1, afterToken(source, index + 1));
+    return /^(['"]?)[\p{L}_][\p{L}\p{N}_]*\1$/u.test(name) ? `:${name}` : undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/session-state.js
+
+const session_state_NEXT = 'Put what belongs together into one part of the file, or into a file of its own.';
+/**
+ * A file that is run in parts leaves its session's settings after each part as they were. What the file sets for its
+ * session is therefore noted in each later part, to be set again. What cannot be made again (temporary tables,
+ * prepared statements, cursors) binds the parts to one session where a later one counts on it.
+ */
+function carryOver(segments) {
+    const wrong = [];
+    const bound = [];
+    const sessionSetup = [];
+    let made = [];
+    segments.forEach((segment, part) => {
+        segment.sessionSetup = [...sessionSetup];
+        for (const statement of segment.statements) {
+            const lost = made.find((own) => own.part < part && countsOn(statement, own));
+            if (lost)
+                bound.push({
+                    index: statement.from,
+                    message: `${lost.what} ${lost.name} does not last until here: the file is committed in parts, and they do not share a session`,
+                    next: session_state_NEXT,
+                    made: lost.part,
+                    used: part,
+                });
+            const effect = effectOf(statement);
+            if (effect === 'set')
+                sessionSetup.push(statement);
+            if (effect === 'cleared')
+                sessionSetup.length = 0;
+            if (effect === 'unclear' && part < segments.length - 1)
+                wrong.push({
+                    index: statement.from,
+                    message: 'what set_config sets here is lost in the parts of the file that follow',
+                    next: `Write it with SET, or with constants and alone in its SELECT. Or: ${session_state_NEXT}`,
+                });
+            const making = makes(statement);
+            made = made.filter((own) => !drops(statement, own) && !(making && isSameObject(own, making)));
+            if (making)
+                made.push({ ...making, part });
+        }
+    });
+    return { wrong, lost: bound };
+}
+/**
+ * Whether a statement sets something for its session; `unclear`: it does, but cannot simply be repeated; `cleared`:
+ * nothing that was set is left.
+ */
+function effectOf({ kind, node }) {
+    if (kind === 'DiscardStmt' && node.target === 'DISCARD_ALL')
+        return 'cleared';
+    if (kind === 'VariableSetStmt') {
+        // What ends with a transaction ends with its part.
+        const passing = node.is_local === true || /^TRANSACTION/.test(String(node.name));
+        return passing ? undefined : 'set';
+    }
+    if (kind !== 'SelectStmt')
+        return undefined;
+    const calls = setConfigs(node);
+    if (!calls.some((call) => call && !call.local))
+        return undefined;
+    const constant = calls.every((call) => call?.name !== undefined && call.value !== undefined);
+    return constant && node.fromClause === undefined ? 'set' : 'unclear';
+}
+function isSameObject(one, other) {
+    return one.what === other.what && one.name === other.name;
+}
+function makes({ kind, node }) {
+    if (kind === 'PrepareStmt')
+        return { what: 'the prepared statement', name: String(node.name) };
+    if (kind === 'DeclareCursorStmt')
+        return { what: 'the cursor', name: String(node.portalname) };
+    if (kind === 'CreateFunctionStmt' && strings(node.funcname)[0] === 'pg_temp')
+        return { what: 'the function', name: strings(node.funcname).join('.') };
+    const relation = madeRelation(kind, node);
+    return relation && isTemporary(relation)
+        ? { what: 'the temporary relation', name: String(relation.relname) }
+        : undefined;
+}
+function drops({ kind, node }, { what, name }) {
+    if (kind === 'DeallocateStmt')
+        return what === 'the prepared statement' && node.name === name;
+    if (kind === 'ClosePortalStmt')
+        return what === 'the cursor' && node.portalname === name;
+    // A name without its schema may be the session's own.
+    const own = ([schema, ...rest]) => rest.length === 0 ? schema === name : schema === 'pg_temp' && rest[0] === name;
+    return kind === 'DropStmt' && what === 'the temporary relation' && droppedNames(node).some(own);
+}
+function countsOn(statement, own) {
+    const { what, name } = own;
+    const making = makes(statement);
+    // Made anew it is another one; but IF NOT EXISTS takes the one before.
+    if (making && isSameObject(making, own) && statement.node.if_not_exists !== true)
+        return false;
+    if (drops(statement, own))
+        return true;
+    for (const node of nodesOf({ [statement.kind]: statement.node })) {
+        switch (what) {
+            case 'the prepared statement':
+                if (node.ExecuteStmt?.name === name)
+                    return true;
+                break;
+            case 'the cursor':
+                if (node.FetchStmt?.portalname === name)
+                    return true;
+                break;
+            case 'the function':
+                if (strings(node.FuncCall?.funcname).join('.') === name)
+                    return true;
+                break;
+            case 'the temporary relation':
+                if (node.relname === name && (node.schemaname ?? 'pg_temp') === 'pg_temp')
+                    return true;
+                // nextval takes a name as text, and the body of a DO block is text.
+                if (constantText(node) === name)
+                    return true;
+                if (statement.kind === 'DoStmt' && mentions(String(node.sval ?? ''), name))
+                    return true;
+        }
+    }
+    return false;
+}
+function mentions(body, name) {
+    return body
+        .toLowerCase()
+        .split(/[^\p{L}\p{N}_$]+/u)
+        .includes(name.toLowerCase());
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/strange-characters.js
+
+
+
+/** Blanks of Unicode, and characters of no width: PostgreSQL takes each for a letter. */
+const STRANGE = /[\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]/u;
+/** Names the first of these characters that stands in a word outside of quotes and comments. */
+function strangeCharacter(file, source) {
+    if (!STRANGE.test(source))
+        return undefined;
+    for (let index = 0; index < source.length;) {
+        const next = afterToken(source, index);
+        const token = source.slice(index, next);
+        const found = /^['"$/-]|^[eE]'/.test(token) ? undefined : STRANGE.exec(token);
+        if (found)
+            return {
+                message: `${(0,lib_invisible/* codePoint */.y)(found[0])} stands here, which looks like a blank or like nothing and which PostgreSQL takes for a letter`,
+                at: positionIn(file, source, index + found.index),
+                next: 'Type the place anew, with plain blanks.',
+            };
+        index = next;
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/transaction-control.js
+
+
+const SAVEPOINTS = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO']);
+const BEGINS = new Set(['TRANS_STMT_BEGIN', 'TRANS_STMT_START']);
+/**
+ * Reads a file's own transactions as psql and the Supabase CLI do: a COMMIT commits what stands before it, with or
+ * without a BEGIN, and what stands between two pairs belongs to the second, as in the CLI, which sends a file as one
+ * message. What would undo a part, or leave it open, is a problem.
+ */
+function readTransactions(source, statements, at) {
+    const found = { parts: [], control: [], notices: [], problems: [] };
+    let part = { statements: [], end: 0 };
+    let open;
+    const warn = (statement, message, next) => {
+        found.notices.push({ message, at: at(statement.from), next });
+    };
+    const refuse = (statement, message, next) => {
+        found.problems.push({ message, at: at(statement.from), next });
+    };
+    for (const statement of statements) {
+        const kind = statement.kind === 'TransactionStmt' ? String(statement.node.kind) : '';
+        const isolation = isolationOf(statement);
+        if (BEGINS.has(kind) || isolation !== undefined) {
+            found.control.push(statement);
+            if (BEGINS.has(kind) && open)
+                warn(statement, 'BEGIN inside a transaction does nothing', 'Remove it.');
+            else if (isolation !== undefined && !part.statements.every(isSetting))
+                refuse(statement, 'the isolation level is set behind the first statement of its transaction', 'PostgreSQL allows that only before any query: put it, or a COMMIT before it.');
+            else if (isolation !== undefined)
+                part.isolation = isolation;
+            if (BEGINS.has(kind))
+                open ??= statement;
+        }
+        else if (kind === 'TRANS_STMT_COMMIT' && statement.node.chain !== true) {
+            found.control.push(statement);
+            if (!open)
+                warn(statement, 'COMMIT without BEGIN commits what stands before it in the file', 'Where that is not meant, remove it.');
+            open = undefined;
+            // Where nothing stands before it, there is nothing to commit.
+            if (part.statements.length > 0)
+                found.parts.push({ ...part, end: statement.to });
+            part = { statements: [], end: 0 };
+        }
+        else if (kind === '' || SAVEPOINTS.has(kind)) {
+            part.statements.push(statement);
+            part.end = statement.to;
+        }
+        else
+            refuse(statement, `${oneLine(source.slice(statement.from, statement.to)).toUpperCase()} would end the transaction in the middle of the file`, 'Remove it: what a file does is committed, by its own COMMITs or at its end.');
+    }
+    if (open)
+        refuse(open, 'BEGIN without COMMIT', 'Remove it, or add the COMMIT: nothing ends that transaction.');
+    if (part.statements.length > 0)
+        found.parts.push(part);
+    return found;
+}
+/** The level that a BEGIN, START TRANSACTION or SET TRANSACTION asks for. */
+function isolationOf({ kind, node }) {
+    const setsTransaction = kind === 'VariableSetStmt' && node.name === 'TRANSACTION';
+    if (kind !== 'TransactionStmt' && !setsTransaction)
+        return undefined;
+    const options = ((setsTransaction ? node.args : node.options) ?? []);
+    const level = options.find(({ DefElem: option }) => option?.defname === 'transaction_isolation');
+    return constantText(level?.DefElem?.arg);
+}
+/** Only settings may stand before the isolation level of a transaction. */
+function isSetting({ kind }) {
+    return kind === 'VariableSetStmt';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/classify.js
+
+
+
+
+
+
+
+
+
+
+
+/** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
+const LARGEST_TOGETHER = 8 * 1024 * 1024;
+/** Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. */
+function classify(file, text, parse, { stands, partitioned } = {}) {
+    const shape = {
+        mode: 'together',
+        source: text,
+        segments: [],
+        standing: 0,
+        transactions: 1,
+        sessionBound: [],
+        notices: [],
+        remarks: [],
+        problems: [],
+    };
+    const at = (index) => positionIn(file, text, index);
+    for (const command of psqlCommands(text)) {
+        if (command.harmless)
+            shape.source = blank(shape.source, command.from, command.to);
+        else
+            shape.problems.push({
+                message: `${command.name} is a command of psql, not SQL`,
+                at: at(command.from),
+                next: 'Remove the line; a migration is run by the server, not by psql.',
+            });
+    }
+    const section = sectionOfOtherTool(file, text);
+    if (section)
+        shape.problems.push(section);
+    const strange = strangeCharacter(file, text);
+    const parsed = parse(shape.source);
+    if ('tooLarge' in parsed) {
+        shape.problems.push({
+            message: `${file} is too large to be parsed (${formatBytes(Buffer.byteLength(text))})`,
+            at: { file, line: 1, column: 1 },
+            next: 'Split it into files of at most 16 MB. Rows that are no part of the schema are better loaded by a job of their own.',
+        });
+        return shape;
+    }
+    if (parsed.wrong && strange) {
+        shape.problems.push(strange);
+        return shape;
+    }
+    if (strange)
+        shape.notices.push(strange);
+    if (parsed.wrong) {
+        const copy = copyFromStdin(shape.source, parsed, parse);
+        if (copy !== undefined) {
+            // What follows is data: a backslash in it is no command.
+            const line = at(copy).line;
+            shape.problems = shape.problems.filter((problem) => (problem.at?.line ?? 0) < line);
+            refuseCopy(shape, at(copy));
+        }
+        else if (shape.problems.length === 0)
+            shape.doubt = { message: parsed.wrong.message, code: '42601', at: at(parsed.wrong.index) };
+        return withSize(shape);
+    }
+    shape.statements = parsed.statements;
+    for (const statement of parsed.statements) {
+        if (statement.kind === 'CopyStmt')
+            checkCopy(shape, statement, at(statement.from));
+        const asked = partitioned && askedRelation(statement);
+        if (asked && partitioned(asked))
+            statement.partitioned = true;
+    }
+    const { parts, control, notices, problems } = readTransactions(text, parsed.statements, at);
+    shape.problems.push(...problems);
+    shape.notices.push(...notices);
+    for (const { from, to } of control)
+        shape.source = blank(shape.source, from, to);
+    shape.statements = parts.flatMap(({ statements }) => statements);
+    shape.transactions = Math.max(1, parts.length);
+    const timed = /statement_timeout/i.test(text) ? timedGroups(shape.statements) : undefined;
+    if (timed)
+        shape.timed = timed;
+    chooseMode(shape, { parts, control, at, stands });
+    if (shape.statements.length === 0)
+        shape.remarks.push({
+            kind: 'empty',
+            file,
+            problem: {
+                message: `${file} holds no statement: it is recorded, and nothing is run`,
+                at: { file, line: 1, column: 1 },
+            },
+        });
+    return withSize(shape);
+}
+function withSize(shape) {
+    if (shape.mode === 'together' && Buffer.byteLength(shape.source) > LARGEST_TOGETHER) {
+        shape.mode = 'explicit';
+        shape.why = 'it is larger than 8 MiB';
+    }
+    return shape;
+}
+/** The data lines after COPY FROM STDIN are no SQL, so the parser stops right behind it. */
+function copyFromStdin(source, parsed, parse) {
+    if (!parsed.wrong)
+        return undefined;
+    const before = source.lastIndexOf(';', parsed.wrong.index);
+    if (before === -1)
+        return undefined;
+    const statements = parse(source.slice(0, before + 1)).statements;
+    const last = statements?.[statements.length - 1];
+    return last?.kind === 'CopyStmt' && isStandardStream(last.node) ? last.from : undefined;
+}
+function isStandardStream(copy) {
+    return copy.filename === undefined && copy.is_program !== true;
+}
+function refuseCopy(shape, at) {
+    shape.problems.push({
+        message: 'COPY FROM STDIN needs a client that sends the data',
+        at,
+        next: 'Write the rows as INSERT (pg_dump --inserts does).',
+    });
+}
+function checkCopy(shape, statement, at) {
+    if (!isStandardStream(statement.node))
+        return;
+    if (statement.node.is_from === true)
+        refuseCopy(shape, at);
+    else
+        shape.problems.push({
+            message: 'COPY TO STDOUT would print rows into the log',
+            at,
+            next: 'Remove the statement.',
+        });
+}
+function chooseMode(shape, cut) {
+    const statements = shape.statements ?? [];
+    const why = whyInParts(cut);
+    if (why !== undefined) {
+        shape.mode = 'outside';
+        shape.why = why;
+        shape.segments = cutIntoSegments(shape, cut);
+        shape.standing = shape.segments.filter(({ end }) => end <= (cut.stands ?? 0)).length;
+        const { wrong, lost } = carryOver(shape.segments);
+        for (const { index, message, next } of wrong)
+            shape.problems.push({ message, at: cut.at(index), next });
+        shape.sessionBound = lost.map(({ index, message, next, made, used }) => ({
+            problem: { message, at: cut.at(index), next },
+            made,
+            used,
+        }));
+        for (const segment of shape.timed ? shape.segments : [])
+            segment.timed = [...segment.sessionSetup, ...segment.statements].some((each) => ownTimeout(each) !== undefined);
+        tellParts(shape, cut);
+        return;
+    }
+    if (cut.control.length > 0 && shape.problems.length === 0)
+        shape.remarks.push({
+            kind: 'own-transaction',
+            file: cut.at(0).file,
+            problem: {
+                message: 'its own BEGIN and COMMIT are left out: the file is one transaction anyway',
+                at: cut.at(cut.control[0].from),
+            },
+        });
+    const explicit = statements.flatMap((statement) => whyExplicit(statement) ?? []);
+    if (explicit.length > 0) {
+        shape.mode = 'explicit';
+        shape.why = explicit[0];
+    }
+}
+/** Why a file is not one transaction among others; undefined where it is. */
+function whyInParts({ parts, stands }) {
+    const lone = parts.flatMap(({ statements }) => statements.flatMap((each) => whyNonTransactional(each) ?? []));
+    if (lone.length > 0)
+        return `${lone[0]} cannot run in a transaction`;
+    if (parts.length > 1)
+        return 'its own COMMITs commit it in parts';
+    const isolation = parts.find((part) => part.isolation !== undefined)?.isolation;
+    if (isolation !== undefined)
+        return `it asks for isolation level ${isolation}`;
+    return stands === undefined ? undefined : 'it was begun in parts';
+}
+/** What cannot run in a transaction alone, the rest of each part together; never across what stands already. */
+function cutIntoSegments({ source }, { parts, stands = 0 }) {
+    return parts.flatMap(({ statements, end, isolation }) => {
+        const segments = [];
+        for (const statement of statements) {
+            const last = segments[segments.length - 1];
+            const alone = whyNonTransactional(statement) !== undefined;
+            const apart = alone || !last || last.alone || (last.end <= stands && statement.from >= stands);
+            if (apart)
+                segments.push({
+                    alone,
+                    explicit: false,
+                    timed: false,
+                    statements: [statement],
+                    sessionSetup: [],
+                    end: statement.to,
+                    ...(isolation === undefined || alone ? {} : { isolation }),
+                });
+            else {
+                last.statements.push(statement);
+                last.end = statement.to;
+            }
+        }
+        for (const segment of segments) {
+            const text = source.slice(segment.statements[0].from, segment.end);
+            segment.explicit =
+                segment.statements.some((each) => whyExplicit(each) !== undefined) ||
+                    (!segment.alone && Buffer.byteLength(text) > LARGEST_TOGETHER);
+        }
+        segments[segments.length - 1].end = end;
+        return segments;
+    });
+}
+/** Says that the run is not all or nothing, and where the file is cut. */
+function tellParts(shape, { parts, control, at }) {
+    const lone = (shape.statements ?? []).find((statement) => whyNonTransactional(statement) !== undefined);
+    if (lone && shape.segments.length > 1)
+        shape.notices.push({
+            message: `${whyNonTransactional(lone)} cannot run in a transaction: what stands before and after it in the file is committed on its own`,
+            at: at(lone.from),
+            next: 'A file of its own for this statement keeps the rest of the file all or nothing.',
+        });
+    if (parts.length > 1) {
+        const commits = parts.slice(0, -1).map(({ end }) => control.find(({ to }) => to === end)?.from ?? end);
+        const lines = commits.map((index) => at(index).line);
+        shape.notices.push({
+            message: `its own ${lines.length === 1 ? 'COMMIT in line' : 'COMMITs in lines'} ${(0,shorten_list/* shortenList */.Y)(lines.map(String), 10)} ${lines.length === 1 ? 'commits' : 'commit'} it in ${parts.length} parts, as in psql: this deploy is not all or nothing`,
+            at: at(commits[0]),
+            next: 'A failure behind a COMMIT keeps what stands before it, and the next run goes on there.',
+        });
+    }
+}
+/** What a DO block cannot hold, so that the statement stands in the message itself. */
+function whyExplicit({ kind, node }) {
+    if (kind === 'TransactionStmt')
+        return 'it uses SAVEPOINT';
+    return kind === 'SelectStmt' && hasInto(node) ? 'it uses SELECT INTO' : undefined;
+}
+/** In a UNION the INTO stands in its first SELECT. */
+function hasInto({ intoClause, larg }) {
+    return intoClause !== undefined || (larg !== undefined && hasInto(larg));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/down-files.js
+
+
+
+
+
+
+/** The name of the down file beside a migration. Version and name may come from a database: it is no path. */
+function downName(version, name) {
+    return `${version}_${name}.down.sql`;
+}
+/** The folder in which down files lie beside their migrations; undefined where the checkout has none. */
+async function openDowns(workingDirectory, migrationsDir) {
+    try {
+        return await openFolder(workingDirectory, migrationsDir);
+    }
+    catch (error) {
+        if (error instanceof Failure)
+            throw error;
+        const { code } = error;
+        if (code === 'ENOENT' || code === 'ENOTDIR')
+            return undefined;
+        throw new Failure(down_files_unreadable(migrationsDir, code));
+    }
+}
+/**
+ * The down file of that name, for a migration that this action did not apply; undefined where there is none.
+ * One that is there and cannot be read is a Failure: a schema must not be kept because of a wrong encoding.
+ * `shown`: its path, for messages.
+ */
+function readDownFile(folder, name, shown) {
+    const bytes = folder.read(name);
+    if (bytes === undefined)
+        return undefined;
+    if (bytes === 'outside')
+        throw new Failure(outside(shown));
+    if (bytes === 'no file')
+        throw new Failure(down_files_unreadable(shown, 'it is no file'));
+    if ('code' in bytes)
+        throw new Failure(down_files_unreadable(shown, bytes.code));
+    const text = bytes.toString('utf8');
+    if (bytes.includes(0) || !Buffer.from(text, 'utf8').equals(bytes))
+        throw new Failure({ message: `${shown} is not valid UTF-8`, next: 'Save the file as UTF-8.' });
+    return text.replace(/^\ufeff/, '');
+}
+function down_files_unreadable(shown, why) {
+    return {
+        message: `${shown} cannot be read: ${why ?? 'error'}`,
+        next: 'Check the file and its permissions.',
+    };
+}
+/**
+ * A down file made fit for one transaction: its own BEGIN and COMMIT blanked as in a migration, and CONCURRENTLY
+ * blanked too, because what undoes a run is undone as a whole or not at all. All offsets are kept.
+ */
+function prepareDown(down, parse) {
+    const shape = classify(down.file, down.source, parse);
+    if (shape.problems.length > 0)
+        return { source: shape.source, statements: [], notices: [], problems: shape.problems };
+    const { source, plain, never } = forOneTransaction(shape);
+    const notices = [...shape.notices, ...shape.remarks.map(({ problem }) => problem)];
+    const problems = [];
+    if (shape.statements?.some(({ kind }) => kind === 'TransactionStmt'))
+        problems.push({
+            message: `${down.file} uses savepoints, which a down file cannot have`,
+            next: 'Remove them: the down file runs in one transaction with its history row.',
+        });
+    if (shape.transactions > 1)
+        problems.push({
+            message: `${down.file} has COMMITs of its own, which a down file cannot have`,
+            next: 'Remove them: the down file runs in one transaction with its history row.',
+        });
+    for (const { what } of never)
+        problems.push({
+            message: `${down.file} holds ${what}, which cannot run in a transaction`,
+            next: 'Write the down file without it, or undo this migration by hand and use rollback-database: records.',
+        });
+    if (plain > 0)
+        notices.push({
+            message: `${down.file}: CONCURRENTLY is left out, because the rollback is one transaction; the table is locked meanwhile`,
+        });
+    // Where our parser did not understand the file, the server of another version may: it gets the whole.
+    const whole = source.trim() === '' ? [] : [{ from: 0, to: source.length }];
+    return { source, statements: shape.statements ?? whole, notices, problems };
+}
+/**
+ * A file's text with CONCURRENTLY blanked: `plain` counts how often. `never`: the statements that no transaction can
+ * hold in any form, such as VACUUM.
+ */
+function forOneTransaction(shape) {
+    let { source } = shape;
+    let plain = 0;
+    const never = [];
+    for (const statement of shape.statements ?? []) {
+        const what = whyNonTransactional(statement);
+        if (what === undefined)
+            continue;
+        const { from, to } = statement;
+        const word = what.endsWith('CONCURRENTLY') ? concurrently(source, from, to) : undefined;
+        if (word === undefined)
+            never.push({ what, from, to });
+        else {
+            source = blank(source, word, word + 'concurrently'.length);
+            plain++;
+        }
+    }
+    return { source, plain, never };
+}
+/** Where the keyword stands in a statement that has it: the word itself, and not behind a dot, where it is a name. */
+function concurrently(source, from, to) {
+    let before = '';
+    for (let index = skipBlanks(source, from); index < to;) {
+        const next = afterToken(source, index);
+        const token = source.slice(index, next);
+        if (token.toLowerCase() === 'concurrently' && before !== '.')
+            return index;
+        before = token;
+        index = skipBlanks(source, next);
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/down-places.js
+
+
+
+/** Opens those of the places that are there. @throws a Failure where one cannot be read, or `down-dir` is not there */
+async function openDownPlaces(workingDirectory, { migrationsDir, downDir }) {
+    const beside = withoutSlash(migrationsDir);
+    const paths = downDir === undefined ? [beside, defaultDownDir(beside)] : [withoutSlash(downDir)];
+    const places = [];
+    for (const path of new Set(paths)) {
+        const folder = await openDowns(workingDirectory, path);
+        if (folder)
+            places.push({ path, folder, own: path !== beside });
+        else if (downDir !== undefined)
+            throw new Failure({
+                message: `down-dir: there is no folder ${path}`,
+                next: 'Check down-dir and working-directory, and that the repository was checked out.',
+            });
+    }
+    return places;
+}
+/** The folder `down` beside that of the migrations: the Supabase CLI does not look into it. */
+function defaultDownDir(migrationsDir) {
+    return external_node_path_.posix.join(external_node_path_.posix.dirname(withoutSlash(migrationsDir)), 'down');
+}
+/** The name of the migration that a file of a place undoes; undefined for what is no down file. */
+function undoneBy(name, { own }) {
+    const match = /^(\d+_.*?)(\.down)?\.sql$/su.exec(name);
+    return match && (match[2] !== undefined || own) ? `${match[1]}.sql` : undefined;
+}
+/**
+ * The down file of a migration, by the migration's name; undefined where there is none.
+ * @throws a Failure where it cannot be read, or there are two
+ */
+function findDownFile(places, migration) {
+    const found = places.flatMap((place) => place.folder.names
+        .filter((name) => undoneBy(name, place) === migration)
+        .map((name) => ({ place, name, file: `${place.path}/${name}` })));
+    const [first, second] = found;
+    if (first && second)
+        throw new Failure(twoDownFiles(first.file, second.file));
+    const source = first && readDownFile(first.place.folder, first.name, first.file);
+    return first && source !== undefined ? { file: first.file, source } : undefined;
+}
+/** What there is to say of two files that undo the same migration. */
+function twoDownFiles(one, other) {
+    return {
+        message: `${one} and ${other} both undo the same migration`,
+        next: 'Keep one of them. Where all lie in one folder, down-dir names it.',
+    };
+}
+const withoutSlash = (path) => path.replace(/(?<=.)\/+$/, '');
+
 ;// CONCATENATED MODULE: ./compiled/src/database/migrations/migration-files.js
+
 
 
 
@@ -11040,14 +13484,15 @@ function readUnlinked(path) {
 const UP = /^(\d+)_(.*)\.sql$/su;
 const migration_files_DOWN = /^(\d+)_(.*)\.down\.sql$/su;
 /** Reads every migration of the folder; all problems of all files at once. */
-async function readMigrationFiles(workingDirectory, migrationsDir) {
+async function readMigrationFiles(workingDirectory, where) {
+    const { migrationsDir } = where;
     const folder = await openFolder(workingDirectory, migrationsDir).catch((error) => {
-        throw error instanceof Failure ? error : new Failure(unreadable(migrationsDir));
+        throw error instanceof Failure ? error : new Failure(migration_files_unreadable(migrationsDir));
     });
     const names = folder.names.toSorted(byBytes);
-    const fetched = await fetchAll(folder, names.filter((name) => UP.test(name)));
+    const fetched = await fetchAll(folder, names.filter((name) => UP.test(name) && !migration_files_DOWN.test(name)));
     const found = { files: [], ignored: [], problems: [], warnings: [] };
-    const downs = new Map();
+    const beside = [];
     for (const name of names) {
         const file = `${migrationsDir.replace(/\/+$/, '')}/${name}`;
         if (!UP.test(name)) {
@@ -11055,14 +13500,15 @@ async function readMigrationFiles(workingDirectory, migrationsDir) {
                 found.ignored.push(name);
             continue;
         }
-        const read = accept(fetched.get(name), file, name, found);
-        if (!read)
+        if (migration_files_DOWN.test(name)) {
+            beside.push(file);
             continue;
-        if (migration_files_DOWN.test(name))
-            downs.set(name.replace(/\.down\.sql$/, '.sql'), { file, ...read });
-        else
+        }
+        const read = accept(fetched.get(name), file, name, found);
+        if (read)
             found.files.push({ ...splitName(name), file, ...read, ...header(read.source, file) });
     }
+    const downs = await readDowns(workingDirectory, where, found);
     found.files.sort((a, b) => byBytes(a.version, b.version));
     for (const migration of found.files) {
         const down = downs.get((0,external_node_path_.basename)(migration.file));
@@ -11081,6 +13527,7 @@ async function readMigrationFiles(workingDirectory, migrationsDir) {
             next: 'Name it as the migration, with .down.sql at the end; it is never run as a migration.',
         });
     addNameProblems(found);
+    tellDownsBeside(beside, where, found);
     const shown = migrationsDir.replace(/\/+$/, '');
     const others = [
         namesOfOtherTool(shown, found.ignored),
@@ -11088,6 +13535,51 @@ async function readMigrationFiles(workingDirectory, migrationsDir) {
     ];
     found.problems.push(...others.filter((problem) => problem !== undefined));
     return found;
+}
+/** Every down file of every place, by the name of the migration that it undoes. */
+async function readDowns(workingDirectory, where, found) {
+    const downs = new Map();
+    const places = await openDownPlaces(workingDirectory, where).catch((error) => {
+        if (!(error instanceof Failure))
+            throw error;
+        found.problems.push(...error.problems);
+        return [];
+    });
+    for (const place of places)
+        for (const name of place.folder.names.toSorted(byBytes)) {
+            const migration = undoneBy(name, place);
+            if (migration === undefined)
+                continue;
+            const file = `${place.path}/${name}`;
+            const other = downs.get(migration);
+            const read = accept(place.folder.read(name), file, name, found);
+            if (other)
+                found.problems.push(twoDownFiles(other.file, file));
+            else if (read)
+                downs.set(migration, { file, ...read });
+        }
+    return downs;
+}
+/** Down files among the migrations: another tool takes them for migrations, and where they belong elsewhere nobody runs them. */
+function tellDownsBeside(beside, { migrationsDir, downDir }, { warnings }) {
+    if (beside.length === 0)
+        return;
+    const names = (0,shorten_list/* shortenList */.Y)(beside.map((file) => (0,external_node_path_.basename)(file)), MOST_DOWNS);
+    const read = downDir === undefined || isSameFolder(downDir, migrationsDir);
+    if (!read)
+        warnings.push({
+            message: `not read, because down-dir is ${downDir}: ${names} beside the migrations`,
+            next: `Move them to ${downDir}.`,
+        });
+    if (/(^|\/)supabase\/migrations\/*$/.test(migrationsDir))
+        warnings.push({
+            message: `supabase db push and supabase db reset would run these down files as migrations: ${names}`,
+            next: `Where the Supabase CLI is used beside this action, move them to ${read ? defaultDownDir(migrationsDir) : downDir}.`,
+        });
+}
+const MOST_DOWNS = 5;
+function isSameFolder(one, other) {
+    return (0,external_node_path_.join)('/', one, '/') === (0,external_node_path_.join)('/', other, '/');
 }
 function header(source, file) {
     const { afterHealth, wrong } = readMarker(source);
@@ -11100,7 +13592,7 @@ function header(source, file) {
     }));
     return { afterHealth, wrongMarkers };
 }
-function unreadable(migrationsDir) {
+function migration_files_unreadable(migrationsDir) {
     return {
         message: `migrations-dir: ${migrationsDir} is not a folder that can be read`,
         next: 'Check migrations-dir and working-directory, and that the repository was checked out.',
@@ -11225,11 +13717,12 @@ function historyHash(versions) {
 const HISTORY_HASH_SQL = `(select pg_catalog.md5(coalesce(pg_catalog.string_agg(version, ',' order by version collate pg_catalog."C"), '')) from ${HISTORY_TABLE})`;
 /** Looks at the history and our own tables in one message. `locked`: under the lock of this action. */
 async function readHistory(database, options, locked = false) {
-    const { newest, missingRights = [], recorded, ours, partial = [], ...rest } = readAnswer(await database.send(historyMessage({ locked, plan: true }), options));
+    const { newest, missingRights = [], holdsTables = false, recorded, ours, partial = [], ...rest } = readAnswer(await database.send(historyMessage({ locked, plan: true }), options));
     await database.confirmBackend?.(rest.backendPid, options.signal);
     return {
         ...rest,
         missingRights,
+        holdsTables,
         environment: newest?.environment ?? null,
         withServer: newest?.server ? { environment: newest.environment, repository: newest.repository } : null,
         partial,
@@ -11293,12 +13786,23 @@ function keep(statements, token) {
     if (statement !== '')
         statements.push(statement);
 }
-/** Long literals are jumped over: inside them nothing matters but their end. */
+/** What ends a state in which most characters mean nothing; the last letter of ATOMIC is among them. */
+const MEANS_SOMETHING = /[$'"\-/\\;()cC]/g;
+const LINE_END = /[\n\r]/g;
+/** Long literals are jumped over: inside them nothing matters but their end. So is all else that changes no state. */
 function nextOfInterest(state, token) {
     const { source, start, end } = token;
     let inner = state;
-    while (inner.in === 'parentheses' || inner.in === 'atomic')
+    let atomic = false;
+    while (inner.in === 'parentheses' || inner.in === 'atomic') {
+        atomic ||= inner.in === 'atomic';
         inner = inner.inner;
+    }
+    // In BEGIN ATOMIC any letter may end a word that matters.
+    if (inner.in === 'ready' && !atomic)
+        return indexOf(MEANS_SOMETHING, source, end);
+    if (inner.in === 'line' && !atomic)
+        return indexOf(LINE_END, source, end);
     if (inner.in === 'quote' && !inner.closing && !inner.escapes) {
         const found = source.indexOf(inner.delimiter, end);
         return found === -1 ? source.length : found;
@@ -11309,6 +13813,11 @@ function nextOfInterest(state, token) {
         return found === -1 ? source.length : found + length - 1;
     }
     return end;
+}
+/** Where the next match begins at or behind `from`; the end of the text where there is none. */
+function indexOf(pattern, source, from) {
+    pattern.lastIndex = from;
+    return pattern.exec(source)?.index ?? source.length;
 }
 const READY = { in: 'ready' };
 /** The state after one more character; undefined at the end of a statement. */
@@ -11484,6 +13993,7 @@ function endOfBlock(text, from) {
 
 
 
+
 /**
  * Settings of one transaction. RESET ALL at the end of a file undoes them, so each file begins with them again. A role's
  * own transaction_timeout would end a batch of many files, each of which is within its time.
@@ -11543,7 +14053,7 @@ function leaveNoSettings(role) {
   execute ${literal(settingsAsBefore(role))};`;
 }
 function settingsAsBefore(role) {
-    const own = role === undefined ? '' : `; set role ${identifier(role)}`;
+    const own = role === undefined ? '' : `; ${actAs(role)}`;
     return `reset session authorization; reset role; reset all${own}`;
 }
 /** Deferred constraints are checked at each file's end and stay as they were, so that a failure names its file. */
@@ -11578,7 +14088,7 @@ function fileStatement(file, index, context, before, padding = 0) {
     let body = `declare started timestamptz := clock_timestamp(); muva_count bigint := ${count}; muva_sum bigint := ${sum}; begin\n${'\n'.repeat(padding)}`;
     body += index === 0 ? `raise info '${context.marker} start 0';\n` : '\n';
     const pieces = statements ?? (source.trim() === '' ? [] : [{ from: 0, to: source.length }]);
-    const { text, lines } = statementLines(source, pieces, 3 + padding);
+    const { text, lines } = statementLines(source, pieces, 3 + padding, context.role);
     body += text;
     body += `${finishFile(file, index, AS_BEFORE, context)}
   perform ${settingCalls(context.rules)},
@@ -11597,7 +14107,7 @@ function timedStatement(file, index, context, { before, groups, padding, }) {
     const units = groups.map((pieces) => {
         // Only the line tells which statement an error came from, so no two have the same one.
         const first = Math.max(padding + 3, (lines[lines.length - 1]?.line ?? 0) + 1);
-        const { text, lines: own } = statementLines(file.shape.source, pieces, first);
+        const { text, lines: own } = statementLines(file.shape.source, pieces, first, context.role);
         const start = lines.length === 0 && index === 0 ? `raise info '${context.marker} start 0';` : '';
         lines.push(...own);
         return `do ${dollarQuote(`begin\n${start}${'\n'.repeat(first - 2)}${text}end`)};`;
@@ -11611,13 +14121,18 @@ function timedStatement(file, index, context, { before, groups, padding, }) {
 end`;
     return { sql: [...units, localSettings(context.rules), `do ${dollarQuote(end)};`].join('\n'), lines };
 }
-/** Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. */
-function statementLines(source, pieces, firstLine) {
+/**
+ * Statements of a file as PL/pgSQL, one EXECUTE each, and on which line of the body each one stands. `role`: as
+ * `Database.role`.
+ */
+function statementLines(source, pieces, firstLine, role) {
     const lines = [];
     let text = '';
     let line = firstLine;
-    for (const { from, to } of pieces) {
-        const one = `execute ${dollarQuote(source.slice(from, to))};\n`;
+    for (const piece of pieces) {
+        const { from, to } = piece;
+        const again = actAsAgain(piece, role);
+        const one = `execute ${dollarQuote(source.slice(from, to))};${again === '' ? '' : ` execute ${literal(again)};`}\n`;
         lines.push({ line, from, to });
         text += one;
         line += one.split('\n').length - 1;
@@ -11662,6 +14177,7 @@ function batchMessage(files, context) {
 
 
 
+
 /**
  * Stands before every message but the first: where the connection was lost and made again in between, this message
  * would run outside the transaction. The lock belongs to the transaction, so holding it proves that we are inside.
@@ -11680,7 +14196,7 @@ async function sendExplicit(tools, batch, context) {
     const marker = newMarker();
     const file = batch.files[0];
     let stage = 'opening';
-    const body = fileMessage(file, marker);
+    const body = fileMessage(file, marker, context.role);
     const sent = {
         times: [],
         current: undefined,
@@ -11726,21 +14242,22 @@ async function sendExplicit(tools, batch, context) {
     return sent;
 }
 /** The file's statements one after the other, each announced, so that an error without a position has a place too. */
-function fileMessage(file, marker) {
+function fileMessage(file, marker, role) {
     const { source, statements = [{ from: 0, to: file.shape.source.length }] } = file.shape;
     const head = `${STILL_INSIDE}do $m$begin raise info '${marker} start 0'; end$m$;\n`;
-    const body = statementsMessage(source, statements, marker);
+    const body = statementsMessage(source, statements, marker, role);
     const message = head + body.message;
     return { message, place: (position, current) => body.place(message, head.length, position, current) };
 }
-/** Statements as they stand, each announced as number `at` of them. */
-function statementsMessage(source, statements, marker) {
+/** Statements as they stand, each announced as number `at` of them. `role`: as `Database.role`. */
+function statementsMessage(source, statements, marker, role) {
     const starts = [];
     let message = '';
-    statements.forEach(({ from, to }, index) => {
+    statements.forEach((statement, index) => {
+        const { from, to } = statement;
         message += `do $m$begin raise info '${marker} at ${index}'; end$m$;\n`;
         starts.push(message.length);
-        message += `${source.slice(from, to)};\n`;
+        message += `${source.slice(from, to)};${actAsAgain(statement, role)}\n`;
     });
     return {
         message,
@@ -11850,22 +14367,6 @@ const COMMIT_UNKNOWN = {
     next: 'Run again when the database can be reached: it finds out by itself what was applied.',
 };
 
-;// CONCATENATED MODULE: ./compiled/src/database/connection/retry-read.js
-
-
-
-/** Sends a message that only reads, again where the connection was lost: whether the first one ran does not matter. */
-function retryRead(signal, work) {
-    return retry({
-        tries: 4,
-        deadline: 60_000,
-        first: 250,
-        longest: 4_000,
-        ...(0,defined_only/* definedOnly */.U)({ signal }),
-        worthwhile: (error) => errorMeaning(error) !== 'stop',
-    }, work);
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/wait-for-lock.js
 
 
@@ -11938,6 +14439,7 @@ function describe({ pid, label, user, state, seconds }) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/implicit-transaction.js
+
 
 
 
@@ -12058,6 +14560,8 @@ function judgeError(error, batch, sent, signal) {
         return { kind: 'changed' };
     if (error.code === CODES.notVerified)
         return { kind: 'not-verified', problems: verificationProblems(error.message) };
+    if (error.code === CODES.ownChecks)
+        return { kind: 'not-verified', problems: ownCheckProblems(error.message) };
     if (error.code === '57014' && signal.aborted)
         return { kind: 'cancelled' };
     const at = sent.current;
@@ -12233,6 +14737,7 @@ function asProblem(error) {
 
 
 
+
 /** True for the part after which nothing more is to be run, where it is a transaction that can bring the rows along. */
 function isEnd({ file }, index) {
     const { segments } = file.shape;
@@ -12282,7 +14787,7 @@ function explicitPart(run, index, marker) {
     const { context, file } = run;
     const { shape } = file;
     const { statements, sessionSetup, isolation = 'read committed' } = shape.segments[index];
-    const body = statementsMessage(shape.source, [...sessionSetup, ...statements], marker);
+    const body = statementsMessage(shape.source, [...sessionSetup, ...statements], marker, context.role);
     const head = `begin isolation level ${isolation}, read write;
 ${localSettings(context.rules)}
 do ${dollarQuote(`begin ${renewLease(run)} end`)};
@@ -12330,6 +14835,8 @@ async function sendPart(run, index, message, explain, { onNotice, explicit = fal
                 return { cancelled: undefined };
             if (error instanceof SqlError && error.code === CODES.notVerified)
                 return { notVerified: verificationProblems(error.message) };
+            if (error instanceof SqlError && error.code === CODES.ownChecks)
+                return { notVerified: ownCheckProblems(error.message) };
             const meaning = errorMeaning(error);
             if (meaning === 'resolve') {
                 const state = await partState(run, index);
@@ -12356,190 +14863,6 @@ async function partState({ tools, file }, index) {
         return 'done';
     const partial = look.partial.find((row) => row.version === file.version);
     return (partial?.done ?? 0) > index ? 'done' : 'not done';
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/sql/parse-tree.js
-/** Every node of a tree, the outer one first. */
-function* nodesOf(tree) {
-    if (Array.isArray(tree))
-        for (const item of tree)
-            yield* nodesOf(item);
-    else if (typeof tree === 'object' && tree !== null) {
-        yield tree;
-        for (const value of Object.values(tree))
-            yield* nodesOf(value);
-    }
-}
-/** The parts of a name, or any other list of String nodes. */
-function strings(list) {
-    return (list ?? []).flatMap((item) => {
-        const value = item.String?.sval;
-        return value === undefined ? [] : [value];
-    });
-}
-/** What a DROP names, each as its parts. */
-function droppedNames({ objects }) {
-    return (objects ?? []).map((object) => strings(object.List?.items));
-}
-/** An option of a statement, such as WITH (name = ...); undefined where it is not given. */
-function optionOf(options, name) {
-    for (const { DefElem: option } of options ?? [])
-        if (option?.defname === name)
-            return option;
-    return undefined;
-}
-/** True of an option that is given as false, off or 0. */
-function isOff(option) {
-    const { Integer: number } = (option?.arg ?? {});
-    return number ? (number.ival ?? 0) === 0 : /^(?:false|off)$/i.test(optionText(option) ?? '');
-}
-/** The text of an option's value, which may be a word; undefined where it has none, or a number. */
-function optionText(option) {
-    const { String: text, TypeName: word } = (option?.arg ?? {});
-    return text?.sval ?? (word && strings(word.names).join('.'));
-}
-/** The text of a constant; undefined for other constants and anything else. */
-function constantText(expression) {
-    const constant = expression?.A_Const;
-    return constant?.sval === undefined ? undefined : (constant.sval.sval ?? '');
-}
-/** The relation that a statement makes, where it makes one that holds rows, a view or a sequence. */
-function madeRelation(kind, node) {
-    const into = (node.intoClause ?? node.into);
-    switch (kind) {
-        case 'CreateStmt':
-            return node.relation;
-        case 'ViewStmt':
-            return node.view;
-        case 'CreateSeqStmt':
-            return node.sequence;
-        case 'SelectStmt':
-        case 'CreateTableAsStmt':
-            return into?.rel;
-        default:
-            return undefined;
-    }
-}
-/** True of a relation that its session alone has. */
-function isTemporary({ relpersistence, schemaname }) {
-    return relpersistence === 't' || schemaname === 'pg_temp';
-}
-/** The calls of set_config that a SELECT's list holds; undefined for each other expression in it. */
-function setConfigs({ targetList }) {
-    return (targetList ?? []).map((target) => setConfig(target.ResTarget?.val));
-}
-function setConfig(expression) {
-    const call = expression?.FuncCall;
-    const names = strings(call?.funcname);
-    if (names[names.length - 1] !== 'set_config' || !(names.length === 1 || names[0] === 'pg_catalog'))
-        return undefined;
-    const [name, value, local] = call?.args ?? [];
-    return { name: constantText(name), value: constantText(value), local: isTrue(local) };
-}
-function isTrue(expression) {
-    const { boolval } = (expression?.A_Const ?? {});
-    return boolval?.boolval === true || /^(?:t|true|on|y|yes|1)$/i.test(constantText(expression) ?? '');
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/non-transactional.js
-
-/** A change of a subscription's publications that also asks the publisher for its tables: it does unless told not to. */
-function isRefreshed(node, kind) {
-    return node.kind === kind && !isOff(optionOf(node.options, 'refresh'));
-}
-const KINDS = {
-    'create-index': {
-        name: 'CREATE INDEX CONCURRENTLY',
-        is: ({ kind, node }) => kind === 'IndexStmt' && node.concurrent === true,
-    },
-    'drop-index': {
-        name: 'DROP INDEX CONCURRENTLY',
-        is: ({ kind, node }) => kind === 'DropStmt' && node.concurrent === true,
-    },
-    'detach-partition': {
-        name: 'DETACH PARTITION CONCURRENTLY',
-        is: ({ kind, node }) => kind === 'AlterTableStmt' && detachedConcurrently(node) !== undefined,
-    },
-    'create-database': {
-        name: 'CREATE DATABASE',
-        is: ({ kind }) => kind === 'CreatedbStmt',
-    },
-    'drop-database': { name: 'DROP DATABASE', is: ({ kind }) => kind === 'DropdbStmt' },
-    'create-tablespace': {
-        name: 'CREATE TABLESPACE',
-        is: ({ kind }) => kind === 'CreateTableSpaceStmt',
-    },
-    'drop-tablespace': {
-        name: 'DROP TABLESPACE',
-        is: ({ kind }) => kind === 'DropTableSpaceStmt',
-    },
-    'create-subscription': {
-        name: 'CREATE SUBSCRIPTION',
-        is: ({ kind }) => kind === 'CreateSubscriptionStmt',
-    },
-    'drop-subscription': {
-        name: 'DROP SUBSCRIPTION',
-        is: ({ kind }) => kind === 'DropSubscriptionStmt',
-    },
-    'add-publication': {
-        name: 'ALTER SUBSCRIPTION ... ADD PUBLICATION',
-        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' && isRefreshed(node, 'ALTER_SUBSCRIPTION_ADD_PUBLICATION'),
-    },
-    'drop-publication': {
-        name: 'ALTER SUBSCRIPTION ... DROP PUBLICATION',
-        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' && isRefreshed(node, 'ALTER_SUBSCRIPTION_DROP_PUBLICATION'),
-    },
-    'set-publication': {
-        name: 'ALTER SUBSCRIPTION ... PUBLICATION',
-        is: ({ kind, node }) => kind === 'AlterSubscriptionStmt' &&
-            (node.kind === 'ALTER_SUBSCRIPTION_REFRESH' || isRefreshed(node, 'ALTER_SUBSCRIPTION_SET_PUBLICATION')),
-    },
-    reindex: {
-        name: 'REINDEX',
-        is: ({ kind, node, partitioned = false }) => kind === 'ReindexStmt' &&
-            (partitioned ||
-                optionOf(node.params, 'concurrently') !== undefined ||
-                /DATABASE|SYSTEM|SCHEMA/.test(String(node.kind))),
-    },
-    vacuum: {
-        name: 'VACUUM',
-        is: ({ kind, node }) => kind === 'VacuumStmt' && node.is_vacuumcmd === true,
-    },
-    cluster: {
-        name: 'CLUSTER',
-        is: ({ kind, node, partitioned = false }) => kind === 'ClusterStmt' && (partitioned || node.relation === undefined),
-    },
-    'move-database': {
-        name: 'ALTER DATABASE ... SET TABLESPACE',
-        is: ({ kind, node }) => kind === 'AlterDatabaseStmt' && optionOf(node.options, 'tablespace') !== undefined,
-    },
-    'alter-system': {
-        name: 'ALTER SYSTEM',
-        is: ({ kind }) => kind === 'AlterSystemStmt',
-    },
-    'discard-all': {
-        name: 'DISCARD ALL',
-        is: ({ kind, node }) => kind === 'DiscardStmt' && node.target === 'DISCARD_ALL',
-    },
-};
-/** The kind of a statement that cannot run in a transaction; undefined for one that can. */
-function nonTransactional(statement) {
-    const kinds = Object.keys(KINDS);
-    return kinds.find((kind) => KINDS[kind].is(statement));
-}
-/** What a statement is called, where PostgreSQL refuses it inside a transaction; undefined where it may be inside. */
-function whyNonTransactional(statement) {
-    const kind = nonTransactional(statement);
-    return kind && KINDS[kind].name;
-}
-/** The partition that a DETACH PARTITION CONCURRENTLY takes off; undefined for any other ALTER TABLE. */
-function detachedConcurrently({ cmds }) {
-    for (const { AlterTableCmd: command } of cmds ?? []) {
-        const { PartitionCmd: partition } = (command?.def ?? {});
-        if (command?.subtype === 'AT_DetachPartition' && partition?.concurrent === true)
-            return partition.name;
-    }
-    return undefined;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/send-non-transactional.js
@@ -12578,7 +14901,7 @@ do $m$begin
 end$m$;`;
 }
 function asBefore({ role }) {
-    const own = role === undefined ? '' : ` set role ${identifier(role)};`;
+    const own = role === undefined ? '' : ` ${actAs(role)}`;
     return `reset session authorization; reset role; reset all;${own}`;
 }
 
@@ -13193,6 +15516,7 @@ function couldNotResolve(part, error) {
 
 
 
+
 /** How often a statement whose answer was lost is sent again, where it was found not done. */
 const CUTS = 2;
 /**
@@ -13266,7 +15590,7 @@ async function sendOnce(part, token) {
     const { from, to, node } = statements[0];
     const textOf = (each) => file.shape.source.slice(each.from, each.to);
     const message = `${tokenComment(token)} ${textOf({ from, to })}`;
-    const settings = again.map((each) => `${textOf(each)};`).join('\n');
+    const settings = again.map((each) => `${textOf(each)};${actAsAgain(each, context.role)}`).join('\n');
     try {
         await sendNonTransactional(tools, message, { rules: context.rules, sessionSetup: settings });
         return node.if_not_exists === true ? await trappedIndex(part) : undefined;
@@ -13287,7 +15611,7 @@ async function noteSent(run, index, token) {
     const text = source.slice(statement.from, statement.to);
     const recovery = RECOVERY[kind];
     const head = `declare muva_before jsonb; muva_relation regclass; muva_shape text; begin\n${renewLease(run)}\n`;
-    const settings = statementLines(source, again, head.split('\n').length);
+    const settings = statementLines(source, again, head.split('\n').length, run.context.role);
     const sent = `jsonb_build_object('kind', ${literal(kind)}, 'token', ${literal(token)}, 'text', ${literal(hashOf(text))}, 'before', muva_before)`;
     const body = `${head}${settings.text}${recovery === 'repeat' ? '' : recovery.before(statement, text)}
   ${leavePart(run)}
@@ -13426,7 +15750,7 @@ async function runExplicit(run, index) {
 }
 function partBody(run, segment, index) {
     const guard = renewLease(run);
-    const { text, lines } = statementLines(run.file.shape.source, [...segment.sessionSetup, ...segment.statements], guard.split('\n').length + 2);
+    const { text, lines } = statementLines(run.file.shape.source, [...segment.sessionSetup, ...segment.statements], guard.split('\n').length + 2, run.context.role);
     return { body: `begin\n${guard}\n${text}${recordPart(run, index)}\nend`, lines };
 }
 /** Says exactly which statements stand, and how to go on. */
@@ -13468,7 +15792,7 @@ function noticeBook() {
     const files = new Map();
     return {
         note(file, from, notice) {
-            const message = textOf(notice, file.source);
+            const message = server_notices_textOf(notice, file.source);
             if (message === undefined)
                 return;
             const noted = files.get(file) ?? new Map();
@@ -13499,7 +15823,7 @@ function noticeBook() {
 /** Where a text is put together by a program, values of rows may be in it. */
 const RAISED = /^(?:exec_stmt_raise|PLy_output|do_util_elog|plv8_)/;
 /** What is told of a notice; undefined of one that is no word to a person. What a program raises is told as it stands in the file. */
-function textOf({ severity, message, routine = '' }, source) {
+function server_notices_textOf({ severity, message, routine = '' }, source) {
     if (severity !== 'WARNING' && severity !== 'NOTICE')
         return undefined;
     if (!RAISED.test(routine) || source.includes(message.replaceAll("'", "''")))
@@ -13527,6 +15851,7 @@ function isMadeOf(message, format) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/apply/preflight.js
+
 
 
 
@@ -13582,641 +15907,14 @@ function blame(message, files, error) {
         start = from;
         from += file.shape.source.length + BETWEEN.length;
     }
+    const variable = psqlVariable(found.source, index - start);
+    const next = variable === undefined
+        ? 'Correct the file; nothing was applied.'
+        : `${variable} is a variable of psql, which nothing fills in here. Write the value itself, or take it from a table or a setting; a password belongs into no file: set it by hand.`;
     return {
         file: found,
-        problem: {
-            ...sqlProblem(error, 'Correct the file; nothing was applied.'),
-            at: positionIn(found.file, found.source, index - start),
-        },
+        problem: { ...sqlProblem(error, next), at: positionIn(found.file, found.source, index - start) },
     };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/own-timeouts.js
-
-/**
- * The statements of a file that sets statement_timeout itself, as they have to reach the server: a time-out counts from
- * the beginning of a statement that the server is sent, so what follows such a SET is sent statement by statement, and
- * together again where the file has turned the time-out off. Undefined where no SET has anything behind it.
- */
-function timedGroups(statements) {
-    const groups = [[]];
-    let limited = false;
-    for (const statement of statements) {
-        const last = groups[groups.length - 1];
-        const before = last[last.length - 1];
-        if (before && (limited || ownTimeout(before) !== undefined))
-            groups.push([statement]);
-        else
-            last.push(statement);
-        const own = ownTimeout(statement);
-        if (own !== undefined)
-            limited = own === 'limited';
-    }
-    return groups.length > 1 ? groups : undefined;
-}
-/** What a statement makes of the time-out that statements have; undefined where it does not set it. */
-function ownTimeout({ kind, node }) {
-    if (kind === 'VariableSetStmt') {
-        if (String(node.name).toLowerCase() !== 'statement_timeout')
-            return undefined;
-        // Without a value it is the role's own again.
-        return isZero(node.args?.[0]) ? 'off' : 'limited';
-    }
-    if (kind !== 'SelectStmt')
-        return undefined;
-    const call = setConfigs(node).find((each) => each?.name?.toLowerCase() === 'statement_timeout');
-    if (call === undefined)
-        return undefined;
-    return call.value !== undefined && ZERO.test(call.value) ? 'off' : 'limited';
-}
-const ZERO = /^\s*0+(?:\.0*)?\s*(?:us|ms|s|min|h|d)?\s*$/;
-function isZero(expression) {
-    const text = constantText(expression);
-    if (text !== undefined)
-        return ZERO.test(text);
-    const { ival } = (expression?.A_Const ?? {});
-    return ival !== undefined && (ival.ival ?? 0) === 0;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/partitioned.js
-/**
- * What a REINDEX or CLUSTER names: no transaction can hold it where that is partitioned, which its text does not tell.
- * Undefined for every other statement.
- */
-function askedRelation({ kind, node }) {
-    const asked = kind === 'ClusterStmt' || (kind === 'ReindexStmt' && /_(?:TABLE|INDEX)$/.test(String(node.kind)));
-    return asked && node.relation !== undefined ? nameOf(node.relation) : undefined;
-}
-/** The relations whose kind decides how these statements run: those that are named, and what named indexes stand on. */
-function relationsToAsk(statements) {
-    const asked = statements.flatMap((statement) => askedRelation(statement) ?? []);
-    if (asked.length === 0)
-        return [];
-    return [
-        ...asked,
-        ...statements.flatMap(({ kind, node }) => (kind === 'IndexStmt' ? nameOf(node.relation) : [])),
-    ];
-}
-/** Whether a relation is partitioned: one of `there`, or made so by these statements. */
-function isPartitioned(there, statements) {
-    const found = [...there];
-    const holds = (relation) => found.some((each) => mayBe(each, relation));
-    for (const { kind, node } of statements) {
-        if (kind === 'CreateStmt' && node.partspec !== undefined)
-            found.push(nameOf(node.relation));
-        if (kind === 'IndexStmt' && node.idxname !== undefined && holds(nameOf(node.relation)))
-            found.push({ schema: nameOf(node.relation).schema, name: String(node.idxname) });
-    }
-    return holds;
-}
-function mayBe(one, other) {
-    return (one.name === other.name &&
-        (one.schema === undefined || other.schema === undefined || one.schema === other.schema));
-}
-function nameOf(relation) {
-    const { schemaname, relname } = (relation ?? {});
-    return { schema: schemaname === undefined ? undefined : String(schemaname), name: String(relname) };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/psql-commands.js
-
-/** Finds psql's commands in a file. Only SQL's lexical rules are needed for it: quotes, dollar quotes, comments. */
-function psqlCommands(source) {
-    if (!source.includes('\\'))
-        return [];
-    const commands = [];
-    for (let index = 0; index < source.length;) {
-        if (source[index] === '\\') {
-            const newline = source.indexOf('\n', index);
-            const to = newline === -1 ? source.length : newline;
-            const name = /^\\\S*/.exec(source.slice(index, Math.min(to, index + 40)))[0];
-            commands.push({ name, from: index, to, harmless: /^\\(un)?restrict$/.test(name) });
-            index = to;
-        }
-        else
-            index = afterToken(source, index);
-    }
-    return commands;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/session-state.js
-
-const session_state_NEXT = 'Put what belongs together into one part of the file, or into a file of its own.';
-/**
- * A file that is run in parts leaves its session's settings after each part as they were. What the file sets for its
- * session is therefore noted in each later part, to be set again. What cannot be made again (temporary tables,
- * prepared statements, cursors) binds the parts to one session where a later one counts on it.
- */
-function carryOver(segments) {
-    const wrong = [];
-    const bound = [];
-    const sessionSetup = [];
-    let made = [];
-    segments.forEach((segment, part) => {
-        segment.sessionSetup = [...sessionSetup];
-        for (const statement of segment.statements) {
-            const lost = made.find((own) => own.part < part && countsOn(statement, own));
-            if (lost)
-                bound.push({
-                    index: statement.from,
-                    message: `${lost.what} ${lost.name} does not last until here: the file is committed in parts, and they do not share a session`,
-                    next: session_state_NEXT,
-                    made: lost.part,
-                    used: part,
-                });
-            const effect = effectOf(statement);
-            if (effect === 'set')
-                sessionSetup.push(statement);
-            if (effect === 'cleared')
-                sessionSetup.length = 0;
-            if (effect === 'unclear' && part < segments.length - 1)
-                wrong.push({
-                    index: statement.from,
-                    message: 'what set_config sets here is lost in the parts of the file that follow',
-                    next: `Write it with SET, or with constants and alone in its SELECT. Or: ${session_state_NEXT}`,
-                });
-            const making = makes(statement);
-            made = made.filter((own) => !drops(statement, own) && !(making && isSameObject(own, making)));
-            if (making)
-                made.push({ ...making, part });
-        }
-    });
-    return { wrong, lost: bound };
-}
-/**
- * Whether a statement sets something for its session; `unclear`: it does, but cannot simply be repeated; `cleared`:
- * nothing that was set is left.
- */
-function effectOf({ kind, node }) {
-    if (kind === 'DiscardStmt' && node.target === 'DISCARD_ALL')
-        return 'cleared';
-    if (kind === 'VariableSetStmt') {
-        // What ends with a transaction ends with its part.
-        const passing = node.is_local === true || /^TRANSACTION/.test(String(node.name));
-        return passing ? undefined : 'set';
-    }
-    if (kind !== 'SelectStmt')
-        return undefined;
-    const calls = setConfigs(node);
-    if (!calls.some((call) => call && !call.local))
-        return undefined;
-    const constant = calls.every((call) => call?.name !== undefined && call.value !== undefined);
-    return constant && node.fromClause === undefined ? 'set' : 'unclear';
-}
-function isSameObject(one, other) {
-    return one.what === other.what && one.name === other.name;
-}
-function makes({ kind, node }) {
-    if (kind === 'PrepareStmt')
-        return { what: 'the prepared statement', name: String(node.name) };
-    if (kind === 'DeclareCursorStmt')
-        return { what: 'the cursor', name: String(node.portalname) };
-    if (kind === 'CreateFunctionStmt' && strings(node.funcname)[0] === 'pg_temp')
-        return { what: 'the function', name: strings(node.funcname).join('.') };
-    const relation = madeRelation(kind, node);
-    return relation && isTemporary(relation)
-        ? { what: 'the temporary relation', name: String(relation.relname) }
-        : undefined;
-}
-function drops({ kind, node }, { what, name }) {
-    if (kind === 'DeallocateStmt')
-        return what === 'the prepared statement' && node.name === name;
-    if (kind === 'ClosePortalStmt')
-        return what === 'the cursor' && node.portalname === name;
-    // A name without its schema may be the session's own.
-    const own = ([schema, ...rest]) => rest.length === 0 ? schema === name : schema === 'pg_temp' && rest[0] === name;
-    return kind === 'DropStmt' && what === 'the temporary relation' && droppedNames(node).some(own);
-}
-function countsOn(statement, own) {
-    const { what, name } = own;
-    const making = makes(statement);
-    // Made anew it is another one; but IF NOT EXISTS takes the one before.
-    if (making && isSameObject(making, own) && statement.node.if_not_exists !== true)
-        return false;
-    if (drops(statement, own))
-        return true;
-    for (const node of nodesOf({ [statement.kind]: statement.node })) {
-        switch (what) {
-            case 'the prepared statement':
-                if (node.ExecuteStmt?.name === name)
-                    return true;
-                break;
-            case 'the cursor':
-                if (node.FetchStmt?.portalname === name)
-                    return true;
-                break;
-            case 'the function':
-                if (strings(node.FuncCall?.funcname).join('.') === name)
-                    return true;
-                break;
-            case 'the temporary relation':
-                if (node.relname === name && (node.schemaname ?? 'pg_temp') === 'pg_temp')
-                    return true;
-                // nextval takes a name as text, and the body of a DO block is text.
-                if (constantText(node) === name)
-                    return true;
-                if (statement.kind === 'DoStmt' && mentions(String(node.sval ?? ''), name))
-                    return true;
-        }
-    }
-    return false;
-}
-function mentions(body, name) {
-    return body
-        .toLowerCase()
-        .split(/[^\p{L}\p{N}_$]+/u)
-        .includes(name.toLowerCase());
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/strange-characters.js
-
-
-
-/** Blanks of Unicode, and characters of no width: PostgreSQL takes each for a letter. */
-const STRANGE = /[\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]/u;
-/** Names the first of these characters that stands in a word outside of quotes and comments. */
-function strangeCharacter(file, source) {
-    if (!STRANGE.test(source))
-        return undefined;
-    for (let index = 0; index < source.length;) {
-        const next = afterToken(source, index);
-        const token = source.slice(index, next);
-        const found = /^['"$/-]|^[eE]'/.test(token) ? undefined : STRANGE.exec(token);
-        if (found)
-            return {
-                message: `${(0,lib_invisible/* codePoint */.y)(found[0])} stands here, which looks like a blank or like nothing and which PostgreSQL takes for a letter`,
-                at: positionIn(file, source, index + found.index),
-                next: 'Type the place anew, with plain blanks.',
-            };
-        index = next;
-    }
-    return undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/transaction-control.js
-
-
-const SAVEPOINTS = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO']);
-const BEGINS = new Set(['TRANS_STMT_BEGIN', 'TRANS_STMT_START']);
-/**
- * Reads a file's own transactions as psql and the Supabase CLI do: a COMMIT commits what stands before it, with or
- * without a BEGIN, and what stands between two pairs belongs to the second, as in the CLI, which sends a file as one
- * message. What would undo a part, or leave it open, is a problem.
- */
-function readTransactions(source, statements, at) {
-    const found = { parts: [], control: [], notices: [], problems: [] };
-    let part = { statements: [], end: 0 };
-    let open;
-    const warn = (statement, message, next) => {
-        found.notices.push({ message, at: at(statement.from), next });
-    };
-    const refuse = (statement, message, next) => {
-        found.problems.push({ message, at: at(statement.from), next });
-    };
-    for (const statement of statements) {
-        const kind = statement.kind === 'TransactionStmt' ? String(statement.node.kind) : '';
-        const isolation = isolationOf(statement);
-        if (BEGINS.has(kind) || isolation !== undefined) {
-            found.control.push(statement);
-            if (BEGINS.has(kind) && open)
-                warn(statement, 'BEGIN inside a transaction does nothing', 'Remove it.');
-            else if (isolation !== undefined && !part.statements.every(isSetting))
-                refuse(statement, 'the isolation level is set behind the first statement of its transaction', 'PostgreSQL allows that only before any query: put it, or a COMMIT before it.');
-            else if (isolation !== undefined)
-                part.isolation = isolation;
-            if (BEGINS.has(kind))
-                open ??= statement;
-        }
-        else if (kind === 'TRANS_STMT_COMMIT' && statement.node.chain !== true) {
-            found.control.push(statement);
-            if (!open)
-                warn(statement, 'COMMIT without BEGIN commits what stands before it in the file', 'Where that is not meant, remove it.');
-            open = undefined;
-            // Where nothing stands before it, there is nothing to commit.
-            if (part.statements.length > 0)
-                found.parts.push({ ...part, end: statement.to });
-            part = { statements: [], end: 0 };
-        }
-        else if (kind === '' || SAVEPOINTS.has(kind)) {
-            part.statements.push(statement);
-            part.end = statement.to;
-        }
-        else
-            refuse(statement, `${oneLine(source.slice(statement.from, statement.to)).toUpperCase()} would end the transaction in the middle of the file`, 'Remove it: what a file does is committed, by its own COMMITs or at its end.');
-    }
-    if (open)
-        refuse(open, 'BEGIN without COMMIT', 'Remove it, or add the COMMIT: nothing ends that transaction.');
-    if (part.statements.length > 0)
-        found.parts.push(part);
-    return found;
-}
-/** The level that a BEGIN, START TRANSACTION or SET TRANSACTION asks for. */
-function isolationOf({ kind, node }) {
-    const setsTransaction = kind === 'VariableSetStmt' && node.name === 'TRANSACTION';
-    if (kind !== 'TransactionStmt' && !setsTransaction)
-        return undefined;
-    const options = ((setsTransaction ? node.args : node.options) ?? []);
-    const level = options.find(({ DefElem: option }) => option?.defname === 'transaction_isolation');
-    return constantText(level?.DefElem?.arg);
-}
-/** Only settings may stand before the isolation level of a transaction. */
-function isSetting({ kind }) {
-    return kind === 'VariableSetStmt';
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/classify.js
-
-
-
-
-
-
-
-
-
-
-
-/** Above this size the one-statement form takes too much of the server's memory (about 30 times the file). */
-const LARGEST_TOGETHER = 8 * 1024 * 1024;
-/** Finds out how a file must be run, and all that speaks against running it. Reads nothing but the text. */
-function classify(file, text, parse, { stands, partitioned } = {}) {
-    const shape = {
-        mode: 'together',
-        source: text,
-        segments: [],
-        standing: 0,
-        transactions: 1,
-        sessionBound: [],
-        notices: [],
-        problems: [],
-    };
-    const at = (index) => positionIn(file, text, index);
-    for (const command of psqlCommands(text)) {
-        if (command.harmless)
-            shape.source = blank(shape.source, command.from, command.to);
-        else
-            shape.problems.push({
-                message: `${command.name} is a command of psql, not SQL`,
-                at: at(command.from),
-                next: 'Remove the line; a migration is run by the server, not by psql.',
-            });
-    }
-    const section = sectionOfOtherTool(file, text);
-    if (section)
-        shape.problems.push(section);
-    const strange = strangeCharacter(file, text);
-    const parsed = parse(shape.source);
-    if ('tooLarge' in parsed) {
-        shape.problems.push({
-            message: `${file} is too large to be parsed (${formatBytes(Buffer.byteLength(text))})`,
-            at: { file, line: 1, column: 1 },
-            next: 'Split it into files of at most 16 MB. Rows that are no part of the schema are better loaded by a job of their own.',
-        });
-        return shape;
-    }
-    if (parsed.wrong && strange) {
-        shape.problems.push(strange);
-        return shape;
-    }
-    if (strange)
-        shape.notices.push(strange);
-    if (parsed.wrong) {
-        const copy = copyFromStdin(shape.source, parsed, parse);
-        if (copy !== undefined) {
-            // What follows is data: a backslash in it is no command.
-            const line = at(copy).line;
-            shape.problems = shape.problems.filter((problem) => (problem.at?.line ?? 0) < line);
-            refuseCopy(shape, at(copy));
-        }
-        else if (shape.problems.length === 0)
-            shape.doubt = { message: parsed.wrong.message, code: '42601', at: at(parsed.wrong.index) };
-        return withSize(shape);
-    }
-    shape.statements = parsed.statements;
-    for (const statement of parsed.statements) {
-        if (statement.kind === 'CopyStmt')
-            checkCopy(shape, statement, at(statement.from));
-        const asked = partitioned && askedRelation(statement);
-        if (asked && partitioned(asked))
-            statement.partitioned = true;
-    }
-    const { parts, control, notices, problems } = readTransactions(text, parsed.statements, at);
-    shape.problems.push(...problems);
-    shape.notices.push(...notices);
-    for (const { from, to } of control)
-        shape.source = blank(shape.source, from, to);
-    shape.statements = parts.flatMap(({ statements }) => statements);
-    shape.transactions = Math.max(1, parts.length);
-    const timed = /statement_timeout/i.test(text) ? timedGroups(shape.statements) : undefined;
-    if (timed)
-        shape.timed = timed;
-    chooseMode(shape, { parts, control, at, stands });
-    if (shape.statements.length === 0)
-        shape.notices.push({
-            message: `${file} holds no statement: it is recorded, and nothing is run`,
-            at: { file, line: 1, column: 1 },
-        });
-    return withSize(shape);
-}
-function withSize(shape) {
-    if (shape.mode === 'together' && Buffer.byteLength(shape.source) > LARGEST_TOGETHER) {
-        shape.mode = 'explicit';
-        shape.why = 'it is larger than 8 MiB';
-    }
-    return shape;
-}
-/** The data lines after COPY FROM STDIN are no SQL, so the parser stops right behind it. */
-function copyFromStdin(source, parsed, parse) {
-    if (!parsed.wrong)
-        return undefined;
-    const before = source.lastIndexOf(';', parsed.wrong.index);
-    if (before === -1)
-        return undefined;
-    const statements = parse(source.slice(0, before + 1)).statements;
-    const last = statements?.[statements.length - 1];
-    return last?.kind === 'CopyStmt' && isStandardStream(last.node) ? last.from : undefined;
-}
-function isStandardStream(copy) {
-    return copy.filename === undefined && copy.is_program !== true;
-}
-function refuseCopy(shape, at) {
-    shape.problems.push({
-        message: 'COPY FROM STDIN needs a client that sends the data',
-        at,
-        next: 'Write the rows as INSERT (pg_dump --inserts does).',
-    });
-}
-function checkCopy(shape, statement, at) {
-    if (!isStandardStream(statement.node))
-        return;
-    if (statement.node.is_from === true)
-        refuseCopy(shape, at);
-    else
-        shape.problems.push({
-            message: 'COPY TO STDOUT would print rows into the log',
-            at,
-            next: 'Remove the statement.',
-        });
-}
-function chooseMode(shape, cut) {
-    const statements = shape.statements ?? [];
-    const why = whyInParts(cut);
-    if (why !== undefined) {
-        shape.mode = 'outside';
-        shape.why = why;
-        shape.segments = cutIntoSegments(shape, cut);
-        shape.standing = shape.segments.filter(({ end }) => end <= (cut.stands ?? 0)).length;
-        const { wrong, lost } = carryOver(shape.segments);
-        for (const { index, message, next } of wrong)
-            shape.problems.push({ message, at: cut.at(index), next });
-        shape.sessionBound = lost.map(({ index, message, next, made, used }) => ({
-            problem: { message, at: cut.at(index), next },
-            made,
-            used,
-        }));
-        for (const segment of shape.timed ? shape.segments : [])
-            segment.timed = [...segment.sessionSetup, ...segment.statements].some((each) => ownTimeout(each) !== undefined);
-        tellParts(shape, cut);
-        return;
-    }
-    if (cut.control.length > 0 && shape.problems.length === 0)
-        shape.notices.push({
-            message: 'its own BEGIN and COMMIT are left out: the file is one transaction anyway',
-            at: cut.at(cut.control[0].from),
-        });
-    const explicit = statements.flatMap((statement) => whyExplicit(statement) ?? []);
-    if (explicit.length > 0) {
-        shape.mode = 'explicit';
-        shape.why = explicit[0];
-    }
-    if (statements.some((statement) => statement.kind === 'AlterEnumStmt' &&
-        statement.node.newVal !== undefined &&
-        statement.node.oldVal === undefined))
-        shape.endsBatch = 'a value added to an enum can be used only after the commit';
-}
-/** Why a file is not one transaction among others; undefined where it is. */
-function whyInParts({ parts, stands }) {
-    const lone = parts.flatMap(({ statements }) => statements.flatMap((each) => whyNonTransactional(each) ?? []));
-    if (lone.length > 0)
-        return `${lone[0]} cannot run in a transaction`;
-    if (parts.length > 1)
-        return 'its own COMMITs commit it in parts';
-    const isolation = parts.find((part) => part.isolation !== undefined)?.isolation;
-    if (isolation !== undefined)
-        return `it asks for isolation level ${isolation}`;
-    return stands === undefined ? undefined : 'it was begun in parts';
-}
-/** What cannot run in a transaction alone, the rest of each part together; never across what stands already. */
-function cutIntoSegments({ source }, { parts, stands = 0 }) {
-    return parts.flatMap(({ statements, end, isolation }) => {
-        const segments = [];
-        for (const statement of statements) {
-            const last = segments[segments.length - 1];
-            const alone = whyNonTransactional(statement) !== undefined;
-            const apart = alone || !last || last.alone || (last.end <= stands && statement.from >= stands);
-            if (apart)
-                segments.push({
-                    alone,
-                    explicit: false,
-                    timed: false,
-                    statements: [statement],
-                    sessionSetup: [],
-                    end: statement.to,
-                    ...(isolation === undefined || alone ? {} : { isolation }),
-                });
-            else {
-                last.statements.push(statement);
-                last.end = statement.to;
-            }
-        }
-        for (const segment of segments) {
-            const text = source.slice(segment.statements[0].from, segment.end);
-            segment.explicit =
-                segment.statements.some((each) => whyExplicit(each) !== undefined) ||
-                    (!segment.alone && Buffer.byteLength(text) > LARGEST_TOGETHER);
-        }
-        segments[segments.length - 1].end = end;
-        return segments;
-    });
-}
-/** Says that the run is not all or nothing, and where the file is cut. */
-function tellParts(shape, { parts, control, at }) {
-    const lone = (shape.statements ?? []).find((statement) => whyNonTransactional(statement) !== undefined);
-    if (lone && shape.segments.length > 1)
-        shape.notices.push({
-            message: `${whyNonTransactional(lone)} cannot run in a transaction: what stands before and after it in the file is committed on its own`,
-            at: at(lone.from),
-            next: 'A file of its own for this statement keeps the rest of the file all or nothing.',
-        });
-    if (parts.length > 1) {
-        const commits = parts.slice(0, -1).map(({ end }) => control.find(({ to }) => to === end)?.from ?? end);
-        const lines = commits.map((index) => at(index).line);
-        shape.notices.push({
-            message: `its own ${lines.length === 1 ? 'COMMIT in line' : 'COMMITs in lines'} ${(0,shorten_list/* shortenList */.Y)(lines.map(String), 10)} ${lines.length === 1 ? 'commits' : 'commit'} it in ${parts.length} parts, as in psql: this deploy is not all or nothing`,
-            at: at(commits[0]),
-            next: 'A failure behind a COMMIT keeps what stands before it, and the next run goes on there.',
-        });
-    }
-}
-/** What a DO block cannot hold, so that the statement stands in the message itself. */
-function whyExplicit({ kind, node }) {
-    if (kind === 'TransactionStmt')
-        return 'it uses SAVEPOINT';
-    return kind === 'SelectStmt' && hasInto(node) ? 'it uses SELECT INTO' : undefined;
-}
-/** In a UNION the INTO stands in its first SELECT. */
-function hasInto({ intoClause, larg }) {
-    return intoClause !== undefined || (larg !== undefined && hasInto(larg));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/sql/parser.js
-
-
-/** A shorter text that cannot be parsed is a fault of the parser. */
-const LARGEST_FAULT = 1024 * 1024;
-/**
- * PostgreSQL's real parser, as WebAssembly. Loaded only when something is pending: it takes 30 ms to start and more
- * to leave, because V8 would compile all of it again in the background and wait for that at exit; the flag forbids it.
- */
-async function loadParser() {
-    const { setFlagsFromString } = await Promise.resolve(/* import() */).then(__nccwpck_require__.t.bind(__nccwpck_require__, 8877, 23));
-    setFlagsFromString('--wasm-tiering-budget=2000000000');
-    const library = await __nccwpck_require__.e(/* import() */ 107).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1107, 23));
-    await library.loadModule();
-    return (source) => {
-        // The library takes no empty text, and none that holds a NUL.
-        if (source.trim() === '')
-            return { statements: [] };
-        const { exitCode } = process;
-        try {
-            const tree = library.parseSync(source);
-            return { statements: placed(source, tree.stmts ?? []) };
-        }
-        catch (error) {
-            // Where its memory ends, the library sets the exit code of the whole process.
-            process.exitCode = exitCode;
-            const details = error.sqlDetails;
-            // Out of memory, it says so, ends itself or gives nothing; texts of another size can be parsed all the same.
-            if (!details || details.message === 'out of memory') {
-                if (source.length < LARGEST_FAULT)
-                    throw error;
-                return { tooLarge: true };
-            }
-            return {
-                wrong: { message: details.message, index: indexOfCodePoint(source, details.cursorPosition + 1) },
-            };
-        }
-    };
-}
-function placed(source, raw) {
-    const toIndex = byteToIndex(source);
-    return raw.map(({ stmt = {}, stmt_location = 0, stmt_len = 0 }) => {
-        const [kind = '', node = {}] = Object.entries(stmt)[0] ?? [];
-        const start = toIndex(stmt_location);
-        // No length means: to the end of the text.
-        const to = stmt_len === 0 ? source.length : toIndex(stmt_location + stmt_len);
-        return { kind, node, from: skipBlanks(source, start), to };
-    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/classify-files.js
@@ -14540,7 +16238,7 @@ function choosePending(files, look, rules, identity, contract) {
     checkOrder(look, rules, result);
     checkBaseline(files, rules, result);
     if (rules.irreversibleMigrations === 'refuse')
-        result.refusals.push(...irreversible([...result.pending, ...result.deferred]));
+        result.refusals.push(...irreversible([...result.pending, ...result.deferred], rules));
     checkRights(look, result);
     return result;
 }
@@ -14634,13 +16332,14 @@ function wrongMarkers(files) {
     return files.flatMap((file) => file.wrongMarkers ?? []);
 }
 /** One problem for each file that has no down file. */
-function irreversible(files) {
+function irreversible(files, { downDir }) {
+    const placed = (file) => (downDir === undefined ? file : `${downDir}/${(0,external_node_path_.basename)(file)}`);
     return files
         .filter((file) => !file.down)
         .map(({ file }) => ({
         message: `${(0,external_node_path_.basename)(file)} has no down file`,
         at: { file, line: 1, column: 1 },
-        next: `Add ${file.replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
+        next: `Add ${placed(file).replace(/\.sql$/, '.down.sql')}, or leave out irreversible-migrations: refuse.`,
     }));
 }
 function checkRights(look, result) {
@@ -14672,20 +16371,56 @@ function rightsProblem({ missingRights, role, owner }) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/lint/catalog-facts.js
+
+
+
+/** Characters of all bodies together that are fetched; what is longer is not looked into. */
+const LARGEST_BODY = 100_000;
+/** Asks for all of it in one message. */
+async function askCatalogFacts(database, { relations, functions }, sending) {
+    const platform = PLATFORM_SCHEMAS.map(literal).join(', ');
+    const message = `select json_build_object(
+  'serverVersion', current_setting('server_version_num')::int,
+  'relations', array(select json_build_object('schema', nspname, 'name', relname, 'kind', relkind)
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
+    where relname = any (${textArray(relations)})),
+  'notNullChecks', array(select json_build_object('schema', nspname, 'table', relname, 'column', attname, 'name', conname, 'valid', convalidated)
+    from pg_catalog.pg_constraint k join pg_catalog.pg_class c on c.oid = conrelid
+    join pg_catalog.pg_namespace n on n.oid = relnamespace
+    join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = conkey[1]
+    where contype = 'c' and cardinality(conkey) = 1 and relname = any (${textArray(relations)})
+      and pg_catalog.pg_get_expr(conbin, conrelid) = pg_catalog.format('(%I IS NOT NULL)', attname)),
+  'functions', array(select json_build_object('schema', nspname, 'name', proname, 'volatile', provolatile = 'v',
+      'language', case when own then lanname end,
+      'body', case when own and pg_catalog.length(prosrc) <= ${LARGEST_BODY} then prosrc end)
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = pronamespace
+    join pg_catalog.pg_language l on l.oid = prolang
+    cross join lateral (select nspname !~ '^pg_' and nspname not in (${platform}) and lanname in ('sql', 'plpgsql')
+      and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass
+        and d.objid = p.oid and d.deptype = 'e') as own) o
+    where proname = any (${textArray(functions)}))
+)::text as facts`;
+    const facts = jsonField(await database.send(message, sending), 'facts');
+    if (!facts)
+        throw new Error('the look at what the files name gave no row');
+    return { ...facts, asked: { relations, functions } };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/migrations/created-tables.js
 
 /** Where names without a schema lead to by default. */
-const created_tables_PUBLIC = 'public';
+const USUAL_PATH = 'public';
 /** The schema of temporary tables, which hides every other one. */
 const TEMPORARY = 'pg_temp';
-function createdTables() {
-    /** By schema, then by name; whether it is certain that it was not there before. */
+function createdTables(wasThere = () => undefined) {
+    /** By schema, then by name. */
     const made = new Map();
-    let path = created_tables_PUBLIC;
+    let path = USUAL_PATH;
     const look = ([schema, name]) => made.get(schema)?.get(name);
     const forget = ([schema, name]) => void made.get(schema)?.delete(name);
-    const note = ([schema, name], sure) => {
-        made.set(schema, (made.get(schema) ?? new Map()).set(name, sure));
+    const note = ([schema, name], origin) => {
+        made.set(schema, (made.get(schema) ?? new Map()).set(name, origin));
     };
     const keyOf = (schema, name) => {
         if (schema !== undefined)
@@ -14699,20 +16434,29 @@ function createdTables() {
     };
     const keysOfDrop = (drop) => droppedNames(drop).map((parts) => keyOf(parts[parts.length - 2], parts[parts.length - 1]));
     const move = (from, to) => {
-        const sure = look(from);
+        const origin = look(from);
         forget(from);
-        if (sure === undefined)
-            forget(to);
-        else
-            note(to, sure);
+        note(to, origin ?? 'old');
+    };
+    /** `schema`: as it was written, since a name without one may mean any. */
+    const isNew = (key, schema, sure) => {
+        const origin = look(key);
+        if (origin === 'new' || origin === 'old')
+            return origin === 'new';
+        // What was not there when the files were planned can only be theirs.
+        return wasThere(schema, key[1]) === false || (origin === 'perhaps new' && !sure);
     };
     return {
         isNew(relation, sure) {
-            const found = look(keyOfRelation(relation));
-            return sure ? found === true : found !== undefined;
+            const { schemaname } = (relation ?? {});
+            return isNew(keyOfRelation(relation), schemaname === undefined ? undefined : String(schemaname), sure);
         },
-        areNew: (drop) => keysOfDrop(drop).every((key) => look(key) === true),
-        follow({ kind, node }) {
+        areNew: (drop) => droppedNames(drop).every((parts) => {
+            const [name, schema] = [...parts].reverse();
+            return isNew(keyOf(schema, name), schema, true);
+        }),
+        searchPath: () => path,
+        follow({ kind, node }, surely = true) {
             path = searchPathAfter({ kind, node }, path);
             if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE')
                 keysOfDrop(node).forEach(forget);
@@ -14728,15 +16472,15 @@ function createdTables() {
             const relation = isTable(kind) ? madeRelation(kind, node) : undefined;
             if (!relation)
                 return;
-            const sure = node.if_not_exists !== true;
+            const sure = node.if_not_exists !== true && surely;
             const schema = isTemporary(relation) ? TEMPORARY : String(relation.schemaname ?? path);
             const key = [schema, String(relation.relname)];
             // What is known of it stays: a second IF NOT EXISTS does not make it doubtful.
             if (sure || look(key) === undefined)
-                note(key, sure);
+                note(key, sure ? 'new' : 'perhaps new');
         },
         endFile() {
-            path = created_tables_PUBLIC;
+            path = USUAL_PATH;
             made.delete(TEMPORARY);
         },
     };
@@ -14748,7 +16492,7 @@ function isTable(kind) {
 function searchPathAfter({ kind, node }, before) {
     if (kind === 'VariableSetStmt') {
         if (node.kind === 'VAR_RESET_ALL')
-            return created_tables_PUBLIC;
+            return USUAL_PATH;
         if (node.name !== 'search_path')
             return before;
         return firstSchema((node.args ?? []).map((name) => constantText(name) ?? ''));
@@ -14762,35 +16506,239 @@ function searchPathAfter({ kind, node }, before) {
 }
 /** Where things are made: the first schema of a path, "$user" left out, which hardly anybody has. */
 function firstSchema(names) {
-    return names.find((name) => name !== '$user') ?? created_tables_PUBLIC;
+    return names.find((name) => name !== '$user') ?? USUAL_PATH;
 }
 
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/lint-rules.js
+;// CONCATENATED MODULE: ./compiled/src/database/lint/volatile-functions.js
+
+/** Functions of PostgreSQL and of its usual extensions that give another value for each row. */
+const VOLATILE = new Set(`random random_normal clock_timestamp timeofday gen_random_uuid uuidv4 uuidv7 nextval setval currval lastval pg_sleep
+  uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 gen_random_bytes gen_salt txid_current pg_current_xact_id`.split(/\s+/));
+/** Functions that no default needs to be asked of: each gives one value for the whole statement. */
+const STEADY = new Set(`now timezone statement_timestamp transaction_timestamp current_setting lower upper format concat to_char to_timestamp
+  date_trunc make_interval make_date md5 encode decode digest jsonb_build_object jsonb_build_array json_build_object
+  to_jsonb array_fill left right length substr replace btrim trim uid jwt role email set_config`.split(/\s+/));
+/** The names that the function calls of an expression or statement have, each as its parts. */
+function calledFunctions(tree) {
+    return [...nodesOf(tree)].flatMap(({ FuncCall: call }) => call === undefined ? [] : [strings(call.funcname)]);
+}
+/** What is known of a function by its name alone; undefined where a catalog has to say. */
+function usualVolatility(name) {
+    if (VOLATILE.has(name))
+        return true;
+    return STEADY.has(name) ? false : undefined;
+}
+/** Whether a CREATE FUNCTION makes one that may give another value for each row, which is what it does unless told not to. */
+function isMadeVolatile({ options }) {
+    return /^(?:volatile)?$/i.test(optionText(optionOf(options, 'volatility')) ?? '');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/lint/known-objects.js
+
+
+
+function objectBook(facts) {
+    const asked = new Set(facts?.asked.relations);
+    /** What the catalog knows of them stands under another name. */
+    const renamedSchemas = new Set();
+    const there = (schema, name) => asked.has(name) && !renamedSchemas.has(schema ?? '')
+        ? facts?.relations.some((each) => each.name === name && (schema ?? each.schema) === each.schema)
+        : undefined;
+    const tables = createdTables(there);
+    const indexes = new Set();
+    const schemas = new Set();
+    const partitioned = new Set((facts?.relations ?? []).filter(({ kind }) => kind === 'p' || kind === 'I').map(({ name }) => name));
+    let checks = [...(facts?.notNullChecks ?? [])];
+    let justAdded = [];
+    let policies = [];
+    const volatile = new Map();
+    const followCommand = (table, command) => {
+        const { Constraint: constraint } = (command.def ?? {});
+        const name = String(constraint?.conname ?? command.name);
+        switch (command.subtype) {
+            case 'AT_AddConstraint': {
+                const valid = constraint?.skip_validation !== true;
+                if (!valid)
+                    justAdded.push([table, name]);
+                if (constraint?.conname !== undefined)
+                    indexes.add(name);
+                const column = notNullColumn(constraint?.raw_expr);
+                if (column !== undefined)
+                    checks.push({ table, column, name, valid });
+                break;
+            }
+            case 'AT_ValidateConstraint':
+                checks = checks.map((each) => each.table === table && each.name === name ? { ...each, valid: true } : each);
+                break;
+            case 'AT_DropConstraint':
+                // The index of a UNIQUE or PRIMARY KEY goes with it.
+                indexes.add(name);
+                checks = checks.filter((each) => each.table !== table || each.name !== name);
+        }
+    };
+    return {
+        isNew: tables.isNew,
+        areNew: tables.areNew,
+        serverVersion: facts?.serverVersion ?? 0,
+        isPartitioned: (relation) => partitioned.has(known_objects_nameOf(relation)),
+        areNewIndexes: (drop) => droppedNames(drop).every((parts) => {
+            const [name = '', schema] = [...parts].reverse();
+            return indexes.has(name) || there(schema, name) === false;
+        }),
+        areNewSchemas: ({ objects }) => strings(objects).every((name) => schemas.has(name)),
+        isProvenNotNull: (relation, column) => checks.some((each) => each.valid && each.table === known_objects_nameOf(relation) && each.column === column),
+        isJustAdded: (relation, constraint) => justAdded.some(([table, name]) => table === known_objects_nameOf(relation) && name === constraint),
+        getsPolicy: (table) => policies.includes(known_objects_nameOf(table)),
+        isVolatile: (parts) => {
+            const [name = '', schema] = [...parts].reverse();
+            const made = volatile.get(name);
+            if (made !== undefined)
+                return made;
+            const found = (facts?.functions ?? []).filter((each) => each.name === name && (schema ?? each.schema) === each.schema);
+            return found.length > 0 ? found.some((each) => each.volatile) : usualVolatility(name) === true;
+        },
+        beginFile(statements) {
+            policies = statements.flatMap(({ kind, node }) => kind === 'CreatePolicyStmt' ? [known_objects_nameOf(node.table)] : []);
+            justAdded = [];
+        },
+        follow({ kind, node }, surely) {
+            tables.follow({ kind, node }, surely);
+            if (kind === 'IndexStmt')
+                indexes.add(String(node.idxname ?? usualIndexName(node)));
+            if (kind === 'CreateSchemaStmt' && node.if_not_exists !== true && surely)
+                schemas.add(String(node.schemaname));
+            if (kind === 'RenameStmt' && node.renameType === 'OBJECT_SCHEMA')
+                renamedSchemas.add(String(node.newname));
+            if (kind === 'CreateStmt' && node.partspec !== undefined)
+                partitioned.add(known_objects_nameOf(node.relation));
+            if (kind === 'CreateFunctionStmt')
+                volatile.set(strings(node.funcname).at(-1) ?? '', isMadeVolatile(node));
+            if (kind === 'AlterTableStmt')
+                for (const command of commandsOf(node))
+                    followCommand(known_objects_nameOf(node.relation), command);
+        },
+        endFile: () => tables.endFile(),
+    };
+}
+/** What an ALTER TABLE does, command by command. */
+function commandsOf({ cmds }) {
+    return (cmds ?? []).map(({ AlterTableCmd: command }) => command);
+}
+function known_objects_nameOf(relation) {
+    return String((relation ?? {}).relname);
+}
+/** The column of a CHECK that says no more than that it is not null. */
+function notNullColumn(expression) {
+    const { NullTest: test } = (expression ?? {});
+    const { ColumnRef: column } = (test?.arg ?? {});
+    return test?.nulltesttype === 'IS_NOT_NULL' ? strings(column?.fields).at(-1) : undefined;
+}
+/** The name that PostgreSQL gives an index without one, where it is not taken. */
+function usualIndexName({ relation, indexParams }) {
+    const columns = (indexParams ?? []).map(({ IndexElem: element }) => String(element.name ?? 'expr'));
+    return [known_objects_nameOf(relation), ...columns, 'idx'].join('_');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/lint/rules.js
+
+
 
 const EXCLUSIVE = 'ACCESS EXCLUSIVE';
 /** What is left to do where the old code still uses it; of no help in a file that waits for health already. */
 const LATER = 'Stop using it in the code first, and drop it in a file marked "-- deploy: after-health".';
 const WHICH = 'Say with WHERE which rows are meant, in batches where there are many.';
-const rule = (name, lock, destructive, instead) => ({
-    rule: name,
-    lock,
-    destructive,
-    instead,
-});
-/** The rules that a statement breaks, with those that are written inside it; `tables`: what the same files made before. */
-function rulesFor({ kind, node }, tables) {
-    return [
-        ...rulesOf({ kind, node }, tables),
-        ...inner({ kind, node }).flatMap((each) => rulesFor(each, tables)),
-    ];
+const NOT_VALID = 'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.';
+const FILL = 'It rewrites the table: add the column without it, fill it in batches, then set the default or add the constraint.';
+const QUIET = 'It rewrites the table under a full lock: run it at a quiet time.';
+const EACH_PARTITION = 'CREATE INDEX ... ON ONLY the partitioned table, CREATE INDEX CONCURRENTLY on each partition in files of their own, then ALTER INDEX ... ATTACH PARTITION for each.';
+/** One row a rule: name, when, lock, effect, advice. Those that delete data come first, and are told first. */
+const LINT_RULES = [
+    rule('ban-drop-table', rules_drops('OBJECT_TABLE', (node, known) => !known.areNew(node)), EXCLUSIVE, 'deletes', LATER),
+    rule('ban-drop-column', alters('AT_DropColumn', (_, node, known) => !known.isNew(node.relation, true)), EXCLUSIVE, 'deletes', LATER),
+    rule('drop-attribute', ({ kind, node }) => kind === 'AlterTableStmt' &&
+        node.objtype === 'OBJECT_TYPE' &&
+        commandsOf(node).some(({ subtype }) => subtype === 'AT_DropColumn'), undefined, 'deletes', 'Every value of the type loses the attribute. Stop using it in the code first, and drop it in a file marked "-- deploy: after-health".'),
+    rule('drop-schema', rules_drops('OBJECT_SCHEMA', (node, known) => !known.areNewSchemas(node)), EXCLUSIVE, 'deletes', LATER),
+    rule('drop-type-cascade', ({ kind, node }) => kind === 'DropStmt' && /^OBJECT_(?:TYPE|DOMAIN)$/.test(String(node.removeType)) && cascades(node), EXCLUSIVE, 'deletes', 'Without CASCADE it fails where a column still has the type.'),
+    rule('drop-extension-cascade', rules_drops('OBJECT_EXTENSION', (node) => cascades(node)), EXCLUSIVE, 'deletes', 'Without CASCADE it fails where something still depends on it.'),
+    rule('drop-owned', isKind('DropOwnedStmt'), undefined, 'deletes', 'Drop by name what has to go.'),
+    rule('ban-drop-database', isKind('DropdbStmt'), undefined, 'deletes', 'Drop databases by hand.'),
+    rule('ban-truncate-cascade', truncates((node) => cascades(node)), EXCLUSIVE, 'deletes', 'DELETE with a WHERE, where only some rows have to go.'),
+    rule('truncate', truncates((node) => !cascades(node)), EXCLUSIVE, 'deletes', 'DELETE with a WHERE, where only some rows have to go.'),
+    rule('delete-without-where', touchesAllRows('DeleteStmt'), 'ROW EXCLUSIVE', 'deletes', WHICH),
+    rule('merge-delete', ({ kind, node }, known) => kind === 'MergeStmt' &&
+        (node.mergeWhenClauses ?? []).some(({ MergeWhenClause: clause }) => clause?.commandType === 'CMD_DELETE') &&
+        !known.isNew(node.relation, true), 'ROW EXCLUSIVE', 'deletes', 'DELETE with a WHERE says plainly which rows have to go.'),
+    rule('update-without-where', touchesAllRows('UpdateStmt'), 'ROW EXCLUSIVE', 'changes', WHICH),
+    rule('adding-field-with-default', addsColumn((column, known) => rewritesFor(column, known)), EXCLUSIVE, 'rewrites', FILL),
+    rule('changing-column-type', alters('AT_AlterColumnType', onOldTable), EXCLUSIVE, 'rewrites', 'Most changes rewrite the table: add a new column, fill it, switch, drop the old one after health.'),
+    rule('set-logged', alters('AT_SetLogged', onOldTable), EXCLUSIVE, 'rewrites', QUIET),
+    rule('set-unlogged', alters('AT_SetUnLogged', onOldTable), EXCLUSIVE, 'rewrites', `${QUIET} After a crash it is empty.`),
+    rule('set-tablespace', alters('AT_SetTableSpace', onOldTable), EXCLUSIVE, 'rewrites', QUIET),
+    rule('set-access-method', alters('AT_SetAccessMethod', onOldTable), EXCLUSIVE, 'rewrites', QUIET),
+    rule('move-tablespace', isKind('AlterTableMoveAllStmt'), EXCLUSIVE, 'rewrites', QUIET),
+    rule('vacuum-full', ({ kind, node }) => kind === 'VacuumStmt' && optionOf(node.options, 'full') !== undefined, EXCLUSIVE, 'rewrites', 'Plain VACUUM: it locks nobody out.'),
+    rule('cluster', ({ kind, node }, known) => kind === 'ClusterStmt' && !isNewRelation(node, known), EXCLUSIVE, 'rewrites', QUIET),
+    rule('refresh-materialized-view', ({ kind, node }, known) => kind === 'RefreshMatViewStmt' && node.concurrent !== true && !isNewRelation(node, known), EXCLUSIVE, 'rewrites', 'REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on it: readers go on meanwhile.'),
+    rule('require-concurrent-index-creation', ({ kind, node }, known) => kind === 'IndexStmt' &&
+        node.concurrent !== true &&
+        !isNewRelation(node, known) &&
+        !(known.isPartitioned(node.relation) && isOnly(node.relation)), 'SHARE', 'locks', 'CREATE INDEX CONCURRENTLY in a file of its own: writes go on meanwhile.', EACH_PARTITION),
+    rule('require-concurrent-index-deletion', rules_drops('OBJECT_INDEX', (node, known) => node.concurrent !== true && !known.areNewIndexes(node)), EXCLUSIVE, 'briefly', 'DROP INDEX CONCURRENTLY in a file of its own.'),
+    rule('reindex', ({ kind, node }, known) => kind === 'ReindexStmt' &&
+        optionOf(node.params, 'concurrently') === undefined &&
+        !(node.relation !== undefined && known.isNew(node.relation, false)), 'SHARE', 'locks', 'REINDEX ... CONCURRENTLY: plain, it also locks the indexes (ACCESS EXCLUSIVE), which readers wait for.'),
+    rule('adding-foreign-key-constraint', addsConstraint('CONSTR_FOREIGN', ({ skip_validation }) => skip_validation !== true), 'SHARE ROW EXCLUSIVE', 'locks', `It locks both tables. ${NOT_VALID}`, 'It locks both tables. Add it NOT VALID to each partition and validate it there in a later file; then to the partitioned table, which takes those over.'),
+    rule('adding-foreign-key-constraint', addsColumn((column) => constraintTypes(column).includes('CONSTR_FOREIGN')), EXCLUSIVE, 'locks', `It locks the other table too (SHARE ROW EXCLUSIVE). Add the column first, then the foreign key: ${NOT_VALID}`),
+    rule('constraint-missing-not-valid', either(addsConstraint('CONSTR_CHECK', ({ skip_validation }) => skip_validation !== true), addsColumn((column) => constraintTypes(column).includes('CONSTR_CHECK'))), EXCLUSIVE, 'locks', NOT_VALID),
+    rule('disallowed-unique-constraint', either(addsConstraint('CONSTR_UNIQUE', withoutIndex), addsConstraint('CONSTR_PRIMARY', withoutIndex), addsColumn((column) => constraintTypes(column).some((type) => type === 'CONSTR_UNIQUE' || type === 'CONSTR_PRIMARY'))), EXCLUSIVE, 'locks', 'CREATE UNIQUE INDEX CONCURRENTLY first, then ADD CONSTRAINT ... USING INDEX.', EACH_PARTITION.replace('CREATE INDEX ...', 'CREATE UNIQUE INDEX ...').replace('CREATE INDEX CONCURRENTLY', 'CREATE UNIQUE INDEX CONCURRENTLY')),
+    rule('adding-exclusion-constraint', addsConstraint('CONSTR_EXCLUSION'), EXCLUSIVE, 'locks', 'Its index cannot be built CONCURRENTLY: add it at a quiet time, or while the table is small.'),
+    rule('adding-not-nullable-field', alters('AT_SetNotNull', (command, node, known) => onOldTable(command, node, known) && !known.isProvenNotNull(node.relation, command.name)), EXCLUSIVE, 'locks', 'Add CHECK (column IS NOT NULL) NOT VALID, VALIDATE it in a later file, then SET NOT NULL.'),
+    rule('validating-at-once', alters('AT_ValidateConstraint', (command, node, known) => known.isJustAdded(node.relation, command.name) && onOldTable(command, node, known)), EXCLUSIVE, 'locks', 'VALIDATE CONSTRAINT in a later file: here the lock of ADD CONSTRAINT is held until all rows are looked at.'),
+    rule('adding-required-field', addsColumn((column) => needsValue(column)), EXCLUSIVE, 'briefly', 'Without a DEFAULT it fails on a table with rows, and on the inserts of the old code.'),
+    rule('ban-alter-domain-with-add-constraint', ({ kind, node }) => kind === 'AlterDomainStmt' &&
+        node.def?.Constraint !== undefined &&
+        node.def.Constraint?.skip_validation !== true, 'SHARE', 'locks', 'It looks at all tables that have the domain. Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.'),
+    rule('detach-partition', alters('AT_DetachPartition', (command, node, known) => !isConcurrent(command) && onOldTable(command, node, known)), EXCLUSIVE, 'briefly', 'DETACH PARTITION ... CONCURRENTLY in a file of its own: both tables stay in use.'),
+    rule('attach-partition', alters('AT_AttachPartition', (command, _, known) => !known.isNew(partitionOf(command)?.name, false)), EXCLUSIVE, 'locks', 'The rows of the new partition are looked at, under a lock on it: a validated CHECK that says the same as its bounds spares that.'),
+    rule('lock-table', ({ kind, node }, known) => kind === 'LockStmt' &&
+        Number(node.mode) === ACCESS_EXCLUSIVE_MODE &&
+        !relationsOf(node).every((relation) => known.isNew(relation, false)), EXCLUSIVE, 'locks', 'It keeps readers out until the file is committed: leave locking to the statements, or take a weaker lock.'),
+    rule('renaming-column', ({ kind, node }, known) => kind === 'RenameStmt' && node.renameType === 'OBJECT_COLUMN' && !isNewRelation(node, known), EXCLUSIVE, 'briefly', 'Add the new column, fill it, move the code over, drop the old one after health.'),
+    rule('renaming-table', either(({ kind, node }, known) => kind === 'RenameStmt' && node.renameType === 'OBJECT_TABLE' && !isNewRelation(node, known), ({ kind, node }, known) => kind === 'AlterObjectSchemaStmt' && node.objectType === 'OBJECT_TABLE' && !isNewRelation(node, known)), EXCLUSIVE, 'briefly', 'Keep a view under the old name until no code uses it.'),
+    rule('ban-drop-not-null', alters('AT_DropNotNull', onOldTable), EXCLUSIVE, 'briefly', 'The old code may meet NULL where it counts on a value: see that it can.'),
+    rule('disable-row-level-security', alters('AT_DisableRowSecurity', onOldTable), EXCLUSIVE, 'briefly', 'Every role that has rights on the table sees and writes all rows from then on: revoke those rights, or keep the policies.'),
+    rule('drop-policy', rules_drops('OBJECT_POLICY', (node, known) => droppedPolicyTables(node).some((table) => !known.getsPolicy(table) && !known.isNew(table, false))), EXCLUSIVE, 'briefly', 'The file makes no policy for that table again: see that who needs the rows still gets them, and nobody else.'),
+];
+/** LockStmt.mode of ACCESS EXCLUSIVE, as lockdefs.h numbers them. */
+const ACCESS_EXCLUSIVE_MODE = 8;
+function rule(name, when, lock, effect, advice, partitioned) {
+    return { name, when, lock, effect, advice, ...(partitioned === undefined ? {} : { partitioned }) };
 }
-/** The statements that a statement runs with it: its WITH, and what is explained, prepared or made a table of. */
-function inner({ kind, node }) {
-    const { ctes } = (node.withClause ?? {});
-    const queries = (ctes ?? []).map(({ CommonTableExpr }) => CommonTableExpr?.ctequery);
-    if (kind === 'ExplainStmt' || kind === 'PrepareStmt' || kind === 'CreateTableAsStmt')
-        queries.push(node.query);
-    return queries.flatMap((query) => Object.entries(query ?? {}).map(([name, value]) => ({ kind: name, node: value })));
+function isKind(name) {
+    return ({ kind }) => kind === name;
+}
+function either(...all) {
+    return (statement, known) => all.some((when) => when(statement, known));
+}
+function rules_drops(type, also) {
+    return ({ kind, node }, known) => kind === 'DropStmt' && node.removeType === type && also(node, known);
+}
+function cascades({ behavior }) {
+    return behavior === 'DROP_CASCADE';
+}
+function relationsOf({ relations }) {
+    return (relations ?? []).flatMap(({ RangeVar: relation }) => relation ? [relation] : []);
+}
+function truncates(also) {
+    return ({ kind, node }, known) => kind === 'TruncateStmt' &&
+        also(node) &&
+        !relationsOf(node).every((relation) => known.isNew(relation, true));
+}
+function touchesAllRows(name) {
+    return ({ kind, node }, known) => kind === name &&
+        (node.whereClause === undefined || isConstant(node.whereClause)) &&
+        !known.isNew(node.relation, true);
 }
 /** A WHERE that keeps nothing out, as safeupdate is told by: `where true`, `where 1 = 1`. */
 function isConstant(where) {
@@ -14799,213 +16747,1011 @@ function isConstant(where) {
         return true;
     return expression !== undefined && isConstant(expression.lexpr) && isConstant(expression.rexpr);
 }
-function rulesOf({ kind, node }, tables) {
-    // What may have been there before can lose data; that the application waits for it is not likely enough to be told.
-    const isNew = (relation) => tables.isNew(relation, false);
-    switch (kind) {
-        case 'DropStmt':
-            return dropRules(node, tables);
-        case 'DropOwnedStmt':
-            return [rule('drop-owned', EXCLUSIVE, true, 'Drop by name what has to go.')];
-        case 'MergeStmt': {
-            const clauses = node.mergeWhenClauses ?? [];
-            const deletes = clauses.some(({ MergeWhenClause }) => MergeWhenClause?.commandType === 'CMD_DELETE');
-            return deletes && !tables.isNew(node.relation, true)
-                ? [
-                    rule('merge-delete', 'ROW EXCLUSIVE', true, 'DELETE with a WHERE says plainly which rows have to go.'),
-                ]
-                : [];
-        }
-        case 'DropdbStmt':
-            return [rule('ban-drop-database', EXCLUSIVE, true, 'Drop databases by hand.')];
-        case 'TruncateStmt': {
-            const relations = node.relations ?? [];
-            if (relations.every(({ RangeVar }) => tables.isNew(RangeVar, true)))
-                return [];
-            const cascade = node.behavior === 'DROP_CASCADE';
-            return [
-                rule(cascade ? 'ban-truncate-cascade' : 'truncate', EXCLUSIVE, true, 'DELETE with a WHERE, where only some rows have to go.'),
-            ];
-        }
-        case 'DeleteStmt':
-        case 'UpdateStmt': {
-            const all = node.whereClause === undefined || isConstant(node.whereClause);
-            if (!all || tables.isNew(node.relation, true))
-                return [];
-            const word = kind === 'DeleteStmt' ? 'delete' : 'update';
-            return [rule(`${word}-without-where`, 'ROW EXCLUSIVE', true, WHICH)];
-        }
-        case 'IndexStmt':
-            if (node.concurrent === true || isNew(node.relation))
-                return [];
-            return [
-                rule('require-concurrent-index-creation', 'SHARE', false, 'CREATE INDEX CONCURRENTLY in a file of its own: writes go on meanwhile.'),
-            ];
-        case 'RenameStmt':
-            return isNew(node.relation) ? [] : renameRules(String(node.renameType));
-        case 'AlterTableStmt':
-            return alterRules(node).filter(({ destructive }) => !tables.isNew(node.relation, destructive));
-        case 'VacuumStmt':
-            return options(node.options).includes('full')
-                ? [rule('vacuum-full', EXCLUSIVE, false, 'Plain VACUUM: it locks nobody out.')]
-                : [];
-        case 'ClusterStmt':
-            return [
-                rule('cluster', EXCLUSIVE, false, 'It rewrites the table under a full lock: run it by hand at a quiet time.'),
-            ];
-        case 'ReindexStmt':
-            return options(node.params).includes('concurrently')
-                ? []
-                : [rule('reindex', EXCLUSIVE, false, 'REINDEX ... CONCURRENTLY.')];
-        default:
-            return [];
-    }
+/** That the application waits for a table of the same files is not likely enough to be told, even where it may be older. */
+function isNewRelation({ relation }, known) {
+    return known.isNew(relation, false);
 }
-function options(list) {
-    return Array.isArray(list)
-        ? list.map((item) => item.DefElem?.defname ?? '')
-        : [];
+function onOldTable(_, node, known) {
+    return !isNewRelation(node, known);
 }
-function dropRules(node, tables) {
-    switch (node.removeType) {
-        case 'OBJECT_TABLE':
-            return tables.areNew(node) ? [] : [rule('ban-drop-table', EXCLUSIVE, true, LATER)];
-        case 'OBJECT_SCHEMA':
-            return [rule('drop-schema', EXCLUSIVE, true, LATER)];
-        case 'OBJECT_TYPE':
-        case 'OBJECT_DOMAIN':
-            return node.behavior === 'DROP_CASCADE'
-                ? [
-                    rule('drop-type-cascade', EXCLUSIVE, true, 'Without CASCADE it fails where a column still has the type.'),
-                ]
-                : [];
-        case 'OBJECT_EXTENSION':
-            return node.behavior === 'DROP_CASCADE'
-                ? [
-                    rule('drop-extension-cascade', EXCLUSIVE, true, 'Without CASCADE it fails where something still depends on it.'),
-                ]
-                : [];
-        case 'OBJECT_INDEX':
-            return node.concurrent === true
-                ? []
-                : [
-                    rule('require-concurrent-index-deletion', EXCLUSIVE, false, 'DROP INDEX CONCURRENTLY in a file of its own.'),
-                ];
-        default:
-            return [];
-    }
+/** ALTER INDEX, ALTER VIEW and the like come as the same node, and lock no table. */
+function alters(subtype, also) {
+    return ({ kind, node }, known) => kind === 'AlterTableStmt' &&
+        node.objtype === 'OBJECT_TABLE' &&
+        commandsOf(node).some((command) => command.subtype === subtype && also(command, node, known));
 }
-function renameRules(type) {
-    if (type === 'OBJECT_COLUMN')
-        return [
-            rule('renaming-column', EXCLUSIVE, false, 'Add the new column, fill it, move the code over, drop the old one after health.'),
-        ];
-    if (type === 'OBJECT_TABLE')
-        return [
-            rule('renaming-table', EXCLUSIVE, false, 'Keep a view under the old name until no code uses it.'),
-        ];
-    return [];
+function addsConstraint(type, also = () => true) {
+    return alters('AT_AddConstraint', (command, node, known) => {
+        const { Constraint: constraint = {} } = (command.def ?? {});
+        return constraint.contype === type && also(constraint) && onOldTable(command, node, known);
+    });
 }
-function alterRules(node) {
-    // ALTER INDEX, ALTER VIEW and the like come as the same node, and lock no table.
-    if (node.objtype !== 'OBJECT_TABLE')
-        return [];
-    const commands = node.cmds ?? [];
-    return commands.flatMap(({ AlterTableCmd: command = {} }) => commandRules(command));
+function withoutIndex({ indexname }) {
+    return indexname === undefined;
 }
-function commandRules({ subtype, def }) {
-    switch (subtype) {
-        case 'AT_DropColumn':
-            return [rule('ban-drop-column', EXCLUSIVE, true, LATER)];
-        case 'AT_AlterColumnType':
-            return [
-                rule('changing-column-type', EXCLUSIVE, false, 'Most changes rewrite the table: add a new column, fill it, switch, drop the old one after health.'),
-            ];
-        case 'AT_SetNotNull':
-            return [
-                rule('adding-not-nullable-field', EXCLUSIVE, false, 'Add CHECK (column IS NOT NULL) NOT VALID, VALIDATE it in a later file, then SET NOT NULL.'),
-            ];
-        case 'AT_AddConstraint':
-            return constraintRules(def?.Constraint ?? {});
-        case 'AT_AddColumn':
-            return columnRules((def?.ColumnDef?.constraints ?? []).map(({ Constraint: constraint = {} }) => constraint));
-        default:
-            return [];
-    }
+function addsColumn(also) {
+    return alters('AT_AddColumn', (command, node, known) => {
+        const { ColumnDef: column = {} } = (command.def ?? {});
+        return also(column, known) && onOldTable(command, node, known);
+    });
 }
-function constraintRules({ contype, skip_validation, indexname }) {
-    if (contype === 'CONSTR_FOREIGN' && skip_validation !== true)
-        return [
-            rule('adding-foreign-key-constraint', 'SHARE ROW EXCLUSIVE', false, 'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.'),
-        ];
-    if (contype === 'CONSTR_CHECK' && skip_validation !== true)
-        return [
-            rule('constraint-missing-not-valid', EXCLUSIVE, false, 'Add it NOT VALID, and VALIDATE CONSTRAINT in a later file.'),
-        ];
-    if ((contype === 'CONSTR_UNIQUE' || contype === 'CONSTR_PRIMARY') && indexname === undefined)
-        return [
-            rule('disallowed-unique-constraint', EXCLUSIVE, false, 'CREATE UNIQUE INDEX CONCURRENTLY first, then ADD CONSTRAINT ... USING INDEX.'),
-        ];
-    return [];
+function constraintsOfColumn({ constraints }) {
+    return (constraints ?? []).flatMap(({ Constraint: constraint }) => constraint ? [constraint] : []);
 }
-function columnRules(constraints) {
-    const types = constraints.map(({ contype }) => contype);
+function constraintTypes(column) {
+    return constraintsOfColumn(column).map(({ contype }) => contype);
+}
+const SERIAL = new Set(['serial', 'bigserial', 'smallserial', 'serial2', 'serial4', 'serial8']);
+function isSerial({ typeName }) {
+    return SERIAL.has(strings(typeName?.names).at(-1) ?? '');
+}
+/** Each row gets a value of its own, so that all of them are written anew. */
+function rewritesFor(column, known) {
+    return (isSerial(column) ||
+        constraintsOfColumn(column).some(({ contype, generated_kind, raw_expr }) => {
+            if (contype === 'CONSTR_IDENTITY')
+                return true;
+            // A virtual one, of PostgreSQL 18, is computed when it is read.
+            if (contype === 'CONSTR_GENERATED')
+                return generated_kind !== 'v';
+            return contype === 'CONSTR_DEFAULT' && calledFunctions(raw_expr).some((name) => known.isVolatile(name));
+        }));
+}
+function needsValue(column) {
+    const types = constraintTypes(column);
+    const filled = ['CONSTR_DEFAULT', 'CONSTR_IDENTITY', 'CONSTR_GENERATED'].some((type) => types.includes(type));
+    return types.includes('CONSTR_NOTNULL') && !filled && !isSerial(column);
+}
+function partitionOf({ def }) {
+    return def?.PartitionCmd;
+}
+function isConcurrent(command) {
+    return partitionOf(command)?.concurrent === true;
+}
+function isOnly(relation) {
+    return relation?.inh !== true;
+}
+/** The tables that a DROP POLICY names, each as a relation. */
+function droppedPolicyTables({ objects }) {
+    return (objects ?? []).map(({ List: list }) => {
+        const parts = strings(list?.items).slice(0, -1);
+        const [relname, schemaname] = parts.reverse();
+        return { relname, ...(schemaname === undefined ? {} : { schemaname }) };
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/lint/finding-problem.js
+
+const finding_problem_WORDS = {
+    deletes: () => 'deletes data',
+    changes: () => 'changes every row',
+    unknown: () => 'whether it deletes data cannot be read beforehand',
+    rewrites: (lock) => `rewrites its table, and locks it (${lock}) meanwhile`,
+    locks: (lock) => `locks its table (${lock}) while it runs`,
+    briefly: (lock) => `locks its table (${lock}) for a moment`,
+};
+/**
+ * A finding in words for a person. `how`: `refused` where the deploy stops at it; else what a scratch database measured,
+ * or why it did not.
+ */
+function findingProblem(finding, how = 'told') {
+    const { rule, effect, at, statement, lock, instead, waits } = finding;
+    const what = typeof how === 'object' && 'measured' in how ? how.measured : finding_problem_WORDS[effect](lock ?? 'none');
+    const note = typeof how === 'object' && 'why' in how ? `; not measured: ${how.why}` : '';
+    const setting = effect === 'unknown'
+        ? 'Where that is known to be right: destructive-changes: warn, or allow.'
+        : 'Where the data is to go: destructive-changes: warn, or allow.';
+    // The marker is no advice to a file that waits already.
+    const advice = [...(waits && instead === LATER ? [] : [instead]), ...(how === 'refused' ? [setting] : [])];
+    return {
+        message: `${statement}: ${what} (${rule})${note}`,
+        at,
+        ...(advice.length === 0 ? {} : { next: advice.join(' ') }),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/lint/ignore-comments.js
+
+const FOR_STATEMENT = 'squawk-ignore';
+const FOR_FILE = 'squawk-ignore-file';
+/**
+ * The comments `-- squawk-ignore rule, rule` that stand before or inside each statement, and `-- squawk-ignore-file` for
+ * all of them; without a rule they mean every one.
+ */
+function ignoreComments(source, statements) {
+    if (!source.includes(FOR_STATEMENT))
+        return () => () => false;
+    const comments = commentsIn(source);
+    const ofFile = comments.flatMap(({ text }) => rulesIn(text, FOR_FILE) ?? []);
+    const starts = new Map(statements.map(({ from }, index) => [from, statements[index - 1]?.to ?? 0]));
+    return ({ from, to }) => {
+        const after = starts.get(from) ?? from;
+        const own = comments
+            .filter(({ index }) => index >= after && index < to)
+            .flatMap(({ text }) => rulesIn(text, FOR_STATEMENT) ?? []);
+        const ignored = [...ofFile, ...own];
+        return (rule) => ignored.includes(EVERY) || ignored.includes(rule);
+    };
+}
+const EVERY = '';
+/** The rules that a comment names behind the word; undefined where it begins with another one. */
+function rulesIn(comment, word) {
+    const [first, ...rules] = comment.replaceAll(',', ' ').replaceAll(':', ' ').split(/\s+/).filter(Boolean);
+    if (first !== word)
+        return undefined;
+    return rules.length === 0 ? [EVERY] : rules;
+}
+function commentsIn(source) {
     const found = [];
-    const fallback = constraints.find(({ contype }) => contype === 'CONSTR_DEFAULT');
-    if (types.includes('CONSTR_NOTNULL') &&
-        !fallback &&
-        !types.includes('CONSTR_IDENTITY') &&
-        !types.includes('CONSTR_GENERATED'))
-        found.push(rule('adding-required-field', EXCLUSIVE, false, 'Without a DEFAULT it fails on a table with rows, and on the inserts of the old code.'));
-    if (fallback?.raw_expr && 'FuncCall' in fallback.raw_expr && !isStable(fallback.raw_expr.FuncCall))
-        found.push(rule('adding-field-with-default', EXCLUSIVE, false, 'A default that differs for each row rewrites the table: add the column, fill it in batches, then set the default.'));
-    if (types.includes('CONSTR_PRIMARY') || types.includes('CONSTR_UNIQUE'))
-        found.push(rule('disallowed-unique-constraint', EXCLUSIVE, false, 'Add the column, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... USING INDEX.'));
+    for (let index = 0; index < source.length;) {
+        const next = afterToken(source, index);
+        const token = source.slice(index, next);
+        if (token.startsWith('--'))
+            found.push({ index, text: token.slice(2) });
+        if (token.startsWith('/*'))
+            found.push({ index, text: token.slice(2, -2) });
+        index = next;
+    }
     return found;
 }
-/** Calls that give one value for the whole statement: the table is not rewritten for them. */
-const STABLE = new Set([
-    'now',
-    'current_timestamp',
-    'statement_timestamp',
-    'transaction_timestamp',
-    'timezone',
-]);
-function isStable(call) {
-    return STABLE.has(strings(call?.funcname).at(-1) ?? '');
-}
 
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/lint.js
-
+;// CONCATENATED MODULE: ./compiled/src/database/lint/constant-sql.js
 
 
 /**
- * Finds destructive and locking statements in files that are to be applied. What the same files create first holds no
- * data and nobody waits for it, so it is left out. Statements inside functions and DO blocks are not looked into.
+ * The text that an expression gives whatever the database holds: constants, what is put together of them by `||`, and
+ * format() of constants. Undefined for every other one.
  */
-function lintFiles(files) {
-    const tables = createdTables();
+function constantSql(expression) {
+    const constant = constantText(expression);
+    if (constant !== undefined)
+        return constant;
+    const { A_Expr: joined, FuncCall: call, TypeCast: cast } = (expression ?? {});
+    if (cast)
+        return constantSql(cast.arg);
+    if (joined && strings(joined.name)[0] === '||') {
+        const [left, right] = [constantSql(joined.lexpr), constantSql(joined.rexpr)];
+        return left === undefined || right === undefined ? undefined : left + right;
+    }
+    if (strings(call?.funcname).at(-1) !== 'format')
+        return undefined;
+    const [template, ...values] = (call?.args ?? []).map(constantSql);
+    return template === undefined ? undefined : formatted(template, values);
+}
+const QUOTED = { s: String, I: identifier, L: literal };
+/** As format() does it with %s, %I, %L and %%; undefined where a value is no constant, or stands by number or width. */
+function formatted(template, values) {
+    const left = [...values];
+    let text = '';
+    for (let index = 0; index < template.length; index++) {
+        const character = template.charAt(index);
+        if (character !== '%') {
+            text += character;
+            continue;
+        }
+        const next = template.charAt(++index);
+        if (next === '%')
+            text += '%';
+        else {
+            const value = left.shift();
+            const quote = QUOTED[next];
+            if (value === undefined || quote === undefined)
+                return undefined;
+            text += quote(value);
+        }
+    }
+    return text;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/lint/run-statements.js
+
+
+
+function isUnread(text) {
+    return 'why' in text;
+}
+/** How deep functions that call functions are followed. */
+const DEEPEST = 8;
+function runReader({ parse, parseBody }, facts) {
+    const bodies = new Map();
+    for (const { schema, name, language, body } of facts?.functions ?? [])
+        if (language !== null && body !== null)
+            add(bodies, name, { name: `${schema}.${name}`, language, source: body, unseen: true });
+    const asked = new Set();
+    const placed = (place, text) => ({
+        index: place.index,
+        text,
+        surely: place.depth === 0,
+        ...(place.inside === undefined ? {} : { inside: place.inside }),
+        ...(place.unseen === undefined ? {} : { unseen: place.unseen }),
+    });
+    const readNode = (statement, text, place) => {
+        const found = [{ ...statement, ...placed(place, text) }];
+        const { kind, node } = statement;
+        for (const query of innerQueries(statement))
+            found.push(...readNode(query, text, place));
+        if (kind === 'CreateFunctionStmt')
+            learn(node);
+        if (kind === 'DoStmt')
+            found.push(...readBody(doBody(node), place));
+        if (RUNS_CALLS.has(kind))
+            found.push(...readCalls(node, place));
+        return found;
+    };
+    const learn = (node) => {
+        const parts = strings(node.funcname);
+        const name = parts.at(-1) ?? '';
+        const language = optionText(optionOf(node.options, 'language'))?.toLowerCase() ?? 'sql';
+        const { List: texts } = (optionOf(node.options, 'as')?.arg ?? {});
+        const source = strings(texts?.items)[0];
+        // A later one replaces what the catalog has.
+        if (source !== undefined)
+            bodies.set(name, [{ name: parts.join('.'), language, source }]);
+    };
+    const readCalls = (tree, place) => calledFunctions(tree).flatMap((parts) => {
+        const name = parts.at(-1) ?? '';
+        const known = bodies.get(name);
+        if (known === undefined)
+            asked.add(name);
+        if (place.depth >= DEEPEST || place.called.includes(name))
+            return [];
+        const called = [...place.called, name];
+        return (known ?? []).flatMap((body) => readBody(body, { ...place, called, inside: body.name, ...(body.unseen ? { unseen: true } : {}) }));
+    });
+    /** `at`: where the body itself stands in the file, for its statements' own places. */
+    const readBody = (body, outer, at) => {
+        const place = { ...outer, depth: outer.depth + 1 };
+        if (body.language === 'sql')
+            return readText(body.source, place);
+        if (body.language !== 'plpgsql')
+            return [];
+        const parts = parseBody(body.source);
+        if (!parts)
+            return [{ why: 'not parsed', ...placed(place, body.name) }];
+        return parts.flatMap((part) => {
+            const own = at === undefined ? place : { ...place, index: placeOf(part, body.source, at.index) };
+            if (part.kind === 'statement')
+                return readText(part.sql, own);
+            const value = selected(parse(part.sql).statements?.[0]);
+            const calls = readCalls(value, own);
+            if (part.kind === 'expression')
+                return calls;
+            const text = constantSql(value);
+            return text === undefined
+                ? [...calls, { why: 'not constant', ...placed(own, `execute ${part.text}`) }]
+                : readText(text, own);
+        });
+    };
+    /** What cannot be parsed here fails on the server too. */
+    const readText = (text, place) => (parse(text).statements ?? []).flatMap((each) => readNode(each, text.slice(each.from, each.to), place));
+    return {
+        asked,
+        read(statement, source) {
+            const { kind, node, from, to } = statement;
+            const place = { index: from, depth: 0, called: [] };
+            const text = source.slice(from, to);
+            if (kind !== 'DoStmt')
+                return readNode(statement, text, place);
+            const body = doBody(node);
+            const index = source.indexOf(body.source, from);
+            const at = index === -1 || index > to ? undefined : { source, index };
+            return [{ kind, node, ...placed(place, text) }, ...readBody(body, place, at)];
+        },
+    };
+}
+function add(bodies, name, body) {
+    bodies.set(name, [...(bodies.get(name) ?? []), body]);
+}
+/** Statements whose expressions are computed when they run; others only keep them. */
+const RUNS_CALLS = new Set([
+    'SelectStmt',
+    'InsertStmt',
+    'UpdateStmt',
+    'DeleteStmt',
+    'MergeStmt',
+    'CallStmt',
+    'CreateTableAsStmt',
+]);
+/** The statements that a statement runs with it: its WITH, and what is explained, prepared or made a table of. */
+function innerQueries({ kind, node }) {
+    const { ctes } = (node.withClause ?? {});
+    const queries = (ctes ?? []).map(({ CommonTableExpr }) => CommonTableExpr?.ctequery);
+    const runs = kind !== 'ExplainStmt' || isAnalyzed(node);
+    if (/^(?:ExplainStmt|PrepareStmt|CreateTableAsStmt)$/.test(kind) && runs)
+        queries.push(node.query);
+    return queries.flatMap((query) => Object.entries(query ?? {}).map(([name, value]) => ({ kind: name, node: value })));
+}
+function isAnalyzed({ options }) {
+    const option = optionOf(options, 'analyze');
+    return option !== undefined && !isOff(option);
+}
+function doBody({ args }) {
+    const { String: body } = (optionOf(args, 'as')?.arg ?? {});
+    const language = optionText(optionOf(args, 'language'))?.toLowerCase() ?? 'plpgsql';
+    return { name: 'the DO block', language, source: body?.sval ?? '' };
+}
+/** The first expression that a SELECT gives. */
+function selected(statement) {
+    const [target] = statement?.node.targetList ?? [];
+    return target?.ResTarget?.val;
+}
+/** Where a piece of a body stands in the file; `from`: where the body begins. */
+function placeOf({ line, text }, body, from) {
+    let start = 0;
+    for (let at = 1; at < line; at++) {
+        const end = body.indexOf('\n', start);
+        if (end === -1)
+            break;
+        start = end + 1;
+    }
+    const found = body.indexOf(text, start);
+    return from + (found === -1 ? start : found);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/lint/lint.js
+
+
+
+
+
+
+
+
+/** Data, or what cannot be told of it. */
+function isDestructive({ effect }) {
+    return effect === 'deletes' || effect === 'changes';
+}
+/** The rule of what cannot be read. */
+const UNREAD = 'unread-execute';
+/**
+ * Finds destructive and locking statements in files that are to be applied, also inside DO blocks, functions that they
+ * call, and constant EXECUTE. What the same files create first holds no data and nobody waits for it, so it is left out.
+ */
+function lintFiles(files, parsers, facts) {
+    const book = objectBook(facts);
+    const reader = runReader(parsers, facts);
     const findings = [];
+    const meant = [];
+    const named = new Set();
     let waits = false;
     for (const file of files) {
         waits ||= file.afterHealth;
-        for (const statement of file.shape.statements ?? []) {
-            for (const found of rulesFor(statement, tables)) {
-                findings.push({
+        const statements = file.shape.statements ?? [];
+        const ignored = ignoreComments(file.source, statements);
+        book.beginFile(statements);
+        for (const statement of statements) {
+            const told = new Set();
+            const isIgnored = ignored(statement);
+            const tell = (text, found) => {
+                const at = positionIn(file.file, file.source, text.index);
+                const key = `${found.rule} ${text.index} ${text.inside ?? ''}`;
+                if (told.has(key))
+                    return;
+                told.add(key);
+                const { version } = file;
+                (isIgnored(found.rule) ? meant : findings).push({
                     ...found,
-                    at: positionIn(file.file, file.source, statement.from),
-                    statement: oneLine(file.shape.source.slice(statement.from, statement.to)),
+                    at,
+                    statement: shown(text),
+                    version,
+                    from: statement.from,
                     waits,
                 });
+            };
+            for (const text of reader.read(statement, file.shape.source)) {
+                if (isUnread(text)) {
+                    tell(text, unread(text));
+                    continue;
+                }
+                for (const rule of LINT_RULES)
+                    if (rule.when(text, book))
+                        tell(text, { ...said(rule, text, book), effect: rule.effect });
+                for (const name of relationNames(text))
+                    named.add(name);
+                book.follow(text, text.surely);
             }
-            tables.follow(statement);
         }
-        tables.endFile();
+        book.endFile();
     }
-    return findings;
+    const functions = new Set([...reader.asked, ...files.flatMap(defaultsOf)]);
+    const unsure = [...functions].filter((name) => usualVolatility(name) === undefined);
+    const asks = findings.length + meant.length + unsure.length > 0 || files.some(holdsConcurrently);
+    return {
+        findings: findings.sort((one, other) => lint_rank(one) - lint_rank(other)),
+        ignored: meant,
+        question: asks ? { relations: [...named], functions: unsure } : { relations: [], functions: [] },
+    };
+}
+const RANKS = ['deletes', 'changes', 'unknown', 'rewrites', 'locks', 'briefly'];
+function lint_rank({ effect }) {
+    return RANKS.indexOf(effect);
+}
+function said({ name, lock, advice, partitioned }, { node }, known) {
+    const instead = partitioned !== undefined && known.isPartitioned(node.relation) ? partitioned : advice;
+    return { rule: name, lock, instead };
+}
+function unread({ why }) {
+    return {
+        rule: UNREAD,
+        effect: 'unknown',
+        lock: undefined,
+        instead: why === 'not constant'
+            ? 'Write the statement out, or EXECUTE a constant text: then it is looked at like every other one.'
+            : 'The body cannot be parsed: write its statements into the file itself.',
+    };
+}
+/** What a body of the database holds is not shown: it may have been taken out of a file since. */
+function shown({ text, inside, unseen }) {
+    const statement = unseen ? (statementKind(text) ?? 'a statement') : oneLine(text);
+    return inside === undefined ? statement : `${statement}, run by ${inside}()`;
+}
+/** The relations that a statement names, by their names alone. */
+function relationNames({ kind, node }) {
+    // What only reads or keeps names is asked for by nobody.
+    if (!/^(?:Alter|Drop|Truncate|Delete|Update|Merge|Index|Rename|RefreshMatView|Cluster|Reindex|Lock|Create)/.test(kind))
+        return [];
+    if (kind === 'DropStmt')
+        return droppedNames(node).map((parts) => String(node.removeType === 'OBJECT_POLICY' ? parts.at(-2) : parts.at(-1)));
+    return [...nodesOf(node)].flatMap(({ relname }) => (relname === undefined ? [] : String(relname)));
+}
+/** The functions that the defaults of new columns call. */
+function defaultsOf({ shape }) {
+    return (shape.statements ?? []).flatMap(({ kind, node }) => kind !== 'AlterTableStmt'
+        ? []
+        : commandsOf(node).flatMap(({ subtype, def }) => subtype === 'AT_AddColumn' ? calledFunctions(def).map((parts) => parts.at(-1) ?? '') : []));
+}
+/** What a partitioned table refuses where another one takes it. */
+function holdsConcurrently({ shape }) {
+    return (shape.statements ?? []).some(({ node }) => node.concurrent === true);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/lint/partitioned-refusals.js
+
+
+/** PostgreSQL 18 takes foreign keys that are NOT VALID on partitioned tables. */
+const NOT_VALID_KEYS = 180_000;
+/** What PostgreSQL refuses on a partitioned table, and would say only when what stands before it in the file is done. */
+function refusedByPartitioned({ file, source, shape }, facts) {
+    const partitioned = ({ schemaname, relname }) => facts.relations.some((each) => (each.kind === 'p' || each.kind === 'I') &&
+        each.name === relname &&
+        (schemaname ?? each.schema) === each.schema);
+    return (shape.statements ?? []).flatMap((statement) => {
+        const refused = refusalOf(statement, partitioned, facts.serverVersion);
+        return refused === undefined ? [] : [{ ...refused, at: positionIn(file, source, statement.from) }];
+    });
+}
+function refusalOf({ kind, node }, partitioned, version) {
+    const relation = (node.relation ?? {});
+    if (kind === 'IndexStmt' && node.concurrent === true && partitioned(relation))
+        return {
+            message: `CREATE INDEX CONCURRENTLY is refused by PostgreSQL here: ${String(relation.relname)} is partitioned`,
+            next: 'CREATE INDEX ... ON ONLY it, CREATE INDEX CONCURRENTLY on each partition, then ALTER INDEX ... ATTACH PARTITION for each.',
+        };
+    if (kind !== 'AlterTableStmt' || !partitioned(relation))
+        return undefined;
+    for (const { subtype, def } of commandsOf(node)) {
+        const { Constraint: added } = (def ?? {});
+        if (subtype !== 'AT_AddConstraint' || !added)
+            continue;
+        if (added.contype === 'CONSTR_FOREIGN' && added.skip_validation === true && version < NOT_VALID_KEYS)
+            return {
+                message: `a foreign key that is NOT VALID is refused by PostgreSQL here: ${String(relation.relname)} is partitioned`,
+                next: 'Add it NOT VALID to each partition, validate it there, then add it to the partitioned table.',
+            };
+        if (added.indexname !== undefined)
+            return {
+                message: `ADD CONSTRAINT ... USING INDEX is refused by PostgreSQL here: ${String(relation.relname)} is partitioned`,
+                next: 'A unique index on the partitioned table, built partition by partition, does the same.',
+            };
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/lint/remarks.js
+
+
+const remarks_WORDS = {
+    'own-transaction': 'files have a BEGIN and COMMIT of their own around them, which are left out: each is one transaction anyway',
+    empty: 'files hold no statement: they are recorded, and nothing is run',
+};
+/** One line for each kind of remark, however many files it is made of; one alone keeps its place. */
+function sumUpRemarks(remarks) {
+    return Object.keys(remarks_WORDS).flatMap((kind) => {
+        const own = remarks.filter((remark) => remark.kind === kind);
+        if (own.length <= 1)
+            return own.map(({ problem }) => problem);
+        const files = [...new Set(own.map(({ file }) => (0,external_node_path_.basename)(file)))];
+        return [{ message: `${files.length} ${remarks_WORDS[kind]} (${(0,shorten_list/* shortenList */.Y)(files, 3)})` }];
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/left-behind.js
+
+
+
+/** What files make, change and drop again, in order, as far as their text shows it. */
+function leftBehind(files) {
+    const unjudged = new Map();
+    const book = stepBook();
+    files.forEach((statements, file) => {
+        const doubt = (why) => {
+            if (why !== undefined)
+                unjudged.set(file, (unjudged.get(file) ?? new Set()).add(why));
+        };
+        if (!statements)
+            doubt('it cannot be parsed here');
+        let path = USUAL_PATH;
+        for (const statement of statements ?? []) {
+            path = searchPathAfter(statement, path);
+            follow(statement, book.at(file, path));
+            doubt(unjudgedPart(statement));
+        }
+    });
+    return { steps: book.steps, unjudged };
+}
+/** What of a statement no look at the catalog can tell. */
+function unjudgedPart({ kind, node }) {
+    if (/^(InsertStmt|UpdateStmt|DeleteStmt|MergeStmt|CopyStmt|TruncateStmt)$/.test(kind))
+        return 'data';
+    if (/^(GrantStmt|GrantRoleStmt|AlterDefaultPrivilegesStmt)$/.test(kind))
+        return 'grants';
+    if (kind === 'CreateFunctionStmt')
+        return "functions' text";
+    if (kind === 'DoStmt')
+        return 'DO blocks';
+    if (kind === 'CallStmt' || (kind === 'SelectStmt' && node.intoClause === undefined))
+        return 'calls';
+    return undefined;
+}
+/** Keys are paths: what is part of a thing begins with that thing's own. */
+function stepBook() {
+    const steps = [];
+    const there = new Map();
+    const keyOf = (parts) => JSON.stringify(parts).slice(1, -1);
+    const below = (key) => [...there.keys()].filter((each) => each === key || each.startsWith(`${key},`));
+    const put = (file, key, thing) => {
+        if (thing)
+            there.set(key, thing);
+        else
+            there.delete(key);
+        steps.push(thing ? { file, key, thing } : { file, key });
+    };
+    return {
+        steps,
+        at: (file, path) => ({
+            set: (key, thing) => put(file, keyOf(key), thing),
+            remove(key) {
+                const indexes = [...there].filter(([, { kind, on }]) => kind === 'relation' && on === identifier(...key));
+                for (const each of [...below(keyOf(key)), ...indexes.map(([index]) => index)])
+                    put(file, each);
+            },
+            move(from, to, rename) {
+                const [old, fresh] = [keyOf(from), keyOf(to)];
+                for (const each of below(old)) {
+                    const thing = there.get(each);
+                    put(file, each);
+                    put(file, fresh + each.slice(old.length), rename(thing));
+                }
+            },
+            full: (schema, name) => [schema === undefined ? path : String(schema), String(name)],
+        }),
+    };
+}
+function follow(statement, book) {
+    const { kind, node } = statement;
+    const make = MAKERS[kind];
+    if (make)
+        make(node, book);
+    else
+        makeRelation(kind, node, book);
+}
+const MAKERS = {
+    CreateSchemaStmt: ({ schemaname, if_not_exists }, book) => {
+        // Of one that may be there it tells nothing that it is.
+        if (schemaname !== undefined && if_not_exists !== true)
+            book.set([String(schemaname)], { kind: 'schema', name: String(schemaname) });
+    },
+    CreateEnumStmt(node, book) {
+        const [schema, name] = named(node.typeName, book);
+        const type = identifier(schema, name);
+        book.set([schema, name], { kind: 'type', name: type, letters: 'e' });
+        for (const label of strings(node.vals))
+            book.set([schema, name, label], { kind: 'enum value', name: label, on: type });
+    },
+    AlterEnumStmt(node, book) {
+        const [schema, name] = named(node.typeName, book);
+        if (node.oldVal !== undefined)
+            book.remove([schema, name, String(node.oldVal)]);
+        const label = String(node.newVal);
+        book.set([schema, name, label], { kind: 'enum value', name: label, on: identifier(schema, name) });
+    },
+    CompositeTypeStmt({ typevar }, book) {
+        const { schemaname, relname } = typevar;
+        const [schema, name] = book.full(schemaname, relname);
+        book.set([schema, name], { kind: 'type', name: identifier(schema, name), letters: 'c' });
+    },
+    CreateDomainStmt(node, book) {
+        const [schema, name] = named(node.domainname, book);
+        book.set([schema, name], { kind: 'type', name: identifier(schema, name), letters: 'd' });
+    },
+    CreateRangeStmt(node, book) {
+        const [schema, name] = named(node.typeName, book);
+        book.set([schema, name], { kind: 'type', name: identifier(schema, name), letters: 'r' });
+    },
+    CreateFunctionStmt(node, book) {
+        const [schema, name] = named(node.funcname, book);
+        const signature = `${identifier(schema, name)}(${left_behind_argumentTypes(node.parameters).join(', ')})`;
+        book.set([schema, 'function', signature], { kind: 'function', name: signature });
+    },
+    IndexStmt({ idxname, relation }, book) {
+        if (idxname === undefined)
+            return;
+        const [schema, table] = left_behind_relationName(relation, book);
+        const key = [schema, String(idxname)];
+        const on = identifier(schema, table);
+        book.set(key, { kind: 'relation', name: identifier(...key), on, letters: 'iI' });
+    },
+    CreateTrigStmt: ({ trigname, relation }, book) => setOn('trigger', relation, trigname, book),
+    CreatePolicyStmt: ({ policy_name, table }, book) => setOn('policy', table, policy_name, book),
+    AlterTableStmt(node, book) {
+        const table = left_behind_relationName(node.relation, book);
+        for (const each of node.cmds ?? [])
+            alterTable(each.AlterTableCmd, table, node.relation, book);
+    },
+    RenameStmt: rename,
+    AlterObjectSchemaStmt(node, book) {
+        if (!node.relation)
+            return;
+        const from = left_behind_relationName(node.relation, book);
+        moveRelation(from, [String(node.newschema), from[1]], book);
+    },
+    DropStmt: drop,
+};
+function makeRelation(kind, node, book) {
+    const base = kind === 'CreateForeignTableStmt' ? node.base : node;
+    const relation = base && madeRelation(kind === 'CreateForeignTableStmt' ? 'CreateStmt' : kind, base);
+    if (!relation || isTemporary(relation))
+        return;
+    const [schema, name] = left_behind_relationName(relation, book);
+    const table = identifier(schema, name);
+    book.set([schema, name], { kind: 'relation', name: table, letters: lettersOf(kind, node) });
+    for (const element of base.tableElts ?? []) {
+        const column = element.ColumnDef;
+        const constraint = element.Constraint;
+        if (column)
+            setColumn(column, [schema, name], book);
+        if (constraint)
+            setOn('constraint', relation, constraint.conname, book);
+    }
+}
+function lettersOf(kind, node) {
+    if (kind === 'ViewStmt')
+        return 'v';
+    if (kind === 'CreateSeqStmt')
+        return 'S';
+    if (kind === 'CreateForeignTableStmt')
+        return 'f';
+    return node.objtype === 'OBJECT_MATVIEW' ? 'm' : 'rp';
+}
+function setColumn(column, [schema, name], book) {
+    const on = identifier(schema, name);
+    const typed = column.typeName ? columnType(column.typeName) : {};
+    const thing = { kind: 'column', name: String(column.colname), on, ...typed };
+    book.set([schema, name, 'column', thing.name], thing);
+}
+function setOn(kind, relation, name, book) {
+    if (name === undefined)
+        return;
+    const [schema, table] = left_behind_relationName(relation, book);
+    book.set([schema, table, kind, String(name)], { kind, name: String(name), on: identifier(schema, table) });
+}
+function alterTable(command, table, relation, book) {
+    const { subtype, name, def } = command;
+    const { ColumnDef: column, Constraint: constraint } = (def ?? {});
+    const key = [...table, 'column', String(name)];
+    if (subtype === 'AT_AddColumn' && column)
+        setColumn(column, table, book);
+    if (subtype === 'AT_EnableRowSecurity')
+        book.set([...table, 'row security'], { kind: 'row security', name: '', on: identifier(...table) });
+    if (subtype === 'AT_DisableRowSecurity')
+        book.remove([...table, 'row security']);
+    if (subtype === 'AT_DropColumn')
+        book.remove(key);
+    if (subtype === 'AT_AlterColumnType' && column)
+        setColumn({ ...column, colname: name }, table, book);
+    if (subtype === 'AT_AddConstraint')
+        setOn('constraint', relation, constraint?.conname, book);
+    if (subtype === 'AT_DropConstraint')
+        book.remove([...table, 'constraint', String(name)]);
+}
+const RENAMED_ON = {
+    OBJECT_COLUMN: 'column',
+    OBJECT_TRIGGER: 'trigger',
+    OBJECT_POLICY: 'policy',
+    OBJECT_TABCONSTRAINT: 'constraint',
+};
+function rename(node, book) {
+    const fresh = String(node.newname);
+    const part = RENAMED_ON[String(node.renameType)];
+    if (node.relation && part) {
+        const on = [...left_behind_relationName(node.relation, book), part];
+        book.move([...on, String(node.subname)], [...on, fresh], (thing) => ({ ...thing, name: fresh }));
+    }
+    else if (node.relation) {
+        const from = left_behind_relationName(node.relation, book);
+        moveRelation(from, [from[0], fresh], book);
+    }
+    else if (node.renameType === 'OBJECT_TYPE' || node.renameType === 'OBJECT_DOMAIN') {
+        const from = named(node.object?.List?.items, book);
+        moveRelation(from, [from[0], fresh], book);
+    }
+}
+/** A type is moved alike. */
+function moveRelation(from, to, book) {
+    const [old, fresh] = [identifier(...from), identifier(...to)];
+    book.move(from, to, (thing) => thing.on === old ? { ...thing, on: fresh } : thing.name === old ? { ...thing, name: fresh } : thing);
+}
+const DROPPED_ON = {
+    OBJECT_POLICY: 'policy',
+    OBJECT_TRIGGER: 'trigger',
+};
+function drop(node, book) {
+    const part = DROPPED_ON[String(node.removeType)];
+    if (node.removeType === 'OBJECT_SCHEMA')
+        for (const name of strings(node.objects))
+            book.remove([name]);
+    else if (node.removeType === 'OBJECT_TYPE' || node.removeType === 'OBJECT_DOMAIN')
+        for (const each of node.objects ?? [])
+            book.remove(named(each.TypeName?.names, book));
+    else if (node.removeType === 'OBJECT_FUNCTION' || node.removeType === 'OBJECT_PROCEDURE')
+        dropFunctions(node, book);
+    else
+        for (const parts of droppedNames(node)) {
+            const own = parts.length - (part ? 1 : 0);
+            const table = book.full(parts[own - 2], parts[own - 1]);
+            book.remove(part ? [...table, part, parts[own]] : table);
+        }
+}
+function dropFunctions(node, book) {
+    for (const each of node.objects ?? []) {
+        const { objname, objargs } = each.ObjectWithArgs ?? {};
+        const [schema, name] = named(objname, book);
+        const types = (objargs ?? []).map(({ TypeName = {} }) => typeName(TypeName));
+        book.remove([schema, 'function', `${identifier(schema, name)}(${types.join(', ')})`]);
+    }
+}
+function left_behind_relationName(relation, book) {
+    const { schemaname, relname } = (relation ?? {});
+    return book.full(schemaname, relname);
+}
+function named(list, book) {
+    const parts = strings(list);
+    return book.full(parts[parts.length - 2], parts[parts.length - 1]);
+}
+/** Only those that a function is known by: neither OUT nor TABLE. */
+function left_behind_argumentTypes(parameters) {
+    return (parameters ?? []).flatMap(({ FunctionParameter: own }) => {
+        if (!own || own.mode === 'FUNC_PARAM_OUT' || own.mode === 'FUNC_PARAM_TABLE')
+            return [];
+        return [typeName(own.argType)];
+    });
+}
+function typeName({ names, arrayBounds }) {
+    const parts = strings(names);
+    const plain = parts.length === 1 ? left_behind_SERIAL[parts[0]] : undefined;
+    return `${plain ?? identifier(...parts)}${arrayBounds === undefined ? '' : '[]'}`;
+}
+const left_behind_SERIAL = {
+    smallserial: 'int2',
+    serial2: 'int2',
+    serial: 'int4',
+    serial4: 'int4',
+    bigserial: 'int8',
+    serial8: 'int8',
+};
+/** What stands in parentheses is compared only where the server writes it the same way. */
+function columnType(type) {
+    const numbers = (type.typmods ?? []).map((each) => each.A_Const?.ival?.ival ?? 0);
+    const word = strings(type.names).at(-1);
+    const comparable = word === 'varchar' || word === 'bpchar' || (word === 'numeric' && numbers.length === 2);
+    return {
+        type: typeName(type),
+        ...(comparable && numbers.length > 0 ? { modifiers: numbers.join(',') } : {}),
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/schema/already-there.js
+
+
+
+
+
+/** SQLSTATEs of statements that make what is there already. */
+const EXISTS_ALREADY = new Set([
+    '42P07',
+    '42710',
+    '42P16',
+    '42701',
+    '42723',
+    '42P06',
+]);
+/**
+ * Asks whether what files would make is there already. Undefined where nothing of it is, or the database does not tell.
+ */
+async function alreadyThere(database, files, sending) {
+    const left = leftBehind(files.map(({ shape }) => shape.statements));
+    const asked = left.steps.flatMap(({ thing }) => thing ?? []);
+    if (asked.length === 0)
+        return undefined;
+    // A hint and no more: where a schema may not be looked into, nothing is said.
+    const answer = await database.send(askFor(asked), sending).catch(() => undefined);
+    const there = answer && jsonField(answer, 'there');
+    if (!there?.some((each) => each))
+        return undefined;
+    const known = new Map(asked.map((thing, index) => [thing, there[index] === true]));
+    return hintOf(judgeThere(left, (thing) => known.get(thing) === true, files.length), files, left);
+}
+const FIELDS = ['kind', 'name', 'on', 'type', 'modifiers', 'letters'];
+function askFor(things) {
+    const rows = JSON.stringify(things.map((thing) => FIELDS.map((field) => thing[field] ?? null)));
+    return `set local statement_timeout = '30s';
+select coalesce(jsonb_agg(case r ->> 0
+  when 'schema' then exists (select from pg_namespace where nspname = (r ->> 1)::name)
+  when 'function' then to_regprocedure(r ->> 1) is not null
+  when 'type' then exists (select from pg_type where oid = to_regtype(r ->> 1) and strpos(r ->> 5, typtype::text) > 0)
+  when 'enum value' then exists (select from pg_enum where enumtypid = to_regtype(r ->> 2) and enumlabel = r ->> 1)
+  when 'relation' then exists (select from pg_class where oid = to_regclass(r ->> 1) and strpos(r ->> 5, relkind::text) > 0)
+  when 'column' then exists (select from pg_attribute where attrelid = to_regclass(r ->> 2) and attname = (r ->> 1)::name
+    and attnum > 0 and not attisdropped and (r ->> 3 is null or atttypid = to_regtype(r ->> 3))
+    and (r ->> 4 is null or r ->> 4 = substring(format_type(atttypid, atttypmod) from '[(]([^)]*)[)]')))
+  when 'row security' then exists (select from pg_class where oid = to_regclass(r ->> 2) and relrowsecurity)
+  when 'constraint' then exists (select from pg_constraint where conrelid = to_regclass(r ->> 2) and conname = (r ->> 1)::name)
+  when 'trigger' then exists (select from pg_trigger where tgrelid = to_regclass(r ->> 2) and tgname = (r ->> 1)::name)
+  when 'policy' then exists (select from pg_policy where polrelid = to_regclass(r ->> 2) and polname = (r ->> 1)::name)
+  end order by n), '[]')::text as there
+from jsonb_array_elements(${literal(rows)}::jsonb) with ordinality x(r, n)`;
+}
+/** From what the files do one after the other, and what of it is there. */
+function judgeThere({ steps }, isThere, files) {
+    const standing = new Map();
+    let lacking = 0;
+    let upTo;
+    let step = 0;
+    for (let file = 0; file < files; file++) {
+        const first = step;
+        for (; steps[step]?.file === file; step++) {
+            const { key, thing } = steps[step];
+            const before = standing.get(key);
+            if (before && !isThere(before.thing))
+                lacking--;
+            if (thing && !isThere(thing))
+                lacking++;
+            if (thing)
+                standing.set(key, { thing, file });
+            else
+                standing.delete(key);
+        }
+        if (step > first && lacking === 0 && standing.size > 0)
+            upTo = file;
+    }
+    const own = Array.from({ length: files }, () => ({ there: 0, lacking: 0 }));
+    for (const { thing, file } of standing.values())
+        own[file][isThere(thing) ? 'there' : 'lacking']++;
+    const those = (fits) => own.flatMap((each, file) => (fits(each) ? [file] : []));
+    return {
+        ...(upTo === undefined ? {} : { upTo }),
+        applied: those((each) => each.there > 0 && each.lacking === 0),
+        partly: those((each) => each.there > 0 && each.lacking > 0),
+        absent: those((each) => each.there === 0 && each.lacking > 0),
+    };
+}
+/** Most files of each kind that are named. */
+const already_there_MOST = 10;
+function hintOf({ upTo, applied, partly, absent }, files, { unjudged }) {
+    const nameOf = (index) => (0,external_node_path_.basename)(files[index].file);
+    const named = (indexes) => (0,shorten_list/* shortenList */.Y)(indexes.map(nameOf), already_there_MOST);
+    const at = { file: files[upTo ?? applied[0] ?? partly[0] ?? 0].file, line: 1, column: 1 };
+    if (upTo !== undefined) {
+        const doubtful = [...unjudged].filter(([file]) => file <= upTo);
+        const doubts = doubtful.map(([file, why]) => `${nameOf(file)} (${[...why].join(', ')})`);
+        const later = [...applied, ...partly].filter((file) => file > upTo);
+        return {
+            message: `${upTo === 0 ? nameOf(0) : `${nameOf(0)} to ${nameOf(upTo)}`} looks applied, though the history does not say so: all that is left of what it makes is there${later.length > 0 ? `; so is some of ${named(later)}` : ''}`,
+            at,
+            next: `Where it was applied by hand, record it without running it, with this line: baseline: ${files[upTo].version}${doubts.length > 0 ? `. What a look cannot judge: ${(0,shorten_list/* shortenList */.Y)(doubts, already_there_MOST)}` : ''}`,
+        };
+    }
+    if (applied.length + partly.length === 0)
+        return undefined;
+    const parts = [
+        applied.length > 0 ? `looks applied: ${named(applied)}` : '',
+        partly.length > 0 ? `in part: ${named(partly)}` : '',
+        absent.length > 0 ? `not: ${named(absent)}` : '',
+    ];
+    return {
+        message: `some of what the pending files make is there already, though the history does not say so; ${parts.filter((part) => part !== '').join('; ')}`,
+        at,
+        next: 'No baseline fits. Compare by hand; make what is missing, then record what is there (supabase migration repair --status applied <version>), or write the files so that they may be run again.',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/sql/plpgsql.js
+
+
+/** Loads PL/pgSQL's real parser, which comes with the SQL one. */
+async function loadBodyParser() {
+    const library = await __nccwpck_require__.e(/* import() */ 107).then(__nccwpck_require__.t.bind(__nccwpck_require__, 1107, 23));
+    await library.loadModule();
+    return (body) => {
+        const { exitCode } = process;
+        try {
+            const tree = library.parsePlPgSQLSync(`do ${dollarQuote(body)}`);
+            return [...partsOf(tree, 1, false)];
+        }
+        catch {
+            // Where its memory ends, the library sets the exit code of the whole process.
+            process.exitCode = exitCode;
+            return undefined;
+        }
+    };
+}
+/** Fields of a statement whose value is the text of another one. */
+const DYNAMIC = {
+    PLpgSQL_stmt_dynexecute: 'query',
+    PLpgSQL_stmt_dynfors: 'query',
+    PLpgSQL_stmt_return_query: 'dynquery',
+    PLpgSQL_stmt_open: 'dynquery',
+};
+function* partsOf(tree, line, dynamic) {
+    if (Array.isArray(tree))
+        for (const item of tree)
+            yield* partsOf(item, line, false);
+    else if (typeof tree === 'object' && tree !== null)
+        for (const [name, value] of Object.entries(tree)) {
+            if (name === 'PLpgSQL_expr')
+                yield* partOf(value, line, dynamic);
+            else {
+                const own = typeof value === 'object' && value !== null ? value.lineno : undefined;
+                const text = DYNAMIC[name];
+                const fields = text === undefined ? [] : Object.entries(value).filter(([field]) => field === text);
+                for (const [, field] of fields)
+                    yield* partsOf(field, Number(own ?? line), true);
+                const rest = fields.length === 0
+                    ? value
+                    : Object.fromEntries(Object.entries(value).filter(([field]) => field !== text));
+                yield* partsOf(rest, Number(own ?? line), dynamic);
+            }
+        }
+}
+/** How the parser says that a text is no statement: an expression, or an assignment to one, two or three names. */
+const STATEMENT = 0;
+const EXPRESSION = 2;
+function* partOf({ query, parseMode }, line, dynamic) {
+    const text = String(query);
+    if ((parseMode ?? STATEMENT) === STATEMENT)
+        yield { kind: 'statement', sql: text, text, line };
+    else {
+        const value = parseMode === EXPRESSION ? text : assigned(text);
+        yield { kind: dynamic ? 'dynamic' : 'expression', sql: `select ${value}`, text, line };
+    }
+}
+/** What stands behind the first `:=` or `=` of an assignment. */
+function assigned(text) {
+    for (let index = skipBlanks(text, 0); index < text.length; index = skipBlanks(text, afterToken(text, index)))
+        if (text[index] === '=')
+            return text.slice(index + 1);
+    return text;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/plan.js
+
+
+
+
+
+
+
+
 
 
 
@@ -15031,18 +17777,23 @@ const plan_LOOK_DEADLINE = 60_000;
 async function planDatabase({ database, signal }, { workingDirectory, rules, identity, contract, warnings }) {
     const sending = { deadline: plan_LOOK_DEADLINE, signal };
     // The files are read while the connection is made and the server looks.
-    const [look, files] = await Promise.all([
+    const [look, files, own] = await Promise.all([
         retryRead(signal, () => readHistory(database, sending)).catch((error) => {
             throw failureOf(error, 'looking at the migration history');
         }),
-        readMigrationFiles(workingDirectory, rules.migrationsDir),
+        readMigrationFiles(workingDirectory, rules),
+        readOwnChecks(workingDirectory, rules.verifySql),
     ]);
     const chosen = choosePending(files.files, look, rules, identity, contract);
     const catalog = (names) => retryRead(signal, () => askCatalog(database, names, sending)).catch((error) => {
         throw failureOf(error, 'looking at what the pending files name');
     });
-    const plan = await planFor(chosen, rules, { partials: look.partial, catalog });
+    const facts = (question) => retryRead(signal, () => askCatalogFacts(database, question, sending)).catch((error) => {
+        throw failureOf(error, 'looking at what the pending files name');
+    });
+    const plan = await planFor(chosen, rules, { partials: look.partial, catalog }, facts);
     plan.look = look;
+    takeChecks(plan, own);
     plan.warnings.unshift(...files.warnings);
     plan.refusals.unshift(...files.problems);
     plan.warnings.push(...warnings);
@@ -15063,6 +17814,12 @@ async function planDatabase({ database, signal }, { workingDirectory, rules, ide
         plan.refusals.push(...(await preflight(database, all, sending).catch((error) => {
             throw failureOf(error, 'letting the server parse the pending files');
         })));
+    // Once something is recorded, files are run by a tool; until then they may have been run by hand.
+    if (look.recorded.length === 0 && look.holdsTables && chosen.baseline.length === 0 && all.length > 0) {
+        const there = await alreadyThere(database, all, sending);
+        if (there)
+            plan.byHand = there;
+    }
     refuseTransport(plan, database);
     refuseEditedParts(plan, look);
     return plan;
@@ -15075,7 +17832,7 @@ async function planFiles(workingDirectory, rules) {
     const absent = !(0,external_node_fs_.existsSync)((0,external_node_path_.join)(workingDirectory, rules.migrationsDir));
     const files = absent
         ? { files: [], warnings: [], problems: [] }
-        : await readMigrationFiles(workingDirectory, rules.migrationsDir);
+        : await readMigrationFiles(workingDirectory, rules);
     const chosen = {
         pending: files.files.filter(({ unreadable }) => unreadable === undefined),
         deferred: [],
@@ -15086,55 +17843,79 @@ async function planFiles(workingDirectory, rules) {
         warnings: [...sameVersions(files.files), ...files.files.flatMap(({ unreadable }) => unreadable ?? [])],
         refusals: [
             ...wrongMarkers(files.files),
-            ...(rules.irreversibleMigrations === 'refuse' ? irreversible(files.files) : []),
+            ...(rules.irreversibleMigrations === 'refuse' ? irreversible(files.files, rules) : []),
         ],
     };
     const plan = await planFor(chosen, rules);
     plan.warnings.unshift(...files.warnings);
     plan.refusals.unshift(...files.problems);
+    takeChecks(plan, await readOwnChecks(workingDirectory, rules.verifySql));
     // No server was asked, so the parser's word stands.
     plan.refusals.push(...plan.pending.flatMap((file) => file.shape.doubt ?? []));
     return plan;
 }
-async function planFor(chosen, rules, asked = {}) {
+function takeChecks(plan, own) {
+    plan.checks = own.checks;
+    plan.refusals.push(...own.problems);
+}
+/** All that a plan warns of: what deletes data first, remarks last. `told` replaces its findings, where they were measured. */
+function warningsOf({ findings, warnings, remarks }, told = findings.map((finding) => findingProblem(finding))) {
+    const first = findings.filter((finding) => isDestructive(finding) || finding.effect === 'unknown').length;
+    return [...told.slice(0, first), ...warnings, ...told.slice(first), ...sumUpRemarks(remarks)];
+}
+async function planFor(chosen, rules, asked = {}, askFacts) {
     const due = [...chosen.pending, ...chosen.deferred];
     const planned = due.length > 0 ? await classifyAll(due, asked) : [];
     const pending = planned.slice(0, chosen.pending.length);
-    const findings = lintFiles(planned);
-    const told = findings.filter((finding) => !finding.destructive || rules.destructiveChanges === 'warn');
-    const refused = findings.filter((finding) => finding.destructive && rules.destructiveChanges === 'refuse');
+    const { findings, ignored, facts } = await lintPlanned(planned, askFacts);
+    const risky = findings.filter((finding) => isDestructive(finding) || finding.effect === 'unknown');
+    const refused = rules.destructiveChanges === 'refuse' ? risky : [];
     return {
         pending,
         deferred: planned.slice(chosen.pending.length),
         baseline: chosen.baseline,
         batches: makeBatches(pending, rules.transaction),
-        warnings: [
-            ...chosen.warnings,
-            ...planned.flatMap((file) => file.shape.notices),
-            ...told.map((finding) => riskProblem(finding, false)),
-        ],
+        checks: [],
+        findings: findings.filter((finding) => rules.destructiveChanges === 'warn' || !risky.includes(finding)),
+        warnings: [...chosen.warnings, ...planned.flatMap((file) => file.shape.notices)],
+        remarks: planned.flatMap((file) => file.shape.remarks),
         refusals: [
             ...chosen.refusals,
             ...planned.flatMap((file) => file.shape.problems),
-            ...refused.map((finding) => riskProblem(finding, true)),
+            ...(facts ? planned.flatMap((file) => refusedByPartitioned(file, facts)) : []),
+            ...refused.map((finding) => findingProblem(finding, 'refused')),
         ],
         reversible: planned.every((file) => file.down !== undefined),
-        destructive: findings.some((finding) => finding.destructive),
+        destructive: deletesData([...findings, ...ignored]),
     };
 }
-function riskProblem(finding, refused) {
-    const { rule, at, statement, lock, destructive, instead, waits } = finding;
-    const what = destructive ? 'deletes data' : `locks its table (${lock}) while it runs`;
-    // The marker is no advice to a file that waits already.
-    const advice = [
-        ...(waits && instead === LATER ? [] : [instead]),
-        ...(refused ? ['Where the data is to go: destructive-changes: warn, or allow.'] : []),
-    ];
-    return {
-        message: `${statement}: ${what} (${rule})`,
-        at,
-        ...(advice.length === 0 ? {} : { next: advice.join(' ') }),
-    };
+/** What its author says is meant deletes data all the same. */
+function deletesData(findings) {
+    if (findings.some(isDestructive))
+        return true;
+    return findings.some(({ effect }) => effect === 'unknown') ? 'unknown' : false;
+}
+/** How often a catalog is asked: functions that it has may name others, and tables of their own. */
+const MOST_QUESTIONS = 4;
+/** The findings of the files; a catalog is asked only where it could say more of them. */
+async function lintPlanned(planned, askFacts) {
+    if (planned.length === 0)
+        return { findings: [], ignored: [] };
+    const parsers = { parse: await loadParser(), parseBody: await loadBodyParser() };
+    let facts;
+    let result = lintFiles(planned, parsers);
+    for (let questions = 0; askFacts && questions < MOST_QUESTIONS; questions++) {
+        const question = {
+            relations: [...new Set([...(facts?.asked.relations ?? []), ...result.question.relations])],
+            functions: [...new Set([...(facts?.asked.functions ?? []), ...result.question.functions])],
+        };
+        const names = ({ relations, functions }) => relations.length + functions.length;
+        if (names(question) === (facts ? names(facts.asked) : 0))
+            break;
+        facts = await askFacts(question);
+        result = lintFiles(planned, parsers, facts);
+    }
+    return { findings: result.findings, ignored: result.ignored, ...(0,defined_only/* definedOnly */.U)({ facts }) };
 }
 /** A file that was applied in part goes on behind that part, so the part must still be what was run. */
 function refuseEditedParts(plan, look) {
@@ -15222,7 +18003,35 @@ function lostSettings(file) {
     });
 }
 
+;// CONCATENATED MODULE: ./compiled/src/database/schema/partitioning.js
+
+/**
+ * What makes up a partition and comes and goes with it. Of one that stays, its row level security (a part of the
+ * table), its policies and its grants are not among them.
+ */
+const COMES_WITH = new Set(['column', 'constraint', 'index', 'trigger', 'statistics', 'comment']);
+/** These come and go with the table alone. */
+const OF_THE_TABLE = new Set(['table', 'foreign table', 'grants on table', 'grants on foreign table']);
+/**
+ * A difference without the partitions that were made, attached, detached and dropped in between: jobs do that all the
+ * time, and nobody writes it as a migration. Of a partition that only stands elsewhere now, its own rights still count.
+ */
+function withoutPartitioning(difference) {
+    const all = Object.values(difference).flat();
+    const moved = new Set(all.filter(({ kind }) => kind === 'partition').map(({ schema, name }) => `${schema}.${name}`));
+    if (moved.size === 0)
+        return difference;
+    const isOf = (object, kinds) => kinds.has(object.kind) && (moved.has(`${object.schema}.${object.name}`) || belongsTo(object, moved));
+    const kept = (list, whole) => list.filter((object) => object.kind !== 'partition' && !isOf(object, COMES_WITH) && !(whole && isOf(object, OF_THE_TABLE)));
+    return {
+        added: kept(difference.added, true),
+        removed: kept(difference.removed, true),
+        altered: kept(difference.altered, false),
+    };
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/database/schema/drift.js
+
 
 
 
@@ -15251,7 +18060,8 @@ function readDrift(results) {
     const row = jsonField(results, 'drift');
     if (!row)
         throw new Error('the drift query gave no row');
-    const difference = compareObjects(readObjects(row.before), readObjects(row.now));
+    const [before, now] = [readObjects(row.before), readObjects(row.now)];
+    const difference = withoutPartitioning(compareObjects(before, now));
     return {
         recorded: row.recorded !== null,
         ...(row.recorded === null
@@ -15381,6 +18191,9 @@ function planOrder(settings, contract = false) {
 
 
 
+
+
+
 /** The step in which the hosts are asked once more. */
 const CONFIRM = 'every host is still prepared';
 /**
@@ -15485,8 +18298,8 @@ async function recordAtStop({ database, settings }) {
 }
 function tellPlan(tools, plan) {
     tools.log({ kind: 'line', text: migrateHeadline(plan) });
-    for (const warning of plan.warnings)
-        tools.log({ kind: 'warning', problem: warning });
+    for (const problem of [...warningsOf(plan), ...(plan.byHand ? [plan.byHand] : [])])
+        tools.log({ kind: 'warning', problem });
 }
 function migrateHeadline(plan) {
     const batches = plan.batches.length;
@@ -15534,6 +18347,8 @@ async function applyPlanned(work, plan, record, standing, confirm) {
             queue.unshift({ ...batch, files: batch.files.slice(0, outcome.before) }, { ...batch, files: batch.files.slice(outcome.before), why: outcome.why });
             continue;
         }
+        if (outcome.kind === 'failed')
+            outcome.problem = await withHint(work, outcome.problem, [batch, ...queue]);
         if (outcome.kind !== 'done')
             stop(outcome, batch, queue, record);
         else {
@@ -15570,7 +18385,10 @@ function batchContext(settings, batch, plan, recorded, record, place) {
     const rules = settings.database;
     // A schema that does not verify is never committed; with one transaction per file that cannot be promised.
     const verified = place.last && rules.transaction === 'all';
-    const verification = verified ? verificationMessage(rules) : '';
+    const checks = verified ? plan.checks : [];
+    const verification = verified
+        ? `${verificationMessage(rules)}\n${ownChecksMessage(checks, rules.statementTimeout)}`
+        : '';
     // A file that is applied in parts may stay half applied: it has a beginning of its own, and what was before an end.
     const begins = place.first || batch.mode === 'outside';
     const ends = place.last || place.next === 'outside';
@@ -15582,6 +18400,7 @@ function batchContext(settings, batch, plan, recorded, record, place) {
         recorded: [...recorded],
         baseline: place.first ? plan.baseline : [],
         notices: noticeBook(),
+        checksTime: ownChecksTime(checks),
         position: (record.facts.applied?.length ?? 0) + 1,
         ...(begins ? { before: recordStateBefore(settings.run.id) } : {}),
         ...(ends ? { after: `${verification}\n${recordStateAfter(settings.run.id)}` } : {}),
@@ -15622,6 +18441,19 @@ function tellApplied(files, outcome, record) {
         record.add({ name: titleOf(file), outcome: 'passed', ...time });
         record.facts.applied?.push(file.version);
     });
+}
+/** Milliseconds for a look that only adds words to an error. */
+const HINT_DEADLINE = 10_000;
+/** What exists already may have been made by hand, from this very file. */
+async function withHint({ database, signal }, problem, batches) {
+    if (!EXISTS_ALREADY.has(problem.code ?? ''))
+        return problem;
+    const files = batches.flatMap((batch) => batch.files);
+    const there = await alreadyThere(database, files, { deadline: HINT_DEADLINE, signal });
+    if (!there)
+        return problem;
+    const next = [problem.next, `${capitalize(there.message)}. ${there.next}`];
+    return { ...problem, next: next.filter((part) => part !== undefined).join(' ') };
 }
 /** Ends the phase at a batch that was not applied; says what stands and which files were not reached. */
 function stop(outcome, batch, queue, record) {
@@ -15693,6 +18525,7 @@ function tellFailed(outcome, files, record) {
 
 
 
+
 /**
  * Makes a backup before the first write; `servers`: where it may lie, `hosts`: without which it is not made. Any failure here stops the deploy with nothing
  * changed.
@@ -15715,11 +18548,12 @@ async function backup(work, servers, hosts) {
         const order = await record.step('find a pg_dump that fits the server', () => prepareDump(work, connection), ({ pgDump }) => `${pgDump.path}, version ${pgDump.major}`);
         const store = rules.backupTo === 'runner' ? keepOnRunner : await storeOnServer(servers);
         let path = '';
-        const bytes = await record.step(order.what === 'full' ? 'pg_dump' : 'pg_dump, schema only', () => withDump(order, async (output) => {
+        const bytes = await record.step(stepName(order), () => withDump(order, async (output) => {
             path = await store(backupName(settings.run.id, order.what), output);
         }), formatBytes);
         record.facts.backupPath = path;
-        record.summarise(`Backup of ${formatBytes(bytes)} in ${path}.`);
+        const lacking = order.what === 'full' && order.platform === 'left out' ? `, ${WITHOUT}` : '';
+        record.summarise(`Backup of ${formatBytes(bytes)} in ${path}${lacking}.`);
         if (rules.backupTo === 'runner')
             log({
                 kind: 'notice',
@@ -15730,16 +18564,40 @@ async function backup(work, servers, hosts) {
             });
     });
 }
+/** What a backup needs of the first server, which keeps it; undefined where none is made there. */
+async function backupOnHost({ database, settings, signal, }) {
+    const { backup: what, backupTo, connection } = settings.database;
+    if (what === 'off' || backupTo !== 'vps' || connection.kind !== 'url')
+        return undefined;
+    // Without rows it is small, however large the database is.
+    if (what === 'schema')
+        return { what, bytes: 0 };
+    const results = await database.send('select pg_catalog.pg_database_size(current_database())::text as bytes', {
+        deadline: 30_000,
+        signal,
+    });
+    return { what, bytes: Number(lastRow(results).bytes) };
+}
 async function prepareDump({ database, settings, signal }, { address, caCertificate }) {
-    const { backup, lockTimeout } = settings.database;
-    const results = await database.send(`select current_setting('server_version_num')::int / 10000 as major, pg_catalog.pg_backend_pid() as pid`, { deadline: 30_000, signal });
-    const { major, pid } = lastRow(results);
+    const { backup, backupPlatformData, lockTimeout } = settings.database;
+    const results = await database.send(`select current_setting('server_version_num')::int / 10000 as major, pg_catalog.pg_backend_pid() as pid, ${IS_SUPABASE} as supabase`, { deadline: 30_000, signal });
+    const { major, pid, supabase } = lastRow(results);
     await database.confirmBackend?.(Number(pid), signal);
     const chosen = await pgDumpFor(database.transport, Number(major));
     if ('message' in chosen)
         throw new Failure(chosen);
     const what = backup === 'full' ? 'full' : 'schema';
-    return { pgDump: chosen, address, caCertificate, what, lockTimeout, signal };
+    const platform = supabase !== true ? 'absent' : backupPlatformData === 'on' ? 'with rows' : 'left out';
+    return { pgDump: chosen, address, caCertificate, what, platform, lockTimeout, signal };
+}
+/** What a full dump lacks where the rows of the platform are left out. */
+const WITHOUT = 'without auth.users, storage.objects';
+function stepName({ what, platform }) {
+    if (what === 'schema')
+        return 'pg_dump, schema only';
+    if (platform === 'absent')
+        return 'pg_dump';
+    return platform === 'with rows' ? 'pg_dump, with the rows of auth and storage' : `pg_dump, ${WITHOUT}`;
 }
 /** Sorts by time. */
 function backupName(runId, what, now = new Date()) {
@@ -15760,7 +18618,7 @@ async function storeOnServer(servers) {
             message: 'the server has no state folder that a backup could be put into',
             next: 'Make it writable for the login, or use backup-to: runner.',
         });
-    const folder = `${state}/backups`;
+    const folder = `${state}/${BACKUPS}`;
     return async (name, content) => {
         const path = await storeFile(host, { folder, name, content }, signal);
         await keepNewest(host, folder, '.dump', settings.vps.keepReleases, signal);
@@ -15768,7 +18626,7 @@ async function storeOnServer(servers) {
     };
 }
 async function keepOnRunner(name, content) {
-    const folder = (0,external_node_path_.join)(process.env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(), 'muva-backups');
+    const folder = (0,external_node_path_.join)(process.env.RUNNER_TEMP || (0,external_node_os_.tmpdir)(), 'muva-backups');
     (0,external_node_fs_.mkdirSync)(folder, { recursive: true, mode: 0o700 });
     const path = (0,external_node_path_.join)(folder, name);
     const part = `${path}.part`;
@@ -17197,7 +20055,11 @@ const NEVER_THE_APP = new Set(['dns', 'route', 'tls']);
 function isDatabase(fact) {
     return fact.name === DATABASE_CHECKS.database || fact.name === DATABASE_CHECKS.rest;
 }
-/** With several servers the name carries the server's position. */
+/** The check of a URL's certificate; where it is not the first URL, the name carries which. */
+function isCertificate({ name }) {
+    return name === 'certificate' || name.endsWith(' certificate');
+}
+/** With several servers the name carries the server's position, of a further URL the URL. */
 function isAssets(fact) {
     return fact.name === 'assets' || fact.name.endsWith(' assets');
 }
@@ -17207,7 +20069,7 @@ function causeFirst(facts, verdict) {
         ? isDatabase(fact)
         : verdict === 'app'
             ? fact.from === 'vps' && !isAssets(fact)
-            : fact.name === 'certificate';
+            : isCertificate(fact);
     return [...facts.filter(fits), ...facts.filter((fact) => !fits(fact))];
 }
 function problemOfFact(fact, failedBefore) {
@@ -17224,6 +20086,10 @@ function nextActionOfVerdict(verdict, cause, options) {
     // What the check itself advises, unless the fault lies on the way there, of which it knows nothing.
     if (cause.next !== undefined && (verdict === 'app' || cause.fault === 'redirect'))
         return cause.next;
+    if (verdict === 'edge' && cause.status === 401)
+        return 'The proxy in front of the application asks for a password: say health-from: vps, and the server alone is asked. The new version is left serving.';
+    if (verdict === 'edge' && isAssets(cause))
+        return 'The application itself is not at fault: the web server in front of it answers scripts and styles by itself (location /static or /_next/static in nginx), from another folder or without the right to read. Let it pass them on, or read them below app-path. The new version is left serving.';
     if (verdict === 'edge')
         return 'The application itself is not at fault: check DNS, the TLS certificate and the proxy in front of it (nginx -t, its error log). The new version is left serving.';
     if (verdict === 'database')
@@ -17256,11 +20122,15 @@ function limitWarnings(facts) {
 }
 function certificateWarnings(facts) {
     return facts
-        .filter((fact) => fact.name === 'certificate' && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
+        .filter((fact) => isCertificate(fact) && fact.ok && daysOf(fact) < CERTIFICATE_WARNING_DAYS)
         .map((fact) => ({
-        message: `the TLS certificate is ${fact.detail}`,
+        message: `the TLS certificate${ofUrl(fact.name)} is ${fact.detail}`,
         next: 'Renew it, and check that automatic renewal works.',
     }));
+}
+function ofUrl(name) {
+    const url = name.slice(0, -' certificate'.length);
+    return url === '' ? '' : ` of ${url}`;
 }
 function daysOf(fact) {
     return fact['days-left'] ?? Number.POSITIVE_INFINITY;
@@ -17724,12 +20594,47 @@ function checkFact(from, { name, ok, attempts, look }) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/http/ask-once.js
+
+
+
+
+/**
+ * Asks one path once. Undefined where that is no verdict: no request is left, or the application answers that it was asked
+ * too often. @throws Cancelled when the signal fires
+ */
+async function askOnce(target, health, { path, timeout, signal, counted }) {
+    const noAssets = { known: () => new Set(), add: () => { }, left: () => 0 };
+    const [check] = checksOf(target, { ...health, paths: [path], checkAssets: false }, noAssets);
+    if (check === undefined)
+        return undefined;
+    const requests = openRequests(counted?.ledger ?? memoryLedger(), counted?.budget ?? { run: '', limit: 1, window: 1 }, 1);
+    const tried = await tryCheck(check, {
+        timeout: () => timeout,
+        signal,
+        requests,
+        essential: () => false,
+    });
+    if (tried === undefined || tried.look.limited !== undefined)
+        return undefined;
+    const { look } = tried;
+    const { ok } = look;
+    return checkFact(target.from, {
+        name: check.name,
+        ok,
+        attempts: 1,
+        good: ok ? 1 : 0,
+        milliseconds: look.timings?.total ?? 0,
+        look,
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/http/waiting-progress.js
 
 /** Milliseconds between two messages about what is still being waited for. */
-const EVERY = 10_000;
+const waiting_progress_EVERY = 10_000;
 /** Says now and then which checks are not good yet, and what to do about them, while they are asked on. */
-function tellWaiting(tell, every = EVERY) {
+function tellWaiting(tell, every = waiting_progress_EVERY) {
     const started = performance.now();
     const waiting = new Map();
     const timer = setInterval(() => {
@@ -17750,30 +20655,8 @@ function tellWaiting(tell, every = EVERY) {
     };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/server/fleet/probe-fleet.js
-
-
-
-/** Milliseconds for connecting and finding the entry, on top of the time that the checks are given. */
-const AROUND = 30_000;
-/**
- * Asks the application on the loopback of every server, until it is healthy or the health deadline is reached.
- * With several servers the checks carry the server's position. Writes nothing. `once`: a check that was good is not
- * asked again.
- */
-async function probeFleet({ fleet, settings, signal }, once = false) {
-    const request = probeRequest(settings, once);
-    const deadline = settings.health.deadline + AROUND;
-    const facts = await Promise.all(fleet.hosts.map(async (host) => {
-        const answer = await askWorker(fleet, host, request, { deadline, signal });
-        if (answer.kind !== 'probed')
-            throw new Failure({ message: `${host.prefix}the worker answered something else` });
-        return answer.health.map((fact) => ({ ...fact, from: 'vps', name: host.prefix + fact.name }));
-    }));
-    return facts.flat();
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/health-checks.js
+
 
 
 
@@ -17790,10 +20673,11 @@ async function probeFleet({ fleet, settings, signal }, once = false) {
 
 /** Where an application can be asked: `health-from` chooses, as far as URL and servers are known. */
 function vantagePoints({ database, servers, settings }) {
-    const { url, from, rest } = settings.health;
+    const { url, moreUrls, from, rest } = settings.health;
     return {
         ...(0,defined_only/* definedOnly */.U)({ database: database?.database, rest }),
-        ...(url !== undefined && from !== 'vps' ? { outside: url } : {}),
+        ...(url !== undefined && from !== 'vps' && from !== 'none' ? { outside: url } : {}),
+        ...(moreUrls.length > 0 && from !== 'vps' && from !== 'none' ? { more: moreUrls } : {}),
         ...(servers && from !== 'runner' ? { inside: (once = false) => probeFleet(servers, once) } : {}),
     };
 }
@@ -17816,18 +20700,26 @@ async function askEverything(tools, points, asking = {}) {
     const onAttempt = told('runner');
     const { signal } = tools;
     try {
-        const [data, outside, inside] = await Promise.all([
+        const askOutside = (url, name) => checkHealth({ baseUrl: url, from: 'runner' }, { ...health, ...asking }, {
+            signal,
+            onAttempt: (check, attempt, look) => onAttempt(name(check), attempt, look),
+            counted: countedAt(points.outside ?? url, settings, asking.expectSha),
+        });
+        const [data, outside, more, inside] = await Promise.all([
             poll(dataChecks(points), { ...health, ...asking, signal, onAttempt }),
-            points.outside === undefined
-                ? []
-                : checkHealth({ baseUrl: points.outside, from: 'runner' }, { ...health, ...asking }, { signal, onAttempt, counted: countedAt(points.outside, settings, asking.expectSha) }),
+            points.outside === undefined ? [] : askOutside(points.outside, (check) => check),
+            Promise.all((points.more ?? []).map(async (url) => {
+                const name = (check) => `${shownUrl(url)} ${check}`;
+                const facts = await askOutside(url, name);
+                return facts.map((fact) => ({ ...fact, name: name(fact.name) }));
+            })),
             points.inside === undefined ? [] : askInside(tools.log, points.inside, points.outside !== undefined),
         ]);
         const now = performance.now() - started;
         for (const fact of inside)
             settledAfter.set(checkPlace(fact), now);
         return {
-            facts: [...data.map((finding) => checkFact('runner', finding)), ...outside, ...inside],
+            facts: [...data.map((finding) => checkFact('runner', finding)), ...outside, ...more.flat(), ...inside],
             settledAfter,
         };
     }
@@ -17835,7 +20727,22 @@ async function askEverything(tools, points, asking = {}) {
         waiting.stop();
     }
 }
-/** What this process has asked of each origin. */
+/** `shop-b.example`: stands in front of the checks of a URL that is not the first. */
+function shownUrl(url) {
+    return url.replace(/^https:\/\//, '');
+}
+/** Asks the public URL for the last health path, once; nothing where no verdict came of it. */
+async function askPublicOnce({ settings, signal }) {
+    const { url, expectVersion: _, ...health } = settings.health;
+    const path = health.paths.at(-1);
+    if (url === undefined || path === undefined)
+        return [];
+    const { timeout } = health;
+    const counted = countedAt(url, settings);
+    const fact = await askOnce({ baseUrl: url, from: 'runner' }, health, { path, timeout, signal, counted });
+    return fact === undefined ? [] : [fact];
+}
+/** What this process has asked of each origin; all URLs of one application share that of the first. */
 const ledgers = new Map();
 /** `sha`: the version that is asked; before a deploy it is another one. */
 function countedAt(url, settings, sha = 'before') {
@@ -18047,17 +20954,20 @@ function nothingToAsk(health) {
         both: 'no database, no health-url and no server is given',
         runner: 'health-from is runner, and health-url is empty',
         vps: 'health-from is vps, and no server is given',
+        none: 'health-from is none, and no server is given',
     }[health.from];
     return new Failure({
         message: `there is nothing to ask: ${why}`,
-        next: `${health.from === 'vps' ? 'Give ssh-host' : 'Set health-url'}, or list health in skip.`,
+        next: `${health.from === 'vps' || health.from === 'none' ? 'Give ssh-host' : 'Set health-url'}, or list health in skip.`,
     });
 }
 function describePoints(points, health) {
     const places = [
         ...(points.database ? ['the database'] : []),
         ...(points.rest ? ["Supabase's REST endpoint"] : []),
-        ...(points.outside === undefined ? [] : ['the public URL']),
+        ...(points.outside === undefined
+            ? []
+            : [points.more ? `${1 + points.more.length} public URLs` : 'the public URL']),
         ...(points.inside ? ['the server'] : []),
     ];
     const pages = points.outside !== undefined || points.inside !== undefined;
@@ -18074,7 +20984,7 @@ function describeFact(fact) {
         ...(latency === null ? [] : [`in ${(0,duration/* formatDuration */.a)(latency)}${timingParts(fact.timings)}`]),
     ].join(' ');
     const tries = `${fact.attempts} ${fact.attempts === 1 ? 'try' : 'tries'}`;
-    return [fact.detail, answer, fact.name === 'certificate' ? '' : tries].filter(Boolean).join(', ');
+    return [fact.detail, answer, isCertificate(fact) ? '' : tries].filter(Boolean).join(', ');
 }
 function timingParts(timings) {
     if (timings === undefined)
@@ -18083,6 +20993,2101 @@ function timingParts(timings) {
         .filter((part) => timings[part] !== null)
         .map((part) => `${part.replace('-', ' ')} ${Math.round(timings[part])}`);
     return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/revert-order.js
+/** Rows of a table are counted up to here; more is told as "more than". */
+const COUNT_UP_TO = 1_000_000;
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-failure.js
+
+
+
+
+
+
+
+/** `table public.rooms (12 rows, created by what was undone)`. */
+function describeLoss({ kind, name, rows, own }) {
+    const unit = kind === 'column' ? 'value' : 'row';
+    const count = rows === null
+        ? `its ${unit}s cannot be counted`
+        : `${rows > COUNT_UP_TO ? `more than ${COUNT_UP_TO}` : rows} ${unit}${rows === 1 ? '' : 's'}`;
+    const what = kind === 'emptied' ? `all rows of ${name}` : kind === 'changed' ? `rows of ${name}` : `${kind} ${name}`;
+    return `${what} (${count}${own ? ', created by what is undone' : ''})`;
+}
+/**
+ * Why a rollback did not happen: nothing of it was committed. `index`: which of the down files failed, where one did.
+ */
+function revertFailure(error, downs) {
+    if (error instanceof Failure)
+        return { failure: error };
+    if (!(error instanceof SqlError))
+        throw error;
+    switch (error.code) {
+        case CODES.dataLoss:
+            return { failure: new Failure(dataLoss(error.message)) };
+        case CODES.notAsBefore:
+            return { failure: new Failure(notAsBefore(error.message)) };
+        case CODES.gone:
+            // Not a failure yet: whoever asked looks again.
+            throw error;
+    }
+    for (const [index, { file, source, statements, unseen }] of downs.entries()) {
+        for (const { from, to } of statements) {
+            const offset = rollback_failure_offsetIn(source.slice(from, to), error);
+            if (offset === undefined)
+                continue;
+            const at = positionIn(file, source, from + offset);
+            const problem = { ...told(error, unseen ? '' : source), at, next: rollback_failure_NEXT };
+            return { failure: new Failure(unseen ? withoutText(problem) : problem), index };
+        }
+    }
+    return { failure: new Failure({ ...told(error, ''), next: rollback_failure_NEXT }) };
+}
+const rollback_failure_NEXT = 'Nothing of the database was undone.';
+/** The same with the place alone: neither the line that stands there nor the word that an error of syntax quotes. */
+function withoutText(problem) {
+    const message = problem.message.replace(/ at or near ".*"/s, '');
+    if (!problem.at)
+        return { ...problem, message };
+    const { text: _, ...at } = problem.at;
+    return { ...problem, message, at };
+}
+function told(error, source) {
+    const hint = error.hint === undefined ? '' : ` (${error.hint})`;
+    return { message: `${withoutRowData(error, source)}${hint}`, code: error.code };
+}
+/** Where in a statement the error came from; 0 where only the statement is known, undefined where it was another. */
+function rollback_failure_offsetIn(statement, error) {
+    if (error.internalQuery === statement && error.internalPosition !== undefined)
+        return indexOfCodePoint(statement, error.internalPosition);
+    return error.where?.includes(`SQL statement "${statement}"`) ? 0 : undefined;
+}
+function dataLoss(message) {
+    const losses = JSON.parse(message);
+    const foreign = losses.filter(({ own }) => !own);
+    return (foreign.length > 0 ? foreign : losses).map((loss) => ({
+        message: loss.own
+            ? `the down files would delete data that may have been written since: ${describeLoss(loss)}; nothing was undone`
+            : `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
+        code: CODES.dataLoss,
+        next: 'Save the data first, or say allow-data-loss: true.',
+    }));
+}
+function notAsBefore(message) {
+    const difference = { added: [], removed: [], altered: [] };
+    for (const [word, kind, schema, name] of JSON.parse(message))
+        difference[word].push({ kind, schema, name, hash: '' });
+    return {
+        message: `the down files do not give back the schema as it was before the run: ${describeDifference(difference)}; nothing was undone`,
+        code: CODES.notAsBefore,
+        next: 'Complete the down files.',
+    };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-send.js
+
+
+
+
+
+
+
+
+/** Milliseconds for a message that only looks. */
+const ROLLBACK_READ_DEADLINE = 40_000;
+/** Milliseconds that a table in use is waited for. */
+const rollback_send_WAIT = 120_000;
+/** How often an answer may be lost before the network is blamed. */
+const rollback_send_CUTS = 3;
+/**
+ * Sends a message that deletes history rows of `versions`, again while the database is busy. Where the answer was
+ * lost it takes the same lock, looks at the history, and sends again only what was certainly not done.
+ * Undefined: it was done, but its answer is gone.
+ */
+async function sendChange(access, rules, versions, message, onNotice) {
+    const { database, log, signal } = access;
+    for (let cuts = 0;;) {
+        try {
+            return await patiently(access, () => database.send(message, {
+                // The server gives each statement its time, and tells after each that it is still at work.
+                deadline: rules.statementTimeout + 30_000,
+                signal,
+                onNotice: (notice) => onNotice?.(notice.message),
+            }));
+        }
+        catch (error) {
+            if (error instanceof SqlError && error.code === CODES.locked) {
+                await waitForLock(access, rules.lockWait);
+                continue;
+            }
+            if (errorMeaning(error) !== 'resolve')
+                throw signal.aborted ? new Cancelled(NOTHING_UNDONE) : error;
+            log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
+            if ((await standingVersions(database, versions)).length === 0)
+                return undefined;
+            if (signal.aborted)
+                throw new Cancelled(NOTHING_UNDONE);
+            if (++cuts === rollback_send_CUTS)
+                throw new Failure({
+                    message: `the connection to the database was lost ${rollback_send_CUTS} times; nothing was undone`,
+                    next: 'Run the rollback again when the network is steady.',
+                });
+            log({ kind: 'progress', text: 'nothing was undone: trying again' });
+        }
+    }
+}
+const NOTHING_UNDONE = 'the rollback of the database was cancelled; nothing was undone';
+/** Repeats what was not done because the database was busy. */
+function patiently({ log, signal }, work) {
+    return retry({
+        tries: 100,
+        deadline: rollback_send_WAIT,
+        first: 250,
+        longest: 5_000,
+        signal,
+        worthwhile: (error) => errorMeaning(error) === 'retry',
+        onRetry: (error, _attempt, wait) => log({
+            kind: 'progress',
+            text: `waiting ${(0,duration/* formatDuration */.a)(wait)}: ${error instanceof Error ? error.message : 'the database is busy'}`,
+        }),
+    }, work);
+}
+/** Which of the versions stand in the history, read under the lock, so that no lost message can still be at work. */
+async function standingVersions(database, versions) {
+    const look = await readHistoryUnderLock(database, RESOLVE_WITHIN);
+    if (!look)
+        throw new Failure({
+            message: 'the answer to the rollback was lost, and the database could not be asked since',
+            next: 'Run the rollback again when the database can be reached: what is undone already is left alone.',
+        }, 'unknown');
+    const history = new Set(look.recorded.map(({ version }) => version));
+    return versions.filter((version) => history.has(version));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rehearsal-sql.js
+
+
+
+
+
+
+/** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
+function execution(down, { rules, role }) {
+    return `
+  perform set_config('lock_timeout', '${rules.lockTimeout}ms', true);
+  ${statementLines(down.source, down.statements, 1, role).text}  ${leaveNothing(role)}
+  ${CHECK_DEFERRED}`;
+}
+/**
+ * Runs all down files in a sub-transaction that is rolled back, and counts what they would have deleted: tables,
+ * columns, and tables that were emptied, by TRUNCATE or by DELETE. What the run itself created may go and is told; anything else that holds
+ * something is refused. With `loseNothing` all of it is refused, and any row that a down file changes; the tables stay locked
+ * from the count until the end. Leaves the list in `muva.losses`.
+ */
+function rehearsal(order, runs) {
+    const created = `exists (select from ${RUNS_TABLE} r, lateral ${changeRows(`coalesce(r.changes, '[]')`)} c
+    where r.run_id = any (${textArray(runs)}) and c.before is null and c.schema = item.schema and`;
+    const strict = order.rules.loseNothing === true;
+    const refused = strict
+        ? `losses <> '[]'`
+        : order.rules.allowDataLoss
+            ? 'false'
+            : `exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean)`;
+    const count = (where) => `begin
+        execute format('select count(*) from (select from %1$s ${where} limit ${COUNT_UP_TO + 1}) t', item.qualified, item.detail) into rows;
+      exception when insufficient_privilege then rows := null;
+      end;`;
+    return `
+declare
+  tables oid[]; files oid[]; dropped text[]; gone oid[]; emptied oid[] := '{}'; columns text[]; losses jsonb := '[]';
+  rows bigint; own boolean; item record; filled boolean;
+begin
+  raise info using message = ${literal(order.marker)};
+  select array_agg(c.oid order by c.oid), array_agg(c.relfilenode order by c.oid) into tables, files
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'supabase_migrations');
+  select array_agg(attrelid || '.' || attnum) into dropped from pg_attribute where attisdropped and attrelid = any (tables);
+  begin
+    ${order.downs.map((down) => execution(down, order)).join('\n')}
+    select array_agg(t) into gone from unnest(tables) t where not exists (select from pg_class c where c.oid = t);
+    select array_agg(attrelid || '.' || attnum) into columns from pg_attribute
+      where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
+    for item in select c.oid, c.oid::regclass::text as qualified from unnest(tables, files) t(oid, file)
+      join pg_class c on c.oid = t.oid
+      where c.relfilenode <> t.file or pg_stat_get_xact_tuples_deleted(c.oid) > 0${strict ? ' or pg_stat_get_xact_tuples_updated(c.oid) > 0' : ''}
+    loop
+      ${strict ? 'filled := false;' : `execute format('select exists (select from %s)', item.qualified) into filled;`}
+      if not filled then emptied := emptied || item.oid; end if;
+    end loop;
+    raise exception using errcode = '${CODES.undone}';
+  exception when sqlstate '${CODES.undone}' then null;
+  end;
+  -- Better no number than one that row level security made smaller.
+  perform set_config('row_security', 'off', true);
+  for item in
+    select 'table' as kind, n.nspname::text as schema, c.relname::text as name, format('%I.%I', n.nspname, c.relname) as qualified,
+        null::text as detail, c.oid = any (emptied) as kept
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = any (gone || emptied)
+    union all
+    select 'column', n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), a.attname, false
+      from unnest(columns) d join pg_attribute a on a.attrelid || '.' || a.attnum = d
+        join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+      where a.attgenerated = '' and c.oid <> all (coalesce(gone, '{}'))
+  loop
+    ${strict ? `execute format('lock table %s in access exclusive mode', item.qualified);` : ''}
+    if item.kind = 'table' then
+      ${count('')}
+      own := ${created} c.kind = 'table' and c.name = item.name);
+    else
+      ${count('where %2$I is not null')}
+      own := ${created} (c.kind = 'table' and c.name = item.name or c.kind = 'column' and c.name = item.name || '.' || item.detail));
+    end if;
+    if rows is null or rows > 0 then
+      losses := losses || jsonb_build_object('kind', case when item.kept then '${strict ? 'changed' : 'emptied'}' else item.kind end,
+        'name', item.qualified || coalesce('.' || quote_ident(item.detail), ''), 'rows', rows, 'own', own);
+    end if;
+  end loop;
+  perform set_config('row_security', 'on', true);
+  if ${refused} then
+    raise exception using errcode = '${CODES.dataLoss}', message = losses::text;
+  end if;
+  perform set_config('muva.losses', losses::text, true);
+end`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-decision.js
+
+
+/** The run's outcome in deploy_runs once it was undone. */
+const ROLLED_BACK = 'rolled-back';
+/**
+ * Finds the versions to undo, newest first. `runs`: the runs whose code goes back in the same rollback, as the servers
+ * know them; without it the database is rolled back alone, by what it knows itself.
+ */
+function chooseTarget(look, wanted, runs) {
+    if (wanted.steps !== undefined)
+        return newest(look, wanted.steps);
+    if (runs !== undefined)
+        return ofRuns(look, runs);
+    const target = wanted.to === undefined
+        ? ofRuns(look, [wanted.runId])
+        : wanted.to === 'previous'
+            ? previous(look)
+            : since(look, wanted.to);
+    if (target.kind !== 'migrations' || target.above.length === 0)
+        return target;
+    return {
+        kind: 'refused',
+        message: `${(0,shorten_list/* shortenList */.Y)(target.versions)} cannot be undone alone: ${(0,shorten_list/* shortenList */.Y)(target.above)} came later and would be left above a gap`,
+        next: 'Undo the later ones too: name them with rollback-steps, or an older commit with rollback-to.',
+    };
+}
+function newest(look, steps) {
+    const versions = newestFirst(look.history).slice(0, steps);
+    return versions.length === 0
+        ? { kind: 'nothing', why: 'no migration is applied' }
+        : { kind: 'migrations', versions, above: [] };
+}
+/** What the runs applied and still stands. */
+function ofRuns(look, runs) {
+    const versions = newestFirst(look.migrations.filter(({ runId }) => runs.includes(runId)).map(({ version }) => version));
+    if (versions.length > 0)
+        return withWhatStandsAbove(look, versions);
+    const undone = look.runs.some(({ runId, outcome }) => runs.includes(runId) && outcome === ROLLED_BACK);
+    const names = runs.length === 1 ? `run ${runs[0]}` : `runs ${runs.join(', ')}`;
+    if (runs.length === 0)
+        return { kind: 'nothing', why: 'no deploy came after what is live' };
+    return {
+        kind: 'nothing',
+        why: undone ? `what ${names} changed is undone already` : `${names} applied no migration`,
+    };
+}
+function withWhatStandsAbove(look, versions) {
+    const oldest = versions[versions.length - 1];
+    const above = newestFirst(look.history).filter((version) => byBytes(version, oldest) > 0 && !versions.includes(version));
+    return { kind: 'migrations', versions, above };
+}
+function previous(look) {
+    const run = look.runs.find(({ outcome }) => outcome !== ROLLED_BACK);
+    return run ? ofRuns(look, [run.runId]) : { kind: 'nothing', why: 'no deploy is recorded in this database' };
+}
+function since(look, to) {
+    const at = look.runs.findIndex(({ sha, outcome }) => outcome !== ROLLED_BACK && sha !== null && same(sha, to));
+    if (at === -1)
+        return {
+            kind: 'refused',
+            message: `no deploy of ${to} is recorded in this database, so it is not known which migrations came after it`,
+            next: 'Name the migrations with rollback-steps, or keep the schema with rollback-database: keep.',
+        };
+    const target = ofRuns(look, look.runs.slice(0, at).map(({ runId }) => runId));
+    return target.kind === 'nothing'
+        ? { kind: 'nothing', why: `no migration was applied since the deploy of ${to}` }
+        : target;
+}
+function newestFirst(versions) {
+    return [...versions].sort(byBytes).reverse();
+}
+/** A commit and how a person or a release name writes it: a prefix of at least 7 digits, alone or after a dash. */
+function same(sha, named) {
+    const word = named.slice(named.lastIndexOf('-') + 1).toLowerCase();
+    return /^[0-9a-f]{7,64}$/.test(word) && (sha.startsWith(word) || word.startsWith(sha));
+}
+/**
+ * What of the wanted versions can go, newest first: until the first that has no down file, or that a version stays
+ * above which is not to be undone. What is older than one that stays cannot go: the newer one may rest on it, and the
+ * history must not get a gap.
+ */
+function splitAtIrreversible(newestFirst, above = []) {
+    const stays = ({ version, down }) => down === undefined || above.some((other) => byBytes(other, version) > 0);
+    const at = newestFirst.findIndex(stays);
+    if (at === -1)
+        return { revert: [...newestFirst], keep: [] };
+    const first = newestFirst[at];
+    const older = newestFirst.length - at - 1;
+    const below = older > 0 ? `, and ${older} older ${older === 1 ? 'one stays' : 'ones stay'} below it` : '';
+    const cause = first.down === undefined
+        ? `${first.version} has no down file`
+        : `${(0,shorten_list/* shortenList */.Y)(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
+    return { revert: newestFirst.slice(0, at), keep: newestFirst.slice(at), why: `${cause}${below}` };
+}
+/** The runs of which every migration that still stands is undone: only they can be compared with their start. */
+function wholeRuns(look, reverted) {
+    const gone = new Set(reverted);
+    const touched = [
+        ...new Set(look.migrations.filter(({ version }) => gone.has(version)).map(({ runId }) => runId)),
+    ];
+    const complete = (run) => look.migrations.every(({ runId, version }) => runId !== run || gone.has(version));
+    return { whole: touched.filter(complete), partly: touched.filter((run) => !complete(run)) };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-sql.js
+
+
+
+
+
+
+
+
+/** The recorded down texts of some versions. */
+function downsQuery(versions) {
+    return `select coalesce(jsonb_object_agg(version, down), '{}') as downs from ${MIGRATIONS_TABLE}
+    where version = any (${textArray(versions)}) and down is not null`;
+}
+/**
+ * Everything in one message, so in one transaction: the lock, the guard, a rehearsal that finds out which data would
+ * go, every down file with its history row, and the comparison with the schema as it was before the run.
+ */
+function revertMessage(order) {
+    const versions = order.downs.map(({ version }) => version);
+    const runs = [...order.whole, ...order.partly];
+    return [
+        startOfRollback(order.rules),
+        sqlBlock(guard(versions)),
+        localSettings(order.rules),
+        sqlBlock(recordKilledRun()),
+        sqlBlock(rememberObjects(order.whole)),
+        sqlBlock(rehearsal(order, runs)),
+        ...order.downs.flatMap((down) => [localSettings(order.rules), sqlBlock(unit(down, order))]),
+        localSettings(order.rules),
+        sqlBlock(compareWithStart(order)),
+        endOfRollback(order.whole),
+        `select current_setting('muva.losses', true) as losses, current_setting('muva.fingerprint', true) as fingerprint;`,
+    ].join('\n');
+}
+/** One message: history rows go, the schema stays. */
+function deleteRecordsMessage(versions, runs, rules) {
+    return [
+        startOfRollback(rules),
+        sqlBlock(guard(versions)),
+        sqlBlock(`
+begin
+  delete from ${HISTORY_TABLE} where version = any (${textArray(versions)});
+  delete from ${MIGRATIONS_TABLE} where version = any (${textArray(versions)});
+  update ${RUNS_TABLE} set outcome = ${literal(ROLLED_BACK)}, finished_at = clock_timestamp()
+    where run_id = any (${textArray(runs)});
+end`),
+        'select 1 as done;',
+    ].join('\n');
+}
+const sqlBlock = (body) => `do ${dollarQuote(body)};`;
+function startOfRollback(rules) {
+    return `set transaction isolation level read committed, read write;\n${localSettings(rules)}`;
+}
+const guard = (versions) => `
+declare missing text;
+begin
+  ${takeDatabase()}
+  select string_agg(v, ', ') into missing from unnest(${textArray(versions)}) v
+    where not exists (select from ${HISTORY_TABLE} h where h.version = v);
+  if missing is not null then
+    raise exception using errcode = '${CODES.gone}', message = missing;
+  end if;
+end`;
+/** The state before the down files, kept in the newest run's row until the comparison at the end. */
+function rememberObjects(whole) {
+    if (whole.length === 0)
+        return 'begin end';
+    return deterministic('', `update ${RUNS_TABLE} r set objects = f.objects from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(whole[0])};`);
+}
+function unit(down, order) {
+    return `
+declare losses text := current_setting('muva.losses', true);
+begin
+  ${execution(down, order)}
+  delete from ${HISTORY_TABLE} where version = ${literal(down.version)};
+  if not found then
+    raise exception using errcode = '${CODES.gone}', message = ${literal(down.version)};
+  end if;
+  delete from ${MIGRATIONS_TABLE} where version = ${literal(down.version)};
+  perform set_config('muva.losses', losses, true);
+  raise info using message = ${literal(`${order.marker} ${down.version}`)};
+end`;
+}
+/**
+ * Two things must hold: every object that the runs changed is as it was before the oldest of them, and the down
+ * files changed nothing else. Together they mean that the schema is as before, though others may have changed
+ * other objects since. The complaint is a JSON list of [word, kind, schema, name].
+ */
+function compareWithStart(order) {
+    if (order.whole.length === 0)
+        return deterministic('', `update ${RUNS_TABLE} r set objects = f.objects, fingerprint_after = f.fingerprint from (${FINGERPRINT_ROW}) f
+        where r.objects is not null;
+      perform set_config('muva.fingerprint', 'not compared', true);`);
+    const known = `(select count(*) = ${order.whole.length} from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) and changes is not null)`;
+    const changed = (runs) => `
+    select distinct on (kind, schema, name) kind, schema, name, before from ${RUNS_TABLE} r, lateral ${changeRows('r.changes')} c
+    where r.run_id = any (${textArray(runs)}) and r.changes is not null order by kind, schema, name, r.started_at`;
+    return deterministic('now jsonb; was jsonb; print text; start text; wrong jsonb;', `
+  raise info using message = ${literal(order.marker)};
+  select f.objects, f.fingerprint into now, print from (${FINGERPRINT_ROW}) f;
+  select objects into was from ${RUNS_TABLE} where run_id = ${literal(order.whole[0])};
+  select fingerprint_before into start from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) order by started_at limit 1;
+  if ${known} then
+    select jsonb_agg(jsonb_build_array(word, kind, schema, name)) into wrong from (
+      select case when n.hash is null then 'removed' when c.before is null then 'added' else 'altered' end as word, kind, schema, name
+        from (${changed(order.whole)}) c left join ${objectRows('now')} n using (kind, schema, name)
+        where n.hash is distinct from c.before
+      union all
+      select case when n.hash is null then 'removed' when w.hash is null then 'added' else 'altered' end, kind, schema, name
+        from ${objectRows('was')} w full join ${objectRows('now')} n using (kind, schema, name)
+        where w.hash is distinct from n.hash
+          and not exists (select from (${changed([...order.whole, ...order.partly])}) c
+            where (c.kind, c.schema, c.name) = (coalesce(w.kind, n.kind), coalesce(w.schema, n.schema), coalesce(w.name, n.name)))
+    ) d;
+    if wrong is not null then
+      raise exception using errcode = '${CODES.notAsBefore}', message = wrong::text;
+    end if;
+  end if;
+  update ${RUNS_TABLE} set objects = now, fingerprint_after = print where run_id = ${literal(order.whole[0])};
+  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(order.whole[0])} and objects is not null;
+  perform set_config('muva.fingerprint', case when print = start then 'equal' when ${known} then 'own changes undone' else 'not compared' end, true);`);
+}
+/** A run that is undone as a whole starts afresh when it is run again. */
+function endOfRollback(whole) {
+    return sqlBlock(`begin
+  update ${RUNS_TABLE} set outcome = ${literal(ROLLED_BACK)}, fingerprint_before = null, changes = null,
+    finished_at = clock_timestamp() where run_id = any (${textArray(whole)});
+end`);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/find-down-files.js
+
+
+
+
+
+
+
+
+
+/** The down text of each version as it was recorded at the deploy, else the file of the checkout. */
+async function findDowns({ database, signal }, look, { workingDirectory, ...where }, versions) {
+    const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
+    const withText = versions.filter((version) => known.get(version)?.hasDown);
+    let texts = {};
+    if (withText.length > 0) {
+        const sending = { deadline: ROLLBACK_READ_DEADLINE, signal };
+        const answer = await retryRead(signal, () => database.send(downsQuery(withText), sending));
+        texts = jsonField(answer, 'downs') ?? {};
+    }
+    const recordedAll = versions.every((version) => texts[version] !== undefined);
+    const places = (await openDownPlaces(workingDirectory, where).catch(ignoring(recordedAll))) ?? [];
+    return versions.map((version) => {
+        const name = known.get(version)?.name ?? look.names[version] ?? '';
+        const recorded = texts[version];
+        const found = findInCheckout(places, `${version}_${name}.sql`, recorded !== undefined);
+        const beside = found?.source;
+        // Where the checkout has none, the place where it would lie.
+        const file = found?.file ?? `${where.downDir ?? where.migrationsDir}/${safeName(downName(version, name))}`;
+        const source = recorded ?? beside;
+        return {
+            version,
+            name,
+            file,
+            source: source ?? '',
+            ...(source === undefined ? {} : { down: true }),
+            ...(beside === source ? {} : { unseen: true }),
+            ...(beside === undefined || beside === source ? {} : { other: beside }),
+        };
+    });
+}
+/** The file in the checkout; beside a recorded text it is only a second try, which need not be had. */
+function findInCheckout(places, migration, recorded) {
+    try {
+        return findDownFile(places, migration);
+    }
+    catch (error) {
+        return ignoring(recorded)(error);
+    }
+}
+function ignoring(needless) {
+    return (error) => {
+        if (!needless)
+            throw error;
+    };
+}
+/** A name that came from a database, as part of a place that people are told. */
+function safeName(name) {
+    return name.replaceAll(/[^\p{L}\p{N} ._-]/gu, '_');
+}
+/** Makes every down file fit for one transaction; all problems of all files at once. */
+async function prepareDowns(log, found) {
+    const parse = await loadParser();
+    const problems = [];
+    const prepared = found.map((down) => {
+        const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
+        const told = (problem) => (down.unseen ? withoutText(problem) : problem);
+        for (const problem of notices)
+            log({ kind: 'notice', problem: told(problem) });
+        problems.push(...wrong.map(told));
+        return { ...down, source, statements };
+    });
+    if (problems.length > 0)
+        throw new Failure(problems);
+    return prepared;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/run-down-files.js
+
+
+
+
+
+const stepOf = (down) => `database: undo ${titleOf(down)}`;
+/** Sends the down files; a step is told only after the commit, with the time between its announcements. */
+async function runDowns(access, lockWait, order, steps) {
+    const { downs, marker } = order;
+    const startedAt = Date.now();
+    const reached = new Map();
+    const onNotice = (message) => {
+        if (!message.startsWith(`${marker} `))
+            return;
+        const version = message.slice(marker.length + 1);
+        reached.set(version, Date.now());
+        access.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
+    };
+    const versions = downs.map(({ version }) => version);
+    try {
+        const results = await sendChange(access, { ...order.rules, lockWait }, versions, revertMessage(order), onNotice);
+        let from = startedAt;
+        for (const down of downs) {
+            const until = reached.get(down.version) ?? from;
+            steps.add({ name: stepOf(down), outcome: 'passed', startedAt: from, milliseconds: until - from });
+            from = until;
+        }
+        if (!results)
+            return { losses: [], fingerprint: 'answer lost' };
+        const { fingerprint } = lastRow(results);
+        return {
+            losses: jsonField(results, 'losses') ?? [],
+            fingerprint: typeof fingerprint === 'string' ? fingerprint : 'not compared',
+        };
+    }
+    catch (error) {
+        return { ...revertFailure(error, downs), startedAt };
+    }
+}
+/** The steps of down files that were not committed: the one that failed, and those that were not reached. */
+function tellFailedDowns(steps, downs, failed) {
+    const { failure, index, startedAt } = failed;
+    steps.add({
+        name: index === undefined ? 'database: undo' : stepOf(downs[index]),
+        outcome: failure.outcome,
+        startedAt,
+        milliseconds: Date.now() - startedAt,
+    });
+    if (index !== undefined)
+        steps.skip(...downs.slice(index + 1).map(stepOf));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-database.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Looks at what the database knows of its deploys, before anything is undone. */
+function readWhatToUndo({ database, signal }, steps) {
+    return steps.step('database: look what to undo', async () => {
+        const sending = { deadline: ROLLBACK_READ_DEADLINE, signal };
+        const asked = retryRead(signal, () => lookAtRuns(database, sending));
+        return rollbackLook(await asked.catch((error) => {
+            throw failureOf(error, 'looking what to undo');
+        }));
+    });
+}
+/** @throws OtherFormat where another version made our tables, and this one cannot read them. */
+function rollbackLook({ recorded, runs, partial, environment, formats }) {
+    const problems = formatProblems(formats);
+    if (problems.length > 0)
+        throw new OtherFormat(problems);
+    return {
+        history: recorded.map(({ version }) => version),
+        names: Object.fromEntries(recorded.map(({ version, name }) => [version, name])),
+        migrations: recorded.flatMap(({ version, name, runId, hasDown }) => runId === null ? [] : [{ version, name: name ?? '', runId, hasDown }]),
+        runs,
+        partial,
+        environment,
+    };
+}
+/**
+ * Undoes what the named run (or steps, or what came after a commit) did to the schema, newest first, in one
+ * transaction that ends with the proof that the schema is as before. Nothing to undo is no failure.
+ */
+async function rollbackDatabase(access, order, steps) {
+    let { look } = order;
+    for (let attempt = 1;; attempt++) {
+        try {
+            return await undo({ access, order, look, steps });
+        }
+        catch (error) {
+            if (!(error instanceof SqlError && error.code === CODES.gone))
+                throw error;
+            if (attempt === LOOKS)
+                throw new Failure({
+                    message: 'the migration history keeps changing: another tool is at work; nothing was undone',
+                    next: 'Wait for it, then run the rollback again.',
+                });
+            access.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
+        }
+        look = await readWhatToUndo(access, steps);
+    }
+}
+/** How often the history may change between the look and the change. */
+const LOOKS = 3;
+async function undo(work) {
+    const { access, order, look, steps } = work;
+    const target = chooseTarget(look, order.wish, order.runs);
+    if (target.kind === 'refused')
+        throw new Failure({ message: target.message, next: target.next });
+    for (const { version, done } of look.partial.filter(({ runId }) => runId === order.wish.runId))
+        access.log({
+            kind: 'warning',
+            problem: {
+                message: `${version} was applied in part by this run (${done} of its parts stand) and is not undone: a down file undoes the whole`,
+                next: 'The next deploy goes on behind that part; or undo it by hand.',
+            },
+        });
+    if (target.kind === 'nothing') {
+        tell(steps, 'database: nothing to undo', target.why);
+        return { reverted: [], schemaAhead: [], changed: false };
+    }
+    switch (order.how) {
+        case 'keep':
+            tell(steps, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
+            return { reverted: [], schemaAhead: target.versions, changed: false };
+        case 'records':
+            return deleteRecords(work, target);
+        case 'down':
+            return revert(work, target);
+    }
+}
+function tell(steps, name, detail) {
+    steps.add({ name, outcome: 'passed', startedAt: Date.now(), milliseconds: 0, detail });
+}
+/** Deletes history rows and nothing else, as rollback scripts without down files do. */
+async function deleteRecords(work, target) {
+    const { access, order, look, steps } = work;
+    const { rules } = order;
+    const { versions } = target;
+    access.log({
+        kind: 'warning',
+        problem: {
+            message: `rollback-database: records deletes ${versions.length} history rows and leaves their tables: the next deploy applies these files again and fails on objects that exist`,
+            next: 'Undo the objects by hand before the next deploy, or write down files and use rollback-database: down.',
+        },
+    });
+    const { whole } = wholeRuns(look, versions);
+    const message = deleteRecordsMessage(versions, whole, rules);
+    await sendChange(access, rules, versions, message).catch((error) => {
+        throw revertFailure(error, []).failure;
+    });
+    tell(steps, 'database: delete history rows', versions.join(', '));
+    return { reverted: versions, schemaAhead: [], changed: true };
+}
+async function revert(work, target) {
+    const { access, order, look, steps } = work;
+    const found = await findDowns(access, look, order, target.versions);
+    const { revert: wished, keep, why } = splitAtIrreversible(found, target.above);
+    if (keep.length > 0 && order.wish.steps !== undefined)
+        throw tooManySteps(order.wish.steps, wished.length, why);
+    const schemaAhead = keep.map(({ version }) => version);
+    if (schemaAhead.length > 0) {
+        order.onKept(schemaAhead);
+        access.log({
+            kind: 'warning',
+            problem: { message: `schema ahead of code: ${schemaAhead.join(', ')}; ${why}`, next: NEXT_AHEAD },
+        });
+        tell(steps, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
+    }
+    if (wished.length === 0)
+        return { reverted: [], schemaAhead, changed: false };
+    const reverted = wished.map(({ version }) => version);
+    const result = await revertOnce(work, wished);
+    if ('kept' in result) {
+        const stays = [...reverted, ...schemaAhead];
+        order.onKept(stays);
+        access.log({ kind: 'warning', problem: { message: result.kept.message, next: NEXT_AHEAD } });
+        tell(steps, 'database: schema kept', `${stays.join(', ')}: no row is lost that was written since`);
+        return { reverted: [], schemaAhead: stays, changed: false };
+    }
+    for (const loss of result.losses)
+        access.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
+    tell(steps, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
+    return { reverted, schemaAhead, changed: true };
+}
+/** A number that a person names is done as a whole or not at all. */
+function tooManySteps(wanted, possible, why) {
+    return new Failure({
+        message: `of the newest ${wanted} migrations ${possible === 0 ? 'none' : `only ${possible}`} can be undone: ${why}; nothing was undone`,
+        next: possible === 0
+            ? 'Write the down file, or undo the objects by hand and say rollback-database: records.'
+            : `Say rollback-steps: ${possible}, or write the missing down file.`,
+    });
+}
+const NEXT_AHEAD = 'The code that is live must work with this schema; a later migration can undo it. History rows stay, so the next deploy goes on from here.';
+const PROOF = {
+    equal: 'the fingerprint equals the one recorded before',
+    'own changes undone': 'all that was changed is as before; other hands changed other objects meanwhile',
+    'not compared': 'not compared: only a part of a run was undone, or its start is not recorded',
+    'answer lost': 'the answer was lost; it would not have been committed unless it was as before',
+};
+/**
+ * Runs the recorded down files. Where they fail, nothing was undone; and where this checkout has other ones (a person
+ * has corrected them since), those are tried. `kept`: they would lose what was written since, and none of it may be lost.
+ */
+async function revertOnce(work, wished) {
+    const { access, order, look, steps } = work;
+    const { rules } = order;
+    const run = async (downs) => {
+        const ready = await steps.step('database: read the down files', () => prepareDowns(access.log, downs), (prepared) => `${prepared.length} to run, newest first`);
+        const versions = ready.map(({ version }) => version);
+        const marker = (0,external_node_crypto_.randomBytes)(9).toString('base64url');
+        const { role } = access.database;
+        const revertOrder = { downs: ready, ...wholeRuns(look, versions), rules, role, marker };
+        return runDowns(access, rules.lockWait, revertOrder, steps);
+    };
+    let result = await run(wished);
+    if ('failure' in result &&
+        mayBeCorrected(result.failure) &&
+        wished.some(({ other }) => other !== undefined)) {
+        const problem = result.failure.problems[0];
+        access.log({
+            kind: 'warning',
+            problem: {
+                ...problem,
+                message: `the recorded down files do not work: ${problem.message}; trying those of this checkout, which differ`,
+            },
+        });
+        result = await run(wished.map((down) => {
+            const { other, unseen: _, ...rest } = down;
+            return other === undefined ? down : { ...rest, source: other };
+        }));
+    }
+    if (!('failure' in result))
+        return result;
+    const [cause] = result.failure.problems;
+    if (rules.loseNothing && cause?.code === CODES.dataLoss)
+        return { kept: cause };
+    tellFailedDowns(steps, wished, result);
+    const next = byHand(order.again, wished.map(({ version }) => version));
+    const problems = result.failure.problems.map((problem) => ({
+        ...problem,
+        next: [problem.next, next].filter(Boolean).join(' '),
+    }));
+    throw result.failure instanceof Cancelled ? result.failure : new Failure(problems, result.failure.outcome);
+}
+function mayBeCorrected(failure) {
+    return (!(failure instanceof Cancelled) &&
+        failure.outcome === 'failed' &&
+        failure.problems[0]?.code !== CODES.dataLoss);
+}
+/** The exact commands for a person, where the down files did not do it. */
+function byHand(again, versions) {
+    const list = versions.map((version) => `'${version}'`).join(', ');
+    return [
+        `Again, after correcting the down file: ${(0,shell/* commandLine */.a)('muva-deploy', 'rollback', ...again)}`,
+        `By hand, after undoing the objects: ${[HISTORY_TABLE, MIGRATIONS_TABLE].map((table) => `delete from ${table} where version in (${list});`).join(' ')}`,
+    ].join('. ');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/rollback/try-downs.js
+
+
+
+
+
+
+
+
+
+
+
+/** Nothing is told of a try: what is undone in the end is. */
+const UNTOLD = stepReporter(() => { });
+/** Milliseconds; who waits for an answer has a version that does not serve. */
+const try_downs_DEADLINE = 5_000;
+/**
+ * Tries in a transaction that is taken back whether everything that a run applied could be undone now, with no row lost
+ * that was written since. Undefined where it could, else why not.
+ */
+async function whyNotUndone(access, { wish, rules, workingDirectory, migrationsDir, }) {
+    const look = await readWhatToUndo(access, UNTOLD);
+    const target = chooseTarget(look, wish);
+    if (target.kind !== 'migrations')
+        return target.kind === 'nothing' ? target.why : target.message;
+    const found = await findDowns(access, look, { workingDirectory, migrationsDir }, target.versions);
+    const without = found.find(({ down }) => down === undefined);
+    if (without !== undefined)
+        return `${without.version} has no down file`;
+    const downs = await prepareDowns(access.log, found);
+    const { role } = access.database;
+    const marker = (0,external_node_crypto_.randomBytes)(9).toString('base64url');
+    const order = { downs, ...wholeRuns(look, target.versions), rules, role, marker };
+    const message = `${revertMessage(order)}\ndo ${dollarQuote(endOfTry(rules.allowDataLoss))};`;
+    try {
+        await access.database.send(message, { deadline: try_downs_DEADLINE, signal: access.signal });
+    }
+    catch (error) {
+        if (error instanceof SqlError && error.code === CODES.undone)
+            return undefined;
+        return revertFailure(error, downs).failure.problems[0].message;
+    }
+    // It cannot have passed its last statement.
+    throw new Failure({ message: 'the down files that were only to be tried were run' }, 'unknown');
+}
+/** Ends the transaction, with the losses where rows would go. */
+function endOfTry(lossAllowed) {
+    return `
+declare losses text := current_setting('muva.losses', true);
+begin
+  if ${lossAllowed ? 'false' : "coalesce(losses, '[]') <> '[]'"} then
+    raise exception using errcode = '${CODES.dataLoss}', message = losses;
+  end if;
+  raise exception using errcode = '${CODES.undone}';
+end`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/live-harm.js
+
+/** Milliseconds after the commit before which nothing counts: pooled connections fail once on a changed schema. */
+const GRACE = 500;
+/** What is broken gives the same kind of failure so often, over so many milliseconds. */
+const ANSWERS = 3;
+const LASTING = 3_000;
+/**
+ * What the answers of one host show. `before`: what its live version answered before the commit; what was not good then
+ * is not looked at. `looks`: the answers since, in their order.
+ */
+function findHarm(before, looks) {
+    const good = new Set(before.filter(({ ok }) => ok).map(({ name }) => name));
+    const streaks = new Map();
+    for (const { after, health } of looks)
+        for (const fact of health) {
+            if (after === undefined || !good.has(fact.name))
+                continue;
+            if (fact.ok)
+                streaks.delete(fact.name);
+            const kind = kindOfFailure(fact);
+            if (kind === undefined || after < GRACE)
+                continue;
+            const last = streaks.get(fact.name);
+            const streak = last?.kind === kind ? { ...last, count: last.count + 1 } : { kind, from: after, count: 1 };
+            streaks.set(fact.name, streak);
+            if (streak.count >= ANSWERS && after - streak.from >= LASTING)
+                return { path: fact.name, detail: fact.detail ?? `answers ${fact.status}` };
+        }
+    return undefined;
+}
+/** `error`: a status of 5xx. `word`: it calls itself unhealthy. No answer, or one that is put off, tells nothing. */
+function kindOfFailure({ ok, status, fault, detail }) {
+    if (ok || status === null)
+        return undefined;
+    if (status >= 500)
+        return 'error';
+    return fault === 'body' && detail?.includes(PAGE_INSTEAD) !== true ? 'word' : undefined;
+}
+/** Why the run goes on although the live version is broken; undefined where the down files end the harm sooner. */
+function whyForward({ onFailure, database, reversible, obstacle }) {
+    if (!onFailure)
+        return 'rollback-on-failure is false';
+    if (database !== 'down')
+        return `rollback-database is ${database}`;
+    if (!reversible)
+        return 'not every migration of this run has a down file';
+    return obstacle;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/live-guard.js
+
+
+
+
+
+/** Why the live version is not asked while the database changes; undefined where it is. Pure. */
+function whyUnguarded({ skip }) {
+    return skip.includes('health') ? 'skip lists health' : undefined;
+}
+/** `reversible`: every migration of the run has a down file. `files`: their titles. */
+function liveGuard(database, { reversible, files }) {
+    const { settings, log } = database;
+    const heard = new Map();
+    let committed = false;
+    let decided = false;
+    let closed = false;
+    let ended;
+    let undo = () => { };
+    const asked = new Promise((resolve) => {
+        undo = resolve;
+    });
+    const decide = async (harm) => {
+        const { onFailure, database: how } = settings.rollback;
+        const known = { onFailure, database: how, reversible };
+        const obstacle = whyForward(known) === undefined ? await obstacleOf(database) : undefined;
+        const why = whyForward({ ...known, ...(0,defined_only/* definedOnly */.U)({ obstacle }) });
+        if (closed)
+            return;
+        if (why === undefined)
+            return undo(harm);
+        log({ kind: 'warning', problem: forward(harm, files, why) });
+    };
+    const judge = (name, host) => {
+        const known = heard.get(host);
+        if (!committed || decided || closed || known === undefined)
+            return;
+        const harm = findHarm(known.before, known.looks);
+        if (harm === undefined)
+            return;
+        decided = true;
+        void decide({ ...harm, host: name });
+    };
+    const names = new Map();
+    return {
+        get harm() {
+            return ended;
+        },
+        async until(rehearsed) {
+            ended = await Promise.race([asked, rehearsed.then(() => undefined)]);
+            closed = true;
+            return ended && harmProblem(ended, files);
+        },
+        heard({ position, name }, look) {
+            names.set(position, name);
+            const known = heard.get(position) ?? { before: [], looks: [] };
+            if (look.after === undefined)
+                heard.set(position, { ...known, before: look.health });
+            else
+                heard.set(position, { ...known, looks: [...known.looks, look] });
+            judge(name, position);
+        },
+        committed() {
+            committed = true;
+            for (const [position, name] of names)
+                judge(name, position);
+        },
+    };
+}
+async function obstacleOf(database) {
+    const { rollback: wish, workingDirectory, database: rules } = database.settings;
+    const { migrationsDir } = rules;
+    try {
+        return await whyNotUndone(database, { wish, rules, workingDirectory, migrationsDir });
+    }
+    catch (error) {
+        return problemsOf(error)[0].message;
+    }
+}
+/** What is told of a live version that breaks on the new schema. Pure. */
+function harmProblem({ host, path, detail }, files) {
+    return {
+        message: `the live version on ${host} breaks on the new schema: ${path} ${detail} since ${(0,shorten_list/* shortenList */.Y)([...files])} ${files.length === 1 ? 'was' : 'were'} committed`,
+        next: 'Split the change: first a deploy that both versions can work with, and what the old version needs goes in a later one (-- deploy: after-health).',
+    };
+}
+function forward(harm, files, why) {
+    const { message, next } = harmProblem(harm, files);
+    return {
+        message: `${message}; the deploy goes on, because the new version ends that sooner: ${why}`,
+        ...(0,defined_only/* definedOnly */.U)({ next }),
+    };
+}
+/** What the live version answers once the down files have run. Pure. */
+function afterUndoing(files, health, harmed) {
+    const list = (0,shorten_list/* shortenList */.Y)([...files]);
+    const again = health.filter(({ name }) => name === harmed || name.endsWith(`: ${harmed}`));
+    if (again.length === 0)
+        return {
+            message: `it is not known how the live version is since the down files ran: ${harmed} was not asked`,
+        };
+    return again.every(({ ok }) => ok)
+        ? { message: `the live version is well again since the down files ran: one of these breaks it: ${list}` }
+        : {
+            message: `the live version is still broken after the down files ran, so the migrations (${list}) were not the cause`,
+        };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/shadow.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Only what comes after the last pending file without a down file can be undone, and is proven. */
+function orderProof(applied, pending) {
+    const last = pending.map(({ down }) => down === undefined).lastIndexOf(true);
+    return { base: [...applied, ...pending.slice(0, last + 1)], proven: pending.slice(last + 1) };
+}
+/** Milliseconds for one file on the scratch database. */
+const FILE_DEADLINE = 10 * 60_000;
+/**
+ * Proves on a scratch database that each pending down file undoes its migration: up, down and up again, with the
+ * schema compared after every file. All of it happens in one transaction that is rolled back, so the scratch
+ * database stays as it was.
+ */
+async function proveReversible(tools, setting, plan) {
+    const calm = (detail) => ({ detail, refusals: [], warnings: [] });
+    const { files } = await readMigrationFiles(setting.workingDirectory, setting);
+    const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
+    const { base, proven } = orderProof(files.filter(({ version }) => !due.has(version)), files.filter(({ version }) => due.has(version)));
+    if (proven.length === 0)
+        return calm(due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file');
+    return onShadow(tools, setting, async (stage) => {
+        const problems = await prove(stage, setting, base, proven);
+        const unprovable = problems.filter(({ code = '' }) => NOT_IN_ONE_TRANSACTION.has(code));
+        if (unprovable.length > 0)
+            return { detail: 'not proven', refusals: [], warnings: unprovable.map(notProven) };
+        return { detail: detailOf(proven.length, due.size, problems), refusals: problems, warnings: [] };
+    });
+}
+/** Does work on the scratch database, over a connection of its own. @throws a Failure where it cannot serve */
+async function onShadow({ log, signal }, setting, work) {
+    refuseSameDatabase(setting);
+    const { connection, shadow } = setting;
+    const certificate = connection.caCertificate === undefined ? {} : { caCertificate: connection.caCertificate };
+    const database = openDatabase({ kind: 'url', address: shadow, ...certificate }, { log, source: 'shadow-database-url' });
+    try {
+        if (database.transport === 'transaction-pooler')
+            throw new Failure({
+                message: 'shadow-database-url leads through a transaction pooler',
+                next: 'Give a direct URL: the proof is one long transaction.',
+            });
+        return await work({ database, signal, parse: await loadParser() });
+    }
+    finally {
+        await database.close();
+    }
+}
+/**
+ * What stands on the scratch database before the first file and behind each of them, owners left out; all of it is
+ * taken back. @throws a Failure where a file cannot be run there
+ */
+async function statesOnShadow(tools, setting, files) {
+    const sending = { deadline: FILE_DEADLINE, signal: tools.signal };
+    return onShadow(tools, setting, async (stage) => {
+        try {
+            await stage.database.send(`begin;\n${openTransaction(contextOf(setting))}`, sending);
+            const states = [(await readSchema(stage, ownerlessQuery())).objects];
+            for (const file of files) {
+                await runOnShadow(stage, file, file.source);
+                states.push((await readSchema(stage, ownerlessQuery())).objects);
+            }
+            return states;
+        }
+        catch (error) {
+            throw failureOf(error, 'running the files on the scratch database');
+        }
+        finally {
+            await stage.database.send('rollback', sending).catch(() => undefined);
+        }
+    });
+}
+/** Errors of files that are good, and that only the one transaction of the proof brings about. */
+const NOT_IN_ONE_TRANSACTION = new Set(['55P04', '55006']);
+function notProven({ message, ...problem }) {
+    return {
+        ...problem,
+        message: `the down files are not proven: ${message}; a deploy commits in between, and the proof is one transaction`,
+        next: 'Use PostgreSQL 17 or newer for the scratch database: there a value of an enum can be used in the transaction that made the type.',
+    };
+}
+function detailOf(proven, due, problems) {
+    if (problems.length > 0)
+        return 'it does not fit';
+    const rest = due - proven;
+    return `${proven} proven: up, down and up again${rest > 0 ? `; ${rest} have no down file, or lie below one that has none` : ''}`;
+}
+function refuseSameDatabase({ connection, shadow }) {
+    if (connection.kind !== 'url')
+        return;
+    const { host, port, database } = connection.address;
+    if (host === shadow.host && port === shadow.port && database === shadow.database)
+        throw new Failure({
+            message: 'shadow-database-url is the same database as database-url',
+            next: 'Give an empty scratch database, such as a postgres service container.',
+        });
+}
+async function prove(stage, setting, base, proven) {
+    const sending = { deadline: FILE_DEADLINE, signal: stage.signal };
+    try {
+        await stage.database.send(`begin;\n${openTransaction(contextOf(setting))}`, sending);
+        for (const file of base)
+            await runOnShadow(stage, file, file.source);
+        const states = [await readSchema(stage)];
+        for (const file of proven) {
+            await runOnShadow(stage, file, file.source);
+            states.push(await readSchema(stage));
+        }
+        const problems = [];
+        for (let index = proven.length - 1; index >= 0 && problems.length === 0; index--) {
+            const file = proven[index];
+            await runOnShadow(stage, { ...file, file: file.down.file }, file.down.source);
+            problems.push(...leftoverProblem(file, states[index], await readSchema(stage)));
+        }
+        if (problems.length > 0)
+            return problems;
+        for (const file of proven)
+            await runOnShadow(stage, file, file.source);
+        return leftoverProblem(proven.at(-1), states.at(-1), await readSchema(stage), 'a second up');
+    }
+    catch (error) {
+        if (error instanceof Failure)
+            return error.problems;
+        if (error instanceof SqlError && error.code === CODES.changed)
+            return [
+                {
+                    message: 'the scratch database is not empty: it has a migration history',
+                    next: 'Give an empty one in shadow-database-url.',
+                },
+            ];
+        const failure = failureOf(error, 'proving the down files on the scratch database');
+        if (failure instanceof Failure)
+            return failure.problems;
+        throw failure;
+    }
+    finally {
+        await stage.database.send('rollback', sending).catch(() => undefined);
+    }
+}
+/** The scratch database has a history of its own kind: none, so nothing is expected in it. */
+function contextOf({ run, rules }) {
+    return {
+        run,
+        environment: undefined,
+        rules,
+        recorded: [],
+        baseline: [],
+        position: 1,
+        marker: 'shadow',
+    };
+}
+/** Runs a file as it stands inside the open transaction; what no transaction can hold is left out. */
+async function runOnShadow(stage, file, text) {
+    const shape = classify(file.file, text, stage.parse);
+    if (shape.problems.length > 0)
+        throw new Failure(shape.problems);
+    const prepared = forOneTransaction(shape);
+    const source = prepared.never.reduce((left, { from, to }) => blank(left, from, to), prepared.source);
+    for (const part of shape.transactions > 1 ? shape.segments : [undefined]) {
+        const head = `${STILL_INSIDE}${part ? textsOf(source, part.sessionSetup) : ''}`;
+        const body = part ? onlyPart(source, part) : source;
+        const leave = shape.sessionBound.length > 0 ? leaveNoSettings(undefined) : LEAVE_NOTHING;
+        const message = `${head}${body}\n;do ${dollarQuote(`begin ${leave} end`)};`;
+        try {
+            await stage.database.send(message, { deadline: FILE_DEADLINE, signal: stage.signal });
+        }
+        catch (error) {
+            if (!(error instanceof SqlError))
+                throw error;
+            const place = {
+                statement: { from: 0, to: source.length },
+                message,
+                start: head.length,
+                ...(0,defined_only/* definedOnly */.U)({ position: error.position }),
+            };
+            const problem = placedProblem({ ...file, source: text, shape }, error, place);
+            throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
+        }
+    }
+}
+/** A part of a file that commits by itself, where it stands in the file: what SET LOCAL sets ends with it. */
+function onlyPart(source, { statements, end }) {
+    return blank(blank(source, 0, statements[0]?.from ?? 0), end, source.length);
+}
+function textsOf(source, statements) {
+    return statements.map(({ from, to }) => `${source.slice(from, to)};`).join('\n');
+}
+async function readSchema(stage, asked = fingerprintQuery()) {
+    const results = await stage.database.send(`${STILL_INSIDE}${asked} reset all;`, {
+        deadline: FILE_DEADLINE,
+        signal: stage.signal,
+    });
+    return readFingerprint(results);
+}
+function leftoverProblem(file, wanted, found, what = 'its down file') {
+    const difference = compareObjects(wanted.objects, found.objects);
+    if (isSameSchema(difference))
+        return [];
+    const down = file.down?.file ?? file.file;
+    return [
+        {
+            message: `${titleOf(file)}: ${what} does not give back the schema as it was: ${describeDifference(difference)}`,
+            at: { file: down, line: 1, column: 1 },
+            next: `Complete ${down}.`,
+        },
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/applied-by-hand.js
+
+
+
+
+/** What depends on who made it, and on what the server or the platform was set to, and not on the file. */
+const applied_by_hand_NOT_JUDGED = /^(grants on |default privileges|comment|server|extension|publication|event trigger|schema$)/;
+/**
+ * Runs the pending files on the scratch database and looks whether this one holds what they leave behind, exactly:
+ * for files that seem applied by hand. Where they cannot be run there, what their text tells is said instead.
+ */
+async function judgeAppliedByHand(access, setting, { pending, deferred, byHand }) {
+    const files = [...pending, ...deferred];
+    const told = byHand ? [byHand] : [];
+    let states;
+    try {
+        states = await statesOnShadow(access, setting, files);
+    }
+    catch (error) {
+        const [why] = problemsOf(error);
+        return {
+            detail: `not compared: ${why?.message ?? 'the files do not run'}`,
+            refusals: [],
+            warnings: told,
+        };
+    }
+    const sending = { deadline: 60_000, signal: access.signal };
+    const { objects } = readFingerprint(await access.database.send(ownerlessQuery(), sending));
+    const upTo = lastThere(states, objects);
+    const file = files[upTo ?? -1];
+    if (upTo !== undefined && file) {
+        const [first] = files;
+        const names = upTo === 0 ? (0,external_node_path_.basename)(file.file) : `${(0,external_node_path_.basename)(first.file)} to ${(0,external_node_path_.basename)(file.file)}`;
+        return {
+            detail: `as behind ${(0,external_node_path_.basename)(file.file)}`,
+            refusals: [],
+            warnings: [
+                {
+                    message: `${names} looks applied, though the history does not say so: run on the scratch database, it leaves behind what is here`,
+                    at: { file: file.file, line: 1, column: 1 },
+                    next: `Where it was applied by hand, record it without running it, with this line: baseline: ${file.version}. Rows and grants are not compared.`,
+                },
+            ],
+        };
+    }
+    return {
+        detail: 'not as behind any of the files',
+        refusals: [],
+        warnings: told.map((problem) => ({
+            ...problem,
+            next: `No baseline fits: run on the scratch database, the files leave something else behind. Against it: ${against(madeBy(states, states.length - 1), objects)}.`,
+        })),
+    };
+}
+/** How what is there differs from what the files make; other tables are nobody's business here. */
+function against(made, there) {
+    const tables = new Set(made.filter(({ kind }) => kind === 'table').map(({ schema, name }) => `${schema}.${name}`));
+    const difference = compareObjects(made, there.filter(isJudged));
+    const added = difference.added.filter((object) => belongsTo(object, tables));
+    return describeDifference({ ...difference, added });
+}
+const isJudged = ({ kind }) => !applied_by_hand_NOT_JUDGED.test(kind);
+const lineOf = ({ kind, schema, name, hash }) => JSON.stringify([kind, schema, name, hash]);
+/** What the files up to one have made or changed, by the states before the first and behind each. */
+function madeBy(states, state) {
+    const before = new Set((states[0] ?? []).map(lineOf));
+    return (states[state] ?? []).filter((object) => isJudged(object) && !before.has(lineOf(object)));
+}
+/** The last file up to which all is there, exactly, that the files leave behind; by its index. */
+function lastThere(states, there) {
+    const found = new Set(there.map(lineOf));
+    for (let state = states.length - 1; state > 0; state--) {
+        const made = madeBy(states, state).map(lineOf);
+        const before = new Set(madeBy(states, state - 1).map(lineOf));
+        // A file that changes nothing that can be compared says nothing of itself.
+        const changes = made.length !== before.size || made.some((line) => !before.has(line));
+        if (changes && made.length > 0 && made.every((line) => found.has(line)))
+            return state - 1;
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/measure/not-run.js
+
+
+/** What reaches beyond the scratch database: it would stay there when all else is undone, or be sent to others. */
+const not_run_KINDS = [
+    [
+        'it concerns roles',
+        /^(?:CreateRole|AlterRole|AlterRoleSet|DropRole|GrantRole|DropOwned|ReassignOwned)Stmt$/,
+    ],
+    [
+        'it concerns whole databases',
+        /^(?:Createdb|Dropdb|AlterDatabase|AlterDatabaseSet|AlterDatabaseRefreshColl)Stmt$/,
+    ],
+    [
+        'it concerns tablespaces',
+        /^(?:CreateTableSpace|DropTableSpace|AlterTableSpaceOptions|AlterTableMoveAll)Stmt$/,
+    ],
+    ["it concerns the server's settings", /^(?:AlterSystem|Load|CheckPoint)Stmt$/],
+    ['it concerns subscriptions', /^(?:Create|Alter|Drop)SubscriptionStmt$/],
+    ['it asks another server', /^ImportForeignSchemaStmt$/],
+];
+const not_run_OBJECTS = [
+    ['it concerns roles', /^OBJECT_ROLE$/],
+    ['it concerns whole databases', /^OBJECT_DATABASE$/],
+    ['it concerns tablespaces', /^OBJECT_TABLESPACE$/],
+    ['it concerns subscriptions', /^OBJECT_SUBSCRIPTION$/],
+    ["it concerns the server's settings", /^OBJECT_PARAMETER_ACL$/],
+];
+/** Why a statement is not run on a scratch database, by all that it runs; undefined where it is. */
+function whyNotRun(texts) {
+    for (const text of texts) {
+        const why = isUnread(text) ? undefined : whyNot(text);
+        if (why !== undefined)
+            return why;
+    }
+    return undefined;
+}
+function whyNot({ kind, node }) {
+    const ofKind = not_run_KINDS.find(([, kinds]) => kinds.test(kind));
+    if (ofKind)
+        return ofKind[0];
+    const type = String(node.renameType ?? node.objectType ?? node.objtype ?? node.removeType);
+    const ofObject = not_run_OBJECTS.find(([, types]) => types.test(type));
+    if (ofObject)
+        return ofObject[0];
+    if (kind === 'CopyStmt' && (node.filename !== undefined || node.is_program === true))
+        return "it reads or writes files of the server's machine";
+    return calledFunctions(node)
+        .map(reachesOut)
+        .find((why) => why !== undefined);
+}
+function reachesOut(name) {
+    const [own = '', schema = ''] = [...name].reverse();
+    if (own.startsWith('dblink'))
+        return 'it asks another server (dblink)';
+    if (schema === 'net' || own === 'http_request')
+        return 'it asks another server (net)';
+    if (schema === 'cron')
+        return 'it gives jobs to cron';
+    return undefined;
+}
+/** Statements that change a setting of the session alone: there is nothing to measure of them. */
+function changesSession({ kind, node }) {
+    if (/^(?:VariableSet|VariableShow|Discard|Notify|Listen|Unlisten|Deallocate|ConstraintsSet)Stmt$/.test(kind))
+        return true;
+    return (kind === 'SelectStmt' &&
+        node.fromClause === undefined &&
+        calledFunctions(node).every((name) => name.at(-1) === 'set_config'));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/measure/ground-messages.js
+
+
+/** The messages by which a whole file is run, each committed for itself; what is not run on a scratch database is left out. */
+function groundMessages(shape, reader) {
+    const all = shape.statements ?? [];
+    const left = all.filter((statement) => whyNotRun(reader.read(statement, shape.source)) !== undefined);
+    const source = left.reduce((text, { from, to }) => blank(text, from, to), shape.source);
+    if (shape.mode !== 'outside')
+        return [{ text: `begin;\n${source}\n;commit`, alone: false }];
+    return shape.segments.flatMap(({ alone, statements }) => {
+        const kept = statements.filter((statement) => !left.includes(statement));
+        if (kept.length === 0)
+            return [];
+        const text = kept.map(({ from, to }) => source.slice(from, to)).join(';\n');
+        return [{ text: alone ? text : `begin;\n${text}\n;commit`, alone }];
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/measure/held-locks.js
+
+
+const COLUMN = 'muva_seen';
+/** One row with one text: what is there outside PostgreSQL's own schemas, and the locks of this session. */
+const SEEN_STATE_SQL = `select pg_catalog.json_build_object(
+  'relations', (select pg_catalog.json_agg(pg_catalog.json_build_array(c.oid::text, pg_catalog.format('%I.%I', n.nspname, c.relname),
+      c.relkind, pg_catalog.pg_relation_filenode(c.oid)::text, i.indrelid::text))
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    left join pg_catalog.pg_index i on i.indexrelid = c.oid
+    where c.relkind <> 'c' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'muva_measure')),
+  'locks', (select pg_catalog.json_agg(pg_catalog.json_build_array(l.relation::text, l.mode)) from pg_catalog.pg_locks l
+    where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and l.granted))::text as ${COLUMN}`;
+/** Each state that a message looked at, in order. */
+function readSeenStates(results) {
+    return results.flatMap(({ rows }) => {
+        const value = rows[0]?.[COLUMN];
+        if (typeof value !== 'string')
+            return [];
+        const { relations, locks } = JSON.parse(value);
+        return [
+            {
+                relations: new Map((relations ?? []).map(([oid, name, kind, fileNode, table]) => [
+                    oid,
+                    { name, kind, fileNode, table },
+                ])),
+                locks: locks ?? [],
+            },
+        ];
+    });
+}
+/** `AccessExclusiveLock` as SQL has it: ACCESS EXCLUSIVE. */
+function held_locks_inWords(mode) {
+    let words = '';
+    for (const character of mode.slice(0, -'Lock'.length))
+        words +=
+            words !== '' && character === character.toUpperCase() ? ` ${character}` : character.toUpperCase();
+    return words;
+}
+/** From 0, which every SELECT takes and which says nothing. */
+function levelOf(mode) {
+    return LOCK_MODES.indexOf(mode);
+}
+/** What came of a statement between two looks. */
+function compareStates(before, after) {
+    const locks = new Map();
+    for (const [oid, mode] of after.locks)
+        if (before.relations.has(oid) && levelOf(mode) > 0)
+            locks.set(oid, (locks.get(oid) ?? new Set()).add(levelOf(mode)));
+    const old = [...before.relations];
+    const isIndex = (oid) => /^[iI]$/.test(before.relations.get(oid)?.kind ?? '');
+    return {
+        locks: [...locks]
+            .map(([oid, modes]) => ({
+            relation: before.relations.get(oid).name,
+            isIndex: isIndex(oid),
+            modes: [...modes].sort((one, other) => other - one).map((mode) => held_locks_inWords(LOCK_MODES[mode])),
+        }))
+            .sort((one, other) => Number(one.isIndex) - Number(other.isIndex) || compareText(one.relation, other.relation)),
+        rewritten: old
+            .filter(([oid, { fileNode }]) => {
+            const now = after.relations.get(oid)?.fileNode;
+            return fileNode !== null && now !== undefined && now !== null && now !== fileNode;
+        })
+            .sort(([one, { name }], [other, { name: otherName }]) => Number(isIndex(one)) - Number(isIndex(other)) || compareText(name, otherName))
+            .map(([, { name }]) => name),
+        indexes: [...after.relations]
+            .filter(([oid, { table, fileNode }]) => table !== null &&
+            !before.relations.has(oid) &&
+            before.relations.has(table) &&
+            // One that is made again for another type of its column, without being built.
+            !old.some(([, was]) => fileNode !== null && was.fileNode === fileNode))
+            .map(([, { name }]) => name)
+            .sort(compareText),
+    };
+}
+function compareText(one, other) {
+    return one < other ? -1 : one > other ? 1 : 0;
+}
+/** How strong a lock is, by its words; -1 for none. */
+function strengthOf(mode) {
+    return LOCK_MODES.findIndex((each) => held_locks_inWords(each) === mode);
+}
+/** The strongest lock on a table, view or sequence; undefined where none was there to be locked. */
+function strongestLock({ locks }) {
+    const modes = locks.filter(({ isIndex }) => !isIndex).flatMap(({ modes: all }) => all);
+    return modes.sort((one, other) => strengthOf(other) - strengthOf(one))[0];
+}
+/** In one line: `ACCESS EXCLUSIVE on public.t; writes public.t anew; builds public.t_c_key`. */
+function describeMeasured(measured) {
+    const byMode = new Map();
+    // The indexes of a table that is locked itself are locked as it is.
+    for (const { relation, isIndex, modes } of measured.locks)
+        if (!isIndex)
+            byMode.set(modes[0], [...(byMode.get(modes[0]) ?? []), relation]);
+    const indexes = measured.locks.filter(({ isIndex }) => isIndex);
+    const parts = [...byMode].map(([mode, names]) => `${mode} on ${(0,shorten_list/* shortenList */.Y)(names)}`);
+    const own = indexes.filter(({ modes }) => strengthOf(modes[0]) > strengthOf(strongestLock(measured)));
+    if (own.length > 0)
+        parts.push(`${own[0].modes[0]} on ${(0,shorten_list/* shortenList */.Y)(own.map(({ relation }) => relation))}`);
+    if (measured.rewritten.length > 0)
+        parts.push(`writes ${(0,shorten_list/* shortenList */.Y)(measured.rewritten)} anew`);
+    if (measured.indexes.length > 0)
+        parts.push(`builds ${(0,shorten_list/* shortenList */.Y)(measured.indexes)}`);
+    return parts.length === 0 ? 'no lock on what was there' : parts.join('; ');
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/measure/schema-dump.js
+
+
+
+
+
+
+
+
+
+/** The schema of a database as SQL, without what belongs to the platform; or why it cannot be had. */
+async function dumpSchema(source) {
+    const { address, caCertificate, lockTimeout, signal } = source;
+    const pgDump = await pgDumpFor(source.transport, source.serverMajor);
+    if ('message' in pgDump)
+        return { why: pgDump.message.replace(/, so there is no backup$/, '') };
+    if (pgDump.major !== source.serverMajor)
+        return { why: `pg_dump ${source.serverMajor} is not installed on this machine, only ${pgDump.major}` };
+    const folder = (0,external_node_fs_.mkdtempSync)((0,external_node_path_.join)((0,external_node_os_.tmpdir)(), 'muva-schema-'));
+    try {
+        const archive = (0,external_node_path_.join)(folder, 'schema.dump');
+        const what = { what: 'schema', platform: 'left out' };
+        const order = { pgDump, address, caCertificate, lockTimeout, signal, ...what };
+        await withDump(order, (output) => (0,external_node_stream_promises_namespaceObject.pipeline)(output, (0,external_node_fs_.createWriteStream)(archive, { mode: 0o600 })));
+        const restored = await (0,local_programs/* runProgram */.mB)([
+            (0,external_node_path_.join)((0,external_node_path_.dirname)(pgDump.path), 'pg_restore'),
+            '--file=-',
+            '--no-comments',
+            '--no-security-labels',
+            '--no-publications',
+            '--no-subscriptions',
+            ...PLATFORM_SCHEMAS.map((schema) => `--exclude-schema=${schema}`),
+            archive,
+        ], { signal });
+        if (restored.code !== 0)
+            return { why: `pg_restore failed: ${textEnd(restored.stderr.trim(), 300)}` };
+        return { sql: restored.stdout };
+    }
+    finally {
+        (0,external_node_fs_.rmSync)(folder, { recursive: true, force: true });
+    }
+}
+/** A statement about a schema of the platform itself, which pg_restore leaves in. */
+function isOfPlatform({ kind, node }) {
+    if (kind === 'CreateSchemaStmt')
+        return isPlatform(String(node.schemaname));
+    if (node.objtype !== 'OBJECT_SCHEMA' && node.objectType !== 'OBJECT_SCHEMA')
+        return false;
+    return strings([node.object, ...(node.objects ?? [])].filter(Boolean)).some(isPlatform);
+}
+function isPlatform(schema) {
+    return PLATFORM_SCHEMAS.includes(schema);
+}
+/** The roles that statements name. */
+function rolesNamed(statements) {
+    const names = new Set();
+    for (const { node } of statements)
+        for (const each of nodesOf(node)) {
+            const role = (each.RoleSpec ?? each);
+            if (role.roletype === 'ROLESPEC_CSTRING')
+                names.add(String(role.rolename));
+        }
+    return [...names];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/measure/scratch-sql.js
+/** The SQL with which a scratch database is filled and emptied again; read as SQL, so it is kept apart. */
+
+
+/** The schema that says that what stands beside it was made here, and may be dropped. */
+const MARKER = 'muva_measure';
+/** Held by the session that fills a scratch database, from its first statement to its last. */
+const LOCK = 7_263_840_115;
+const projectSchema = `n.nspname !~ '^pg_' and n.nspname not in (${[MARKER, ...PLATFORM_SCHEMAS].map(literal).join(', ')})`;
+const scratch_sql_notOfExtension = (catalog, oid) => `not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass and d.objid = ${oid} and d.deptype = 'e')`;
+/** Stands before each message: behind a connection that was lost and made again, somebody else may have the database. */
+const STILL_OURS = `do $held$ begin
+  if not exists (select from pg_catalog.pg_locks where pid = pg_catalog.pg_backend_pid() and locktype = 'advisory'
+      and (classid::bigint << 32 | objid::bigint) = ${LOCK}) then raise exception 'the session of the scratch database is gone'; end if;
+end $held$;\n`;
+/** One row: the server's identifier (null where it may not be read), the lock, what is there, and whether we left it. */
+const LOOK_AT_SCRATCH = `select pg_catalog.json_build_object(
+  'mine', pg_catalog.pg_try_advisory_lock(${LOCK}),
+  'left', exists (select from pg_catalog.pg_namespace where nspname = '${MARKER}'),
+  'serverVersion', pg_catalog.current_setting('server_version_num')::int,
+  'objects', array(select relname::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${projectSchema} and ${scratch_sql_notOfExtension('pg_class', 'c.oid')}
+    union all select proname::text from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+      where ${projectSchema} and ${scratch_sql_notOfExtension('pg_proc', 'p.oid')} limit 10))::text as scratch`;
+/** One row: who the server is. Asked alone, because not everybody may. */
+const SYSTEM_IDENTIFIER = 'select system_identifier::text as identifier from pg_catalog.pg_control_system()';
+/** Notes what is there, so that what is not in the note may be dropped. */
+const BEGIN_SCRATCH = `create schema ${MARKER};
+create table ${MARKER}.before as
+  select 'schema' as kind, nspname::text as name from pg_catalog.pg_namespace
+  union all select 'extension', extname from pg_catalog.pg_extension
+  union all select 'publication', pubname from pg_catalog.pg_publication
+  union all select 'event trigger', evtname from pg_catalog.pg_event_trigger
+  union all select 'policy', pg_catalog.format('%I on %I.%I', policyname, schemaname, tablename) from pg_catalog.pg_policies;`;
+/** What a file sets for its session must not reach what comes behind it. */
+const LEAVE_SESSION = 'reset session authorization; reset role; reset all; discard temp; deallocate all; close all; unlisten *;';
+/** Drops all that came since the note was made, and the note. */
+const END_SCRATCH = `do $clean$ declare item record; begin
+  for item in select kind, name from (
+      select 'event trigger' as kind, evtname::text as name from pg_catalog.pg_event_trigger
+      union all select 'publication', pubname from pg_catalog.pg_publication
+      union all select 'policy', pg_catalog.format('%I on %I.%I', policyname, schemaname, tablename) from pg_catalog.pg_policies
+      union all select 'schema', nspname from pg_catalog.pg_namespace where nspname !~ '^pg_'
+      union all select 'extension', extname from pg_catalog.pg_extension) now
+    where not exists (select from ${MARKER}.before b where b.kind = now.kind and b.name = now.name) and name <> '${MARKER}'
+    order by pg_catalog.array_position(array['event trigger', 'publication', 'policy', 'extension', 'schema'], kind) loop
+    if item.kind = 'policy' then execute 'drop policy if exists ' || item.name;
+    else execute pg_catalog.format('drop %s if exists %I cascade', item.kind, item.name); end if;
+  end loop;
+  for item in select c.oid as id, case c.relkind when 'v' then 'view' when 'm' then 'materialized view'
+      when 'f' then 'foreign table' when 'S' then 'sequence' else 'table' end as kind
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${projectSchema} and ${scratch_sql_notOfExtension('pg_class', 'c.oid')}
+    -- The sequence of an identity column goes with its table, and not alone.
+    order by c.relkind = 'S' loop
+    if exists (select from pg_catalog.pg_class where oid = item.id) then
+      execute pg_catalog.format('drop %s %s cascade', item.kind, item.id::pg_catalog.regclass); end if;
+  end loop;
+  for item in select p.oid as id, case p.prokind when 'a' then 'aggregate' when 'p' then 'procedure' else 'function' end as kind
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where ${projectSchema} and ${scratch_sql_notOfExtension('pg_proc', 'p.oid')} loop
+    if exists (select from pg_catalog.pg_proc where oid = item.id) then
+      execute pg_catalog.format('drop %s %s cascade', item.kind, item.id::pg_catalog.regprocedure); end if;
+  end loop;
+  for item in select t.oid as id, case t.typtype when 'd' then 'domain' else 'type' end as kind
+    from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+    where ${projectSchema} and ${scratch_sql_notOfExtension('pg_type', 't.oid')} and (t.typtype in ('e', 'd', 'r')
+      or t.typtype = 'c' and exists (select from pg_catalog.pg_class c where c.oid = t.typrelid and c.relkind = 'c')) loop
+    if exists (select from pg_catalog.pg_type where oid = item.id) then
+      execute pg_catalog.format('drop %s %s cascade', item.kind, item.id::pg_catalog.regtype); end if;
+  end loop;
+  drop schema ${MARKER} cascade;
+end $clean$;`;
+
+;// CONCATENATED MODULE: ./compiled/src/database/measure/scratch.js
+
+
+
+
+
+/** Milliseconds without a word from the scratch database. */
+const SCRATCH_DEADLINE = 10 * 60_000;
+/** The same for putting it back, which is done after a cancel too. */
+const EMPTY_DEADLINE = 30_000;
+/**
+ * Takes an empty scratch database, which must be of another server than the database itself: what reaches beyond one
+ * database (ALTER ROLE) would hit that. One that an earlier run could not put back is emptied first. Gives why it is not
+ * taken otherwise.
+ */
+async function takeScratch(database, target, signal) {
+    const sending = { deadline: SCRATCH_DEADLINE, signal };
+    const [here, there] = [await identifierOf(database, signal), await identifierOf(target, signal)];
+    if (here === undefined || there === undefined)
+        return { why: 'which server is which cannot be read (pg_control_system)' };
+    if (here === there)
+        return { why: 'shadow-database-url is on the server of the database itself' };
+    const look = jsonField(await database.send(LOOK_AT_SCRATCH, sending), 'scratch');
+    if (!look?.mine)
+        return { why: 'another run is using the scratch database' };
+    if (look.left) {
+        const wrong = await emptyScratch(database);
+        if (wrong.length > 0)
+            return { why: wrong[0].message };
+    }
+    else if (look.objects.length > 0)
+        return { why: `the scratch database is not empty: it has ${(0,shorten_list/* shortenList */.Y)(look.objects, 3)}` };
+    await database.send(`${STILL_OURS}${BEGIN_SCRATCH}`, sending);
+    return {
+        serverVersion: look.serverVersion,
+        send: (message) => database.send(`${STILL_OURS}${message}`, sending),
+        sendAlone: (statement) => database.send(statement, sending),
+        empty: () => emptyScratch(database),
+    };
+}
+async function emptyScratch(database) {
+    const sending = { deadline: EMPTY_DEADLINE };
+    try {
+        await database.send('rollback', sending);
+        await database.send(LEAVE_SESSION, sending);
+        await database.send(`${STILL_OURS}${END_SCRATCH}`, sending);
+        return [];
+    }
+    catch (error) {
+        return [
+            {
+                message: `the scratch database could not be emptied again: ${error instanceof Error ? error.message : String(error)}`,
+                next: 'Give a fresh one: a service container is one for each job.',
+            },
+        ];
+    }
+}
+async function identifierOf(database, signal) {
+    try {
+        const row = lastRow(await database.send(SYSTEM_IDENTIFIER, { deadline: 15_000, signal }));
+        return typeof row.identifier === 'string' ? row.identifier : undefined;
+    }
+    catch (error) {
+        if (error instanceof Cancelled || !(error instanceof SqlError))
+            throw error;
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/measure/measure.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Asks PostgreSQL itself: runs each pending statement on a scratch database in a transaction that is undone, looks at
+ * the locks that it still holds on what was there before and at what it wrote anew, and then lets it stand for the next
+ * one. Fails never: what cannot be measured is told with its reason. The scratch database is emptied again.
+ */
+async function measurePlan({ database: target, log, signal }, setting, due) {
+    const certificate = setting.connection.caCertificate;
+    const connection = {
+        kind: 'url',
+        address: setting.shadow,
+        ...(certificate === undefined ? {} : { caCertificate: certificate }),
+    };
+    const database = openDatabase(connection, { log, source: 'shadow-database-url' });
+    try {
+        if (database.transport === 'transaction-pooler')
+            return nothing('shadow-database-url leads through a transaction pooler');
+        const scratch = await takeScratch(database, target, signal);
+        if ('why' in scratch)
+            return nothing(scratch.why);
+        const result = await measureOn(scratch, target, setting, due, signal).catch((error) => nothing(saying(error, signal)));
+        return { ...result, warnings: [...result.warnings, ...(await scratch.empty())] };
+    }
+    catch (error) {
+        return nothing(saying(error, signal));
+    }
+    finally {
+        await database.close();
+    }
+}
+function nothing(why) {
+    return { statements: [], why, warnings: [] };
+}
+/** @throws Cancelled where the run is. */
+function saying(error, signal) {
+    if (signal.aborted)
+        throw new Cancelled();
+    if (error instanceof SqlError)
+        return `${error.message} (${error.code})`;
+    return error instanceof Error ? error.message : String(error);
+}
+async function measureOn(scratch, target, setting, due, signal) {
+    const parsers = { parse: await loadParser(), parseBody: await loadBodyParser() };
+    const reader = runReader(parsers);
+    const warnings = [];
+    if (setting.shadowBase === 'files') {
+        const { files } = await readMigrationFiles(setting.workingDirectory, setting);
+        const pending = new Set(due.map(({ version }) => version));
+        const applied = files.filter(({ version }) => !pending.has(version));
+        const why = await replay(scratch, applied, parsers, reader, signal);
+        if (why !== undefined)
+            return { statements: [], why, warnings };
+    }
+    else {
+        const ground = await restore(scratch, target, setting, parsers, signal);
+        if ('why' in ground)
+            return nothing(ground.why);
+        warnings.push(...ground.warnings);
+    }
+    const statements = [];
+    for (const file of due) {
+        const locals = [];
+        for (const statement of file.shape.statements ?? [])
+            statements.push(...(await measureStatement(scratch, setting, { file, statement, locals, reader, signal })));
+        await scratch.send(LEAVE_SESSION);
+    }
+    return { statements, warnings };
+}
+/** Runs the applied files; gives which one does not run there, and why. */
+async function replay(scratch, applied, { parse }, reader, signal) {
+    for (const file of applied) {
+        try {
+            const shape = classify(file.file, file.source, parse);
+            for (const { text, alone } of groundMessages(shape, reader))
+                await (alone ? scratch.sendAlone(text) : scratch.send(text));
+            await scratch.send(LEAVE_SESSION);
+        }
+        catch (error) {
+            return `the applied file ${titleOf(file)} does not run on the scratch database: ${saying(error, signal)}; with shadow-base: database it starts from the schema of the database itself`;
+        }
+    }
+    return undefined;
+}
+/** Gives the scratch database the schema of the database itself; what it cannot take is listed, and no role is made. */
+async function restore(scratch, target, { connection, lockTimeout, serverMajor }, { parse }, signal) {
+    if (connection.kind !== 'url')
+        return { why: 'shadow-base: database needs database-url, for pg_dump' };
+    const { address, caCertificate } = connection;
+    const { transport } = target;
+    const dump = await dumpSchema({ address, caCertificate, transport, serverMajor, lockTimeout, signal });
+    if ('why' in dump)
+        return dump;
+    const shape = classify('the schema of the database', dump.sql, parse);
+    const all = (shape.statements ?? []).filter((statement) => !isOfPlatform(statement));
+    const missing = await missingRoles(scratch, rolesNamed(all));
+    const wrong = [];
+    for (const statement of all) {
+        if (rolesNamed([statement]).some((role) => missing.includes(role)))
+            continue;
+        const text = shape.source.slice(statement.from, statement.to);
+        await scratch.send(text).catch((error) => {
+            // A schema that is there already, such as public, is as good.
+            if (error instanceof SqlError && error.code === '42P06')
+                return;
+            wrong.push(`${statementKind(text) ?? statement.kind}: ${saying(error, signal)}`);
+        });
+    }
+    await scratch.send(LEAVE_SESSION);
+    return {
+        warnings: [
+            ...(missing.length === 0
+                ? []
+                : [
+                    {
+                        message: `the scratch database has not the roles ${(0,shorten_list/* shortenList */.Y)(missing, 10)}: what belongs to them or is granted to them is left out there`,
+                        next: 'Create them there in a step before this one, or take the image supabase/postgres.',
+                    },
+                ]),
+            ...(wrong.length === 0
+                ? []
+                : [
+                    {
+                        message: `${wrong.length} of ${all.length} statements of the schema could not be restored on the scratch database: ${(0,shorten_list/* shortenList */.Y)(wrong, 10)}`,
+                    },
+                ]),
+        ],
+    };
+}
+async function missingRoles(scratch, names) {
+    const message = `select coalesce(json_agg(n), '[]')::text as missing from unnest(${textArray(names)}) n
+    where not exists (select from pg_catalog.pg_roles where rolname = n)`;
+    return jsonField(await scratch.send(message), 'missing') ?? [];
+}
+async function measureStatement(scratch, { lockTimeout, statementTimeout }, { file, statement, locals, reader, signal }) {
+    const { source } = file.shape;
+    const text = source.slice(statement.from, statement.to);
+    const place = {
+        version: file.version,
+        from: statement.from,
+        text,
+        file: file.file,
+        line: source.slice(0, statement.from).split('\n').length,
+    };
+    const run = reader.read(statement, source);
+    const notRun = whyNotRun(run);
+    if (notRun !== undefined)
+        return [{ ...place, why: notRun }];
+    if (statement.kind === 'TransactionStmt')
+        return [];
+    const head = `begin; set local lock_timeout = '${lockTimeout}ms'; set local statement_timeout = '${statementTimeout}ms';
+${locals.map((each) => `${each};`).join('\n')}`;
+    const keep = `${head}\n${text}\n;commit`;
+    if (changesSession(statement)) {
+        if (statement.node.is_local === true || statement.kind === 'SelectStmt')
+            locals.push(text);
+        await settled(scratch, keep);
+        return [];
+    }
+    const alone = whyNonTransactional(statement);
+    if (alone !== undefined) {
+        const failed = await scratch.sendAlone(text).then(() => undefined, (error) => saying(error, signal));
+        return [{ ...place, why: failed ?? `${alone} runs in no transaction` }];
+    }
+    try {
+        const results = await scratch.send(`${head}\n${SEEN_STATE_SQL};\n${text}\n;\n${SEEN_STATE_SQL};\nrollback`);
+        const [before, after] = readSeenStates(results);
+        if (!before || !after)
+            throw new Error('the look at the scratch database gave no row');
+        await settled(scratch, keep);
+        return [{ ...place, measured: compareStates(before, after) }];
+    }
+    catch (error) {
+        const why = saying(error, signal);
+        await scratch.sendAlone('rollback');
+        return [{ ...place, why }];
+    }
+}
+/** What stands now is the ground of the next statement; that it does not stand shows there. */
+async function settled(scratch, message) {
+    try {
+        await scratch.send(message);
+    }
+    catch (error) {
+        if (!(error instanceof SqlError))
+            throw error;
+        await scratch.sendAlone('rollback');
+    }
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/measure/measured-findings.js
+
+
+
+
+/** From here on a lock keeps writers or readers out. */
+const BLOCKS = strengthOf('SHARE');
+/**
+ * The findings as they are told where statements were measured: what was seen takes the place of what the rules guessed,
+ * also where it is nothing. What deletes data stays as it is: no lock tells that.
+ */
+function measuredFindings(findings, { statements, why }) {
+    const kept = [];
+    const told = [];
+    for (const finding of findings) {
+        const found = statements.find(({ version, from }) => version === finding.version && from === finding.from);
+        const problem = toldOf(finding, found, why);
+        if (problem === undefined)
+            continue;
+        kept.push(finding);
+        told.push(problem);
+    }
+    for (const found of statements) {
+        const unexpected = unexpectedOf(found, findings);
+        if (unexpected)
+            told.push(unexpected);
+    }
+    return { kept, told };
+}
+function toldOf(finding, found, why) {
+    if (isDestructive(finding) || finding.effect === 'unknown')
+        return findingProblem(finding);
+    if (found?.measured === undefined)
+        return findingProblem(finding, { why: found?.why ?? why ?? 'it was not reached' });
+    if (!blocks(found.measured))
+        return undefined;
+    // The rules said that it is written anew, and it is not: nothing is left but a lock for a moment.
+    if (finding.effect === 'rewrites' && found.measured.rewritten.length === 0)
+        return undefined;
+    return findingProblem(finding, { measured: `takes ${describeMeasured(found.measured)}` });
+}
+function blocks(measured) {
+    return measured.rewritten.length > 0 || strengthOf(strongestLock(measured)) >= BLOCKS;
+}
+/** A table that is written anew, of which no rule knew. */
+function unexpectedOf({ measured, version, from, text, file, line }, findings) {
+    if (!measured || measured.rewritten.length === 0)
+        return undefined;
+    if (findings.some((finding) => finding.version === version && finding.from === from))
+        return undefined;
+    return {
+        message: `${oneLine(text)}: takes ${describeMeasured(measured)} (measured-rewrite)`,
+        at: { file, line, column: 1 },
+        next: 'The table is locked until all its rows are written anew: run it at a quiet time, or in smaller steps.',
+    };
+}
+/** What was measured, one line for each statement that touches what was there before. */
+function measuredLines({ statements, why }) {
+    if (why !== undefined)
+        return [`not measured: ${why}`];
+    const lines = statements.flatMap((each) => {
+        if (each.measured && each.measured.locks.length + each.measured.indexes.length === 0)
+            return [];
+        const what = each.measured ? describeMeasured(each.measured) : `not measured: ${each.why}`;
+        return [`measured  ${each.version}:${each.line}  ${oneLine(each.text, 60)}: ${what}`];
+    });
+    const most = 50;
+    return lines.length <= most ? lines : [...lines.slice(0, most), `and ${lines.length - most} more`];
+}
+/** For the step: how much of it was measured. */
+function describeMeasuredPlan({ statements, why }) {
+    if (why !== undefined)
+        return `not measured: ${why}`;
+    const measured = statements.filter((each) => each.measured !== undefined).length;
+    const rest = statements.length - measured;
+    return `${measured} measured${rest > 0 ? `, ${rest} not` : ''}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/migrations/platform-writes.js
+
+/** One problem for each statement that changes rows of a schema which a backup leaves out. */
+function platformWrites(files, schemas) {
+    return files.flatMap(({ file, source, shape }) => (shape.statements ?? []).flatMap(({ kind, node, from }) => writtenRelations(kind, node)
+        .filter(({ schemaname }) => schemas.includes(String(schemaname)))
+        .map(({ schemaname, relname }) => ({
+        message: `changes rows of ${String(schemaname)}.${String(relname)}, which the backup does not hold`,
+        at: positionIn(file, source, from),
+        next: 'Say backup-platform-data: on, or rest on the backups of Supabase for these rows.',
+    }))));
+}
+/** The tables whose rows a statement changes itself, also inside WITH. */
+function writtenRelations(kind, node) {
+    const { ctes } = (node.withClause ?? {});
+    const inside = (ctes ?? []).flatMap(({ CommonTableExpr: each }) => Object.entries(each?.ctequery ?? {}).flatMap(([inner, query]) => writtenRelations(inner, query)));
+    return [...ownRelations(kind, node), ...inside];
+}
+function ownRelations(kind, node) {
+    switch (kind) {
+        case 'InsertStmt':
+        case 'UpdateStmt':
+        case 'DeleteStmt':
+        case 'MergeStmt':
+            return [node.relation];
+        case 'CopyStmt':
+            return node.is_from === true && node.relation ? [node.relation] : [];
+        case 'TruncateStmt':
+            return (node.relations ?? []).map(({ RangeVar }) => RangeVar);
+        default:
+            return [];
+    }
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/database/migrations/created-objects.js
@@ -18211,7 +23216,7 @@ function judgeRequired(facts, rules, pending) {
     const problems = facts.flatMap((fact) => fact.problems);
     if (pending.length === 0) {
         const refusals = problems.map((problem) => also(problem, 'and nothing is pending'));
-        return { detail: detailOf(problems), refusals, warnings: [] };
+        return { detail: required_schema_detailOf(problems), refusals, warnings: [] };
     }
     const made = createdByFiles(pending);
     const { open, unclear } = sortOut(facts, rules, made);
@@ -18222,20 +23227,20 @@ function judgeRequired(facts, rules, pending) {
         next: 'A deploy is refused at its end, and nothing of it is committed, unless what is pending mends that.',
     };
     const yet = [...open, ...unclear];
-    const detail = yet.length === 0 && problems.length > 0 ? 'as required once the pending files ran' : detailOf(yet);
+    const detail = yet.length === 0 && problems.length > 0 ? 'as required once the pending files ran' : required_schema_detailOf(yet);
     return { detail, refusals, warnings: warned.length === 0 ? [] : [warning] };
 }
 const also = (problem, why) => ({
     ...problem,
     message: `${problem.message}, ${why}`,
 });
-function detailOf(problems) {
+function required_schema_detailOf(problems) {
     if (problems.length === 0)
         return 'as required';
     return `${problems.length} ${problems.length === 1 ? 'fact is' : 'facts are'} not as required`;
 }
 /** What the text of the pending files does not mend, and what it cannot tell. What it mends is left out. */
-function sortOut(facts, { requiredTables, requiredFunctions, rls }, made) {
+function sortOut(facts, { requiredTables, requiredFunctions, rls, rlsExcept }, made) {
     const open = [];
     const unclear = [];
     const take = (fact, mended) => void open.push(...(mended ? [] : fact.problems));
@@ -18253,7 +23258,8 @@ function sortOut(facts, { requiredTables, requiredFunctions, rls }, made) {
         const ruled = made.policy(table) !== undefined;
         const qualified = fact.name.slice('table '.length);
         const isNew = fact.problems.length > 0 && by !== undefined;
-        if (isNew && rls !== 'off' && !(secured && ruled))
+        const excepted = rlsExcept.some(({ schema, name }) => schema === table.schema && name === table.name);
+        if (isNew && rls !== 'off' && !excepted && !(secured && ruled))
             open.push({
                 message: `${by} makes ${qualified} without ${secured ? 'a policy' : 'row level security'}`,
                 next: 'Add to a migration: alter table ... enable row level security, and create policy ...; or set rls: off.',
@@ -18270,323 +23276,6 @@ function sortOut(facts, { requiredTables, requiredFunctions, rls }, made) {
         if (!judged.has(fact))
             unclear.push(...fact.problems);
     return { open, unclear };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/migrations/down-files.js
-
-
-
-
-
-
-/** The name of the down file beside a migration. Version and name may come from a database: it is no path. */
-function downName(version, name) {
-    return `${version}_${name}.down.sql`;
-}
-/** The folder in which down files lie beside their migrations; undefined where the checkout has none. */
-async function openDowns(workingDirectory, migrationsDir) {
-    try {
-        return await openFolder(workingDirectory, migrationsDir);
-    }
-    catch (error) {
-        if (error instanceof Failure)
-            throw error;
-        const { code } = error;
-        if (code === 'ENOENT' || code === 'ENOTDIR')
-            return undefined;
-        throw new Failure(down_files_unreadable(migrationsDir, code));
-    }
-}
-/**
- * The down file of that name, for a migration that this action did not apply; undefined where there is none.
- * One that is there and cannot be read is a Failure: a schema must not be kept because of a wrong encoding.
- * `shown`: its path, for messages.
- */
-function readDownFile(folder, name, shown) {
-    const bytes = folder.read(name);
-    if (bytes === undefined)
-        return undefined;
-    if (bytes === 'outside')
-        throw new Failure(outside(shown));
-    if (bytes === 'no file')
-        throw new Failure(down_files_unreadable(shown, 'it is no file'));
-    if ('code' in bytes)
-        throw new Failure(down_files_unreadable(shown, bytes.code));
-    const text = bytes.toString('utf8');
-    if (bytes.includes(0) || !Buffer.from(text, 'utf8').equals(bytes))
-        throw new Failure({ message: `${shown} is not valid UTF-8`, next: 'Save the file as UTF-8.' });
-    return text.replace(/^\ufeff/, '');
-}
-function down_files_unreadable(shown, why) {
-    return {
-        message: `${shown} cannot be read: ${why ?? 'error'}`,
-        next: 'Check the file and its permissions.',
-    };
-}
-/**
- * A down file made fit for one transaction: its own BEGIN and COMMIT blanked as in a migration, and CONCURRENTLY
- * blanked too, because what undoes a run is undone as a whole or not at all. All offsets are kept.
- */
-function prepareDown(down, parse) {
-    const shape = classify(down.file, down.source, parse);
-    if (shape.problems.length > 0)
-        return { source: shape.source, statements: [], notices: [], problems: shape.problems };
-    const { source, plain, never } = forOneTransaction(shape);
-    const notices = [...shape.notices];
-    const problems = [];
-    if (shape.statements?.some(({ kind }) => kind === 'TransactionStmt'))
-        problems.push({
-            message: `${down.file} uses savepoints, which a down file cannot have`,
-            next: 'Remove them: the down file runs in one transaction with its history row.',
-        });
-    if (shape.transactions > 1)
-        problems.push({
-            message: `${down.file} has COMMITs of its own, which a down file cannot have`,
-            next: 'Remove them: the down file runs in one transaction with its history row.',
-        });
-    for (const { what } of never)
-        problems.push({
-            message: `${down.file} holds ${what}, which cannot run in a transaction`,
-            next: 'Write the down file without it, or undo this migration by hand and use rollback-database: records.',
-        });
-    if (plain > 0)
-        notices.push({
-            message: `${down.file}: CONCURRENTLY is left out, because the rollback is one transaction; the table is locked meanwhile`,
-        });
-    // Where our parser did not understand the file, the server of another version may: it gets the whole.
-    const whole = source.trim() === '' ? [] : [{ from: 0, to: source.length }];
-    const statements = shape.statements?.map(({ from, to }) => ({ from, to })) ?? whole;
-    return { source, statements, notices, problems };
-}
-/**
- * A file's text with CONCURRENTLY blanked: `plain` counts how often. `never`: the statements that no transaction can
- * hold in any form, such as VACUUM.
- */
-function forOneTransaction(shape) {
-    let { source } = shape;
-    let plain = 0;
-    const never = [];
-    for (const statement of shape.statements ?? []) {
-        const what = whyNonTransactional(statement);
-        if (what === undefined)
-            continue;
-        const { from, to } = statement;
-        const word = what.endsWith('CONCURRENTLY') ? concurrently(source, from, to) : undefined;
-        if (word === undefined)
-            never.push({ what, from, to });
-        else {
-            source = blank(source, word, word + 'concurrently'.length);
-            plain++;
-        }
-    }
-    return { source, plain, never };
-}
-/** Where the keyword stands in a statement that has it: the word itself, and not behind a dot, where it is a name. */
-function concurrently(source, from, to) {
-    let before = '';
-    for (let index = skipBlanks(source, from); index < to;) {
-        const next = afterToken(source, index);
-        const token = source.slice(index, next);
-        if (token.toLowerCase() === 'concurrently' && before !== '.')
-            return index;
-        before = token;
-        index = skipBlanks(source, next);
-    }
-    return undefined;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/shadow.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** Only what comes after the last pending file without a down file can be undone, and is proven. */
-function orderProof(applied, pending) {
-    const last = pending.map(({ down }) => down === undefined).lastIndexOf(true);
-    return { base: [...applied, ...pending.slice(0, last + 1)], proven: pending.slice(last + 1) };
-}
-/** Milliseconds for one file on the scratch database. */
-const FILE_DEADLINE = 10 * 60_000;
-/**
- * Proves on a scratch database that each pending down file undoes its migration: up, down and up again, with the
- * schema compared after every file. All of it happens in one transaction that is rolled back, so the scratch
- * database stays as it was.
- */
-async function proveReversible({ log, signal }, setting, plan) {
-    const { connection, shadow } = setting;
-    const calm = (detail) => ({ detail, refusals: [], warnings: [] });
-    refuseSameDatabase(setting);
-    const { files } = await readMigrationFiles(setting.workingDirectory, setting.migrationsDir);
-    const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
-    const { base, proven } = orderProof(files.filter(({ version }) => !due.has(version)), files.filter(({ version }) => due.has(version)));
-    if (proven.length === 0)
-        return calm(due.size === 0 ? 'nothing pending' : 'the newest pending file has no down file');
-    const certificate = connection.caCertificate === undefined ? {} : { caCertificate: connection.caCertificate };
-    const database = openDatabase({ kind: 'url', address: shadow, ...certificate }, { log, source: 'shadow-database-url' });
-    try {
-        if (database.transport === 'transaction-pooler')
-            throw new Failure({
-                message: 'shadow-database-url leads through a transaction pooler',
-                next: 'Give a direct URL: the proof is one long transaction.',
-            });
-        const stage = { database, signal, parse: await loadParser() };
-        const problems = await prove(stage, setting, base, proven);
-        const unprovable = problems.filter(({ code = '' }) => NOT_IN_ONE_TRANSACTION.has(code));
-        if (unprovable.length > 0)
-            return { detail: 'not proven', refusals: [], warnings: unprovable.map(notProven) };
-        return { detail: shadow_detailOf(proven.length, due.size, problems), refusals: problems, warnings: [] };
-    }
-    finally {
-        await database.close();
-    }
-}
-/** Errors of files that are good, and that only the one transaction of the proof brings about. */
-const NOT_IN_ONE_TRANSACTION = new Set(['55P04', '55006']);
-function notProven({ message, ...problem }) {
-    return {
-        ...problem,
-        message: `the down files are not proven: ${message}; a deploy commits in between, and the proof is one transaction`,
-        next: 'Use PostgreSQL 17 or newer for the scratch database: there a value of an enum can be used in the transaction that made the type.',
-    };
-}
-function shadow_detailOf(proven, due, problems) {
-    if (problems.length > 0)
-        return 'it does not fit';
-    const rest = due - proven;
-    return `${proven} proven: up, down and up again${rest > 0 ? `; ${rest} have no down file, or lie below one that has none` : ''}`;
-}
-function refuseSameDatabase({ connection, shadow }) {
-    if (connection.kind !== 'url')
-        return;
-    const { host, port, database } = connection.address;
-    if (host === shadow.host && port === shadow.port && database === shadow.database)
-        throw new Failure({
-            message: 'shadow-database-url is the same database as database-url',
-            next: 'Give an empty scratch database, such as a postgres service container.',
-        });
-}
-async function prove(stage, setting, base, proven) {
-    const sending = { deadline: FILE_DEADLINE, signal: stage.signal };
-    try {
-        await stage.database.send(`begin;\n${openTransaction(contextOf(setting))}`, sending);
-        for (const file of base)
-            await runOnShadow(stage, file, file.source);
-        const states = [await readSchema(stage)];
-        for (const file of proven) {
-            await runOnShadow(stage, file, file.source);
-            states.push(await readSchema(stage));
-        }
-        const problems = [];
-        for (let index = proven.length - 1; index >= 0 && problems.length === 0; index--) {
-            const file = proven[index];
-            await runOnShadow(stage, { ...file, file: file.down.file }, file.down.source);
-            problems.push(...leftoverProblem(file, states[index], await readSchema(stage)));
-        }
-        if (problems.length > 0)
-            return problems;
-        for (const file of proven)
-            await runOnShadow(stage, file, file.source);
-        return leftoverProblem(proven.at(-1), states.at(-1), await readSchema(stage), 'a second up');
-    }
-    catch (error) {
-        if (error instanceof Failure)
-            return error.problems;
-        if (error instanceof SqlError && error.code === CODES.changed)
-            return [
-                {
-                    message: 'the scratch database is not empty: it has a migration history',
-                    next: 'Give an empty one in shadow-database-url.',
-                },
-            ];
-        const failure = failureOf(error, 'proving the down files on the scratch database');
-        if (failure instanceof Failure)
-            return failure.problems;
-        throw failure;
-    }
-    finally {
-        await stage.database.send('rollback', sending).catch(() => undefined);
-    }
-}
-/** The scratch database has a history of its own kind: none, so nothing is expected in it. */
-function contextOf({ run, rules }) {
-    return {
-        run,
-        environment: undefined,
-        rules,
-        recorded: [],
-        baseline: [],
-        position: 1,
-        marker: 'shadow',
-    };
-}
-/** Runs a file as it stands inside the open transaction; what no transaction can hold is left out. */
-async function runOnShadow(stage, file, text) {
-    const shape = classify(file.file, text, stage.parse);
-    if (shape.problems.length > 0)
-        throw new Failure(shape.problems);
-    const prepared = forOneTransaction(shape);
-    const source = prepared.never.reduce((left, { from, to }) => blank(left, from, to), prepared.source);
-    for (const part of shape.transactions > 1 ? shape.segments : [undefined]) {
-        const head = `${STILL_INSIDE}${part ? textsOf(source, part.sessionSetup) : ''}`;
-        const body = part ? onlyPart(source, part) : source;
-        const leave = shape.sessionBound.length > 0 ? leaveNoSettings(undefined) : LEAVE_NOTHING;
-        const message = `${head}${body}\n;do ${dollarQuote(`begin ${leave} end`)};`;
-        try {
-            await stage.database.send(message, { deadline: FILE_DEADLINE, signal: stage.signal });
-        }
-        catch (error) {
-            if (!(error instanceof SqlError))
-                throw error;
-            const place = {
-                statement: { from: 0, to: source.length },
-                message,
-                start: head.length,
-                ...(0,defined_only/* definedOnly */.U)({ position: error.position }),
-            };
-            const problem = placedProblem({ ...file, source: text, shape }, error, place);
-            throw new Failure({ ...problem, message: `on the scratch database: ${problem.message}` });
-        }
-    }
-}
-/** A part of a file that commits by itself, where it stands in the file: what SET LOCAL sets ends with it. */
-function onlyPart(source, { statements, end }) {
-    return blank(blank(source, 0, statements[0]?.from ?? 0), end, source.length);
-}
-function textsOf(source, statements) {
-    return statements.map(({ from, to }) => `${source.slice(from, to)};`).join('\n');
-}
-async function readSchema(stage) {
-    const results = await stage.database.send(`${STILL_INSIDE}${fingerprintQuery()} reset all;`, {
-        deadline: FILE_DEADLINE,
-        signal: stage.signal,
-    });
-    return readFingerprint(results);
-}
-function leftoverProblem(file, wanted, found, what = 'its down file') {
-    const difference = compareObjects(wanted.objects, found.objects);
-    if (isSameSchema(difference))
-        return [];
-    const down = file.down?.file ?? file.file;
-    return [
-        {
-            message: `${titleOf(file)}: ${what} does not give back the schema as it was: ${describeDifference(difference)}`,
-            at: { file: down, line: 1, column: 1 },
-            next: `Complete ${down}.`,
-        },
-    ];
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/lib/missing-schema.js
@@ -18641,6 +23330,117 @@ function orderWarnings({ database, vps }, pending) {
     ];
 }
 
+;// CONCATENATED MODULE: ./compiled/src/lib/collision-words.js
+
+/** Why the commit cannot be deployed: git would overwrite what lies there. Pure. */
+function collisionProblem(paths) {
+    if (paths.length === 0)
+        return undefined;
+    return {
+        message: `The commit brings files that lie untracked on the server: ${(0,shorten_list/* shortenList */.Y)([...paths])}.`,
+        next: 'Move them away on the server, or take them out of the commit (git rm --cached) if they belong to the host.',
+    };
+}
+/** What is said of files that are as the commit has them. Pure. */
+function takenOverWords(paths) {
+    return `taken over as they are, because the commit has the same: ${(0,shorten_list/* shortenList */.Y)([...paths])}; every way back leaves them`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/server/checkout/added-files.js
+
+/** More are not sent: a look is to take seconds. */
+const MOST_FILES = 20_000;
+/**
+ * The files that a commit adds to the live one, by the checkout of this job; all that it has where that does not know the
+ * live commit. A text says why neither can be told.
+ */
+async function addedFiles({ from, to }, workingDirectory) {
+    const answer = async (...words) => {
+        const ended = await localGit(words, workingDirectory).catch(() => undefined);
+        return ended?.code === 0 ? ended.stdout : undefined;
+    };
+    const added = await answer('diff-tree', '-r', '-z', '--no-renames', '--diff-filter=A', from, to);
+    const whole = added === undefined ? await answer('ls-tree', '-r', '-z', '--full-tree', to) : undefined;
+    const files = added !== undefined ? readAdded(added) : whole === undefined ? undefined : readTree(whole);
+    if (files === undefined)
+        return 'the checkout of this job does not have the commit';
+    return files.length > MOST_FILES ? `the commit has more than ${MOST_FILES} files to compare` : files;
+}
+/** `:<mode> <mode> <id> <id> A`, then the path: pairs. Pure. */
+function readAdded(output) {
+    const parts = output.split('\0');
+    const files = [];
+    for (let at = 0; at + 1 < parts.length; at += 2) {
+        const [, mode = '', , id = ''] = parts[at].split(' ');
+        files.push({ path: parts[at + 1], mode, id });
+    }
+    return files;
+}
+/** `<mode> <type> <id>`, a tab, the path. Pure. */
+function readTree(output) {
+    return output
+        .split('\0')
+        .filter((entry) => entry !== '')
+        .map((entry) => {
+        const tab = entry.indexOf('\t');
+        const [mode = '', , id = ''] = entry.slice(0, tab).split(' ');
+        return { path: entry.slice(tab + 1), mode, id };
+    });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/plan-collisions.js
+
+
+
+
+
+/** Milliseconds for one host. */
+const plan_collisions_LOOK = 30_000;
+/**
+ * What the commit would overwrite in the live checkouts, as far as that can be told before anything is fetched there; says
+ * what is taken over, and what is not checked.
+ */
+async function planCollisions(servers, looks) {
+    const { fleet, settings, log, signal } = servers;
+    const { ref } = settings.vps;
+    const ofHosts = looks.map(async (look, index) => {
+        const { facts } = look;
+        const host = fleet.hosts[index];
+        const from = facts?.liveSha;
+        if (ref === undefined || !host || !facts || from === undefined || from === ref)
+            return [];
+        if (facts.strategy !== 'in-place' || facts.refusals.length > 0)
+            return [];
+        const say = (text) => log({ kind: 'line', text: `          ${look.prefix}${text}` });
+        const files = await addedFiles({ from, to: ref }, settings.workingDirectory);
+        if (typeof files === 'string') {
+            say(`collisions with files on the server: not checked, because ${files}`);
+            return [];
+        }
+        if (files.length === 0)
+            return [];
+        try {
+            const answer = await askWorker(fleet, host, collisionsRequest(settings, files), {
+                deadline: plan_collisions_LOOK,
+                signal,
+            });
+            if (answer.kind !== 'collisions')
+                throw new Error('the worker answered something else');
+            if (answer.takenOver.length > 0)
+                say(takenOverWords(answer.takenOver));
+            const problem = collisionProblem(answer.inTheWay);
+            return problem ? [onHost(look, problem)] : [];
+        }
+        catch (error) {
+            if (signal.aborted)
+                throw error;
+            say(`collisions with files on the server: not checked, because ${problemsOf(error)[0].message}`);
+            return [];
+        }
+    });
+    return (await Promise.all(ofHosts)).flat();
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/plan-hosts.js
 
 
@@ -18693,13 +23493,23 @@ function describeHost(facts, next) {
         ? `${live} is live already`
         : `${live ?? 'nothing live'} -> ${short(next) ?? 'no commit given'}`;
     const entry = facts.entry ? `${facts.entry.mode} x${facts.entry.instances}` : 'first start';
-    const parts = [move, facts.strategy, entry, `${formatBytes(facts.freeBytes)} free`];
+    const judged = facts.portless ? ['no port: judged by PM2 alone'] : [];
+    const parts = [move, facts.strategy, entry, ...judged, `${formatBytes(facts.freeBytes)} free`];
     return facts.notRehearsedWhy === undefined
         ? parts.join(', ')
         : `${parts.join(', ')}\nnot rehearsed: ${facts.notRehearsedWhy}`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/plan.js
+
+
+
+
+
+
+
+
+
 
 
 
@@ -18790,16 +23600,19 @@ async function lookAtMigrations({ database, settings, log }, record, look) {
         return lookAtDatabase(database, record, look);
     if (settings.mode !== 'plan' || !settings.skip.includes('database'))
         return [];
-    return planStep(log, record, look, {
+    const refused = await planStep(record, look, {
         name: 'migration files',
         make: () => planFiles(settings.workingDirectory, settings.files),
         describe: describeFiles,
     });
+    if (look.database)
+        tellWarnings(log, warningsOf(look.database));
+    return refused;
 }
 async function lookAtDatabase(work, record, look) {
     const { settings, log } = work;
     const { workingDirectory, run, database: rules } = settings;
-    const refused = await planStep(log, record, look, {
+    const refused = await planStep(record, look, {
         name: 'migrations',
         async make() {
             const planned = await planDatabase(work, planOrder(settings));
@@ -18812,7 +23625,12 @@ async function lookAtDatabase(work, record, look) {
     const planned = look.database;
     if (!planned)
         return refused;
-    tellBatches(log, planned);
+    const { connection, migrationsDir, downDir, shadow } = rules;
+    const due = [...planned.pending, ...planned.deferred];
+    if (shadow && refused.length === 0 && due.length > 0)
+        await measureStep(work, record, planned, { ...rules, workingDirectory, shadow });
+    else
+        plan_tellPlan(log, planned);
     const refusals = [...refused];
     const judge = async (name, judged) => {
         refusals.push(...(await deployCheckStep(work, record, name, judged)));
@@ -18821,16 +23639,50 @@ async function lookAtDatabase(work, record, look) {
         await judge('drift', async () => judgeDrift(await readDriftNow(work), rules.drift));
     if (isRequired(rules))
         await judge('required schema', async () => judgeRequired(await checkRequired(work, rules), rules, planned.pending));
-    const { connection, migrationsDir, shadow } = rules;
+    if (planned.checks.length > 0)
+        await judge('verify-sql', async () => judgeOwnChecks(await askOwnChecks(work, planned.checks), planned.pending.length > 0));
     if (rules.backup !== 'off' && connection.kind === 'url')
         await judge('backup', () => judgeBackup(work, planned));
+    const proof = shadow && {
+        workingDirectory,
+        migrationsDir,
+        ...(0,defined_only/* definedOnly */.U)({ downDir }),
+        run,
+        rules,
+        connection,
+        shadow,
+    };
+    if (planned.byHand && proof && refused.length === 0)
+        await judge('what was applied by hand', () => judgeAppliedByHand(work, proof, planned));
+    else if (planned.byHand)
+        log({ kind: 'warning', problem: planned.byHand });
     // Where a scratch database is given it is not enough that down files exist: they must fit.
-    if (shadow && refused.length === 0)
-        await judge('down files on the scratch database', () => proveReversible(work, { workingDirectory, migrationsDir, run, rules, connection, shadow }, planned));
+    if (proof && refused.length === 0)
+        await judge('down files on the scratch database', () => proveReversible(work, proof, planned));
     return refusals;
 }
-/** Makes a plan as a step, and tells of it what it warns of. One that is refused is kept: it says more than that. */
-async function planStep(log, record, look, { name, make, describe }) {
+/** Asks PostgreSQL itself on the scratch database, whose word takes the place of the rules'; a failure there stops nothing. */
+async function measureStep(work, record, planned, rules) {
+    const { log } = work;
+    const due = [...planned.pending, ...planned.deferred];
+    const setting = { ...rules, serverMajor: Math.floor((planned.look?.serverVersion ?? 0) / 10_000) };
+    const measured = await record.step('statements on the scratch database', () => measurePlan(work, setting, due), describeMeasuredPlan);
+    const { kept, told } = measuredFindings(planned.findings, measured);
+    plan_tellPlan(log, planned, warningsOf({ ...planned, findings: kept }, told));
+    tellWarnings(log, measured.warnings);
+    for (const text of measuredLines(measured))
+        log({ kind: 'line', text: `          ${text}` });
+}
+function plan_tellPlan(log, planned, warnings = warningsOf(planned)) {
+    tellWarnings(log, warnings);
+    tellBatches(log, planned);
+}
+function tellWarnings(log, warnings) {
+    for (const problem of warnings)
+        log({ kind: 'warning', problem });
+}
+/** Makes a plan as a step. One that is refused is kept: it says more than that. */
+async function planStep(record, look, { name, make, describe }) {
     const refused = await plan_caught(async () => {
         const checked = async () => {
             const planned = await make();
@@ -18846,17 +23698,24 @@ async function planStep(log, record, look, { name, make, describe }) {
         return refused;
     record.facts.reversible = look.database.reversible;
     record.facts.destructive = look.database.destructive;
-    for (const problem of look.database.warnings)
-        log({ kind: 'warning', problem });
     return refused;
 }
 /** Whether the backup that a deploy begins with can be made from this machine. */
-async function judgeBackup({ database }, { look }) {
+async function judgeBackup(work, { look, pending, deferred }) {
     const major = Math.floor((look?.serverVersion ?? 0) / 10_000);
-    const chosen = await pgDumpFor(database.transport, major);
-    return 'message' in chosen
-        ? { detail: '', refusals: [chosen], warnings: [] }
-        : { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings: [] };
+    const chosen = await pgDumpFor(work.database.transport, major);
+    if ('message' in chosen)
+        return { detail: '', refusals: [chosen], warnings: [] };
+    const { backup, backupPlatformData } = work.settings.database;
+    const whole = backup === 'full' && backupPlatformData === 'off';
+    const writes = whole ? platformWrites([...pending, ...deferred], PLATFORM_SCHEMAS) : [];
+    const warnings = writes.length > 0 && (await isSupabase(work)) ? writes : [];
+    return { detail: `pg_dump ${chosen.major} fits the server`, refusals: [], warnings };
+}
+/** Elsewhere schemas of such names are the project's own, and in its backup. */
+async function isSupabase({ database, signal }) {
+    const asked = await database.send(`select ${IS_SUPABASE} as supabase`, { deadline: 30_000, signal });
+    return lastRow(asked).supabase === true;
 }
 async function lookAtHosts(servers, record, look) {
     if (!servers)
@@ -18872,7 +23731,7 @@ async function lookAtHosts(servers, record, look) {
             log({ kind: 'warning', problem });
     }
     Object.assign(record.facts, liveFacts(hosts));
-    return hosts.flatMap(hostRefusals);
+    return [...hosts.flatMap(hostRefusals), ...(await planCollisions(servers, hosts))];
 }
 /** `3 pending in 1 batch, 1 waits for health`. */
 function describePlan(planned) {
@@ -19133,7 +23992,7 @@ async function abandoned(fleet, host, request, error) {
         });
     throw error;
 }
-function reportEvent(host, event, { log, record, onState }) {
+function reportEvent(host, event, { log, record, onState, onLive }) {
     switch (event.kind) {
         case 'progress':
             log({ kind: 'progress', text: host.prefix + event.text });
@@ -19152,6 +24011,9 @@ function reportEvent(host, event, { log, record, onState }) {
             break;
         case 'state':
             onState?.(event.state);
+            break;
+        case 'live':
+            onLive?.(event);
             break;
         case 'started':
         case 'ended':
@@ -19262,7 +24124,7 @@ function beginRollout(fleet, plan, { log, record }) {
     const request = { ...plan.request, ...(several ? {} : { goesAlone: true }) };
     const steps = stepsByPhase(record);
     const audience = { log, record: steps };
-    const running = fleet.hosts.map((host, index) => startHost(fleet, host, { ...request, ...plan.own[index] }, { log, steps }));
+    const running = fleet.hosts.map((host, index) => startHost(fleet, host, { ...request, ...plan.own[index] }, plan, { log, steps }));
     const stop = (why) => stopAll(fleet, running, request, log, why);
     const listenNoMore = whenAborted(plan.signal, () => void stop('cancelled'));
     const broken = new AbortController();
@@ -19300,11 +24162,14 @@ function beginRollout(fleet, plan, { log, record }) {
         rehearse() {
             for (const run of running)
                 if (run.state === 'built')
-                    void tell(fleet, run, 'rehearse', request, log, () => run.state === 'built' && !halted());
+                    void rollout_tell(fleet, run, 'rehearse', request, log, () => run.state === 'built' && !halted());
         },
-        async cutOver(into) {
+        async rehearsed(into) {
             steps.open(into);
             await Promise.all(running.map((run) => run.rehearsed));
+        },
+        async cutOver(into) {
+            await this.rehearsed(into);
             if (request.cutover !== 'at-once')
                 await letGo(fleet, running, request, plan, log, halted);
             return finish();
@@ -19344,13 +24209,18 @@ function stepsByPhase(first) {
         },
     };
 }
+/** Milliseconds that the live version of a host is waited for; it has five seconds there. */
+const rollout_BASELINE = 8_000;
 /** Why a host cannot be counted on; empty where it waits, or had nothing to do. */
 async function absence(fleet, run, request) {
     const { host } = run;
     if (run.ended)
         return isGoodEnd(run.ended) ? [] : [notWaiting(host), ...run.ended.problems];
     try {
-        const { accepted } = await sendSignal(fleet, host, 'ask', request);
+        run.baseline = reached();
+        const { accepted } = await sendSignal(fleet, host, request.looksAtLive ? 'look' : 'ask', request);
+        if (accepted && run.state === 'built' && request.looksAtLive)
+            await Promise.race([run.baseline.promise, run.end, pause(rollout_BASELINE)]);
         if (run.ended)
             return absence(fleet, run, request);
         return accepted && isWaiting(run) ? [] : [notWaiting(host)];
@@ -19374,7 +24244,7 @@ function superseded(ends) {
         return ends;
     return ends.map((end) => end.result?.outcome === 'cancelled' ? { ...end, fact: { ...end.fact, outcome: 'skipped' } } : end);
 }
-function startHost(fleet, host, request, { log, steps }) {
+function startHost(fleet, host, request, plan, { log, steps }) {
     const prepared = reached();
     const rehearsed = reached();
     let waits = false;
@@ -19390,8 +24260,15 @@ function startHost(fleet, host, request, { log, steps }) {
                     steps.add(step);
             },
         },
+        onLive: (look) => {
+            if (look.after === undefined)
+                run.baseline.now();
+            plan.onLive?.(host, look);
+        },
         onState: (state) => {
             run.state = state;
+            if (isWaiting(run))
+                void keepHeard(fleet, run, request);
             run.cuttingOver ||= state === 'cutting-over';
             if (state !== 'built' && state !== 'rehearsed' && state !== 'cutting-over')
                 return;
@@ -19406,6 +24283,7 @@ function startHost(fleet, host, request, { log, steps }) {
         gone: false,
         stopping: false,
         cuttingOver: false,
+        baseline: reached(),
         prepared: prepared.promise,
         rehearsed: rehearsed.promise,
         end: work(),
@@ -19420,6 +24298,28 @@ function startHost(fleet, host, request, { log, steps }) {
         return end;
     }
     return run;
+}
+/** How often in its lease a host that waits hears of us. */
+const WORDS_A_LEASE = 4;
+/**
+ * Lets a host know, for as long as it waits in this state, that the action is there: that it streams tells it nothing,
+ * for it notices late that a connection leads nowhere.
+ */
+async function keepHeard(fleet, run, request) {
+    const { state } = run;
+    const over = new AbortController();
+    void run.end.then(() => over.abort());
+    const waits = () => run.state === state && !over.signal.aborted;
+    while (waits()) {
+        try {
+            await pause(request.goLease / WORDS_A_LEASE, over.signal);
+            if (waits())
+                await sendSignal(fleet, run.host, 'ask', request);
+        }
+        catch {
+            // A server that is out of reach is told by those who follow it.
+        }
+    }
 }
 function reached() {
     let now = () => { };
@@ -19466,7 +24366,7 @@ async function letGo(fleet, running, request, plan, log, halted) {
             return;
         run.gone = true;
         log({ kind: 'progress', text: `${run.host.name} cuts over` });
-        await tell(fleet, run, 'go', request, log, () => !run.cuttingOver);
+        await rollout_tell(fleet, run, 'go', request, log, () => !run.cuttingOver);
         await run.end;
     };
     const [canary, ...rest] = running.filter((run) => run.ended === undefined);
@@ -19484,7 +24384,7 @@ async function stopAll(fleet, running, request, log, why) {
         if (run.ended || run.gone || run.stopping)
             return;
         run.stopping = true;
-        const told = await tell(fleet, run, 'cancel', request, log, () => !run.cuttingOver);
+        const told = await rollout_tell(fleet, run, 'cancel', request, log, () => !run.cuttingOver);
         const text = told
             ? `was told to stop: ${why}`
             : 'cuts over already: it finishes, and verifies or puts back by itself';
@@ -19505,7 +24405,7 @@ const TOLD_TO = {
  * is just being started is not known yet, a server may be out of reach for a while, and a run that does not hear its word
  * would wait for it as long as it is followed.
  */
-async function tell(fleet, run, word, request, log, needed) {
+async function rollout_tell(fleet, run, word, request, log, needed) {
     let lost = false;
     while (!run.ended && needed()) {
         try {
@@ -19721,10 +24621,8 @@ function cutoverOf(between, hosts) {
         return 'step-by-step';
     return between === 'nothing' && hosts === 1 ? 'at-once' : 'on-go';
 }
-/** Milliseconds by which a waiting host is more patient than the action that looks for it. */
-const LONGER_THAN_THE_ACTION = 60_000;
 /** Starts to prepare every host, from what a look has found there. */
-async function prepareHosts(servers, looks, between, record) {
+async function prepareHosts(servers, looks, between, record, { onLive, backup } = {}) {
     const { fleet, settings, log, signal } = servers;
     const sha = await deployedCommit(servers);
     Object.assign(record.facts, liveFacts(looks));
@@ -19734,14 +24632,22 @@ async function prepareHosts(servers, looks, between, record) {
         sha,
         invocation: (0,external_node_crypto_.randomUUID)(),
         cutover: cutoverOf(between, fleet.hosts.length),
-        goLease: fleet.reconnectFor + LONGER_THAN_THE_ACTION,
+        goLease: fleet.goLease,
+        looksAtLive: onLive !== undefined,
     });
     const undo = rollbackRequest(settings, (0,external_node_crypto_.randomUUID)(), { undoRun: settings.run.id });
     const own = looks.map(({ needsToken }, index) => ({
-        ...(0,defined_only/* definedOnly */.U)({ packedBuild: packed[index] }),
+        ...(0,defined_only/* definedOnly */.U)({ packedBuild: packed[index], backup: index === 0 ? backup : undefined }),
         ...(needsToken ? withToken(settings) : {}),
     }));
-    const plan = { request, undo, own, maxParallel: settings.vps.maxParallel, signal };
+    const plan = {
+        request,
+        undo,
+        own,
+        maxParallel: settings.vps.maxParallel,
+        signal,
+        ...(0,defined_only/* definedOnly */.U)({ onLive }),
+    };
     return beginRollout(fleet, plan, { log, record });
 }
 async function deployedCommit({ settings }) {
@@ -19756,11 +24662,11 @@ const NOT_PREPARED = 'not every server could be prepared';
  * Everything that can fail, on all hosts, before anything is committed or a live application touched. `look`: what a
  * plan found a moment ago. `untouched`: this run has changed nothing before.
  */
-async function prepare(servers, looks, between, untouched) {
+async function prepare(servers, looks, between, untouched, beforeCommit = {}) {
     const { settings, log, signal } = servers;
     let prepared;
     const report = await runPhase('prepare', log, settings.vps.ref, async (record) => {
-        const rollout = await prepareHosts(servers, looks, between, record);
+        const rollout = await prepareHosts(servers, looks, between, record, beforeCommit);
         if (await rollout.prepared()) {
             prepared = rollout;
             record.summarise(PREPARED[between]);
@@ -19787,7 +24693,7 @@ function isUntouched({ fact }) {
 }
 /** Packs the build of this job and streams it to every host; resolves with its path on each. */
 async function sendBuild({ fleet, settings, signal }, sha, looks, record) {
-    const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_.join)((0,external_node_os_namespaceObject.tmpdir)(), 'muva-build-'));
+    const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_.join)((0,external_node_os_.tmpdir)(), 'muva-build-'));
     try {
         const { workingDirectory } = settings;
         const { buildOutput, sharedPaths } = settings.vps;
@@ -19806,6 +24712,7 @@ function refuseHosts(looks) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/redeploy.js
+
 
 
 
@@ -19829,846 +24736,25 @@ async function lookFirst(servers) {
 }
 /**
  * Lets the prepared hosts cut over, one after the other; each host's worker owns the outcome, and puts its old version
- * back by itself.
+ * back by itself. `until`: tells of the live version
+ * that the down files help sooner; no host cuts over then.
  */
-async function cutOverHosts(servers, rollout) {
+async function cutOverHosts(servers, rollout, until) {
     const { settings, log, signal } = servers;
     return runPhase('redeploy', log, settings.vps.ref, async (record) => {
+        const rehearsed = rollout.rehearsed(record);
+        const harm = await (until ? until(rehearsed) : rehearsed);
+        if (harm) {
+            const stopped = await rollout.stop('the live version breaks on the new schema');
+            record.facts.hosts = stopped.map(({ fact }) => fact);
+            record.summarise(redeploySummary(stopped, await deployedCommit(servers)));
+            throw new Failure([harm, ...stopped.flatMap(({ problems }) => problems)]);
+        }
         const ends = await rollout.cutOver(record);
         record.changed();
         record.summarise(redeploySummary(ends, await deployedCommit(servers)));
         judgeEnds(ends, record, signal.aborted);
     });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/revert-order.js
-/** Rows of a table are counted up to here; more is told as "more than". */
-const COUNT_UP_TO = 1_000_000;
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-failure.js
-
-
-
-
-
-
-
-/** `table public.rooms (12 rows, created by what was undone)`. */
-function describeLoss({ kind, name, rows, own }) {
-    const unit = kind === 'column' ? 'value' : 'row';
-    const count = rows === null
-        ? `its ${unit}s cannot be counted`
-        : `${rows > COUNT_UP_TO ? `more than ${COUNT_UP_TO}` : rows} ${unit}${rows === 1 ? '' : 's'}`;
-    const what = kind === 'emptied' ? `all rows of ${name}` : `${kind} ${name}`;
-    return `${what} (${count}${own ? ', created by what is undone' : ''})`;
-}
-/**
- * Why a rollback did not happen: nothing of it was committed. `index`: which of the down files failed, where one did.
- */
-function revertFailure(error, downs) {
-    if (error instanceof Failure)
-        return { failure: error };
-    if (!(error instanceof SqlError))
-        throw error;
-    switch (error.code) {
-        case CODES.dataLoss:
-            return { failure: new Failure(dataLoss(error.message)) };
-        case CODES.notAsBefore:
-            return { failure: new Failure(notAsBefore(error.message)) };
-        case CODES.gone:
-            // Not a failure yet: whoever asked looks again.
-            throw error;
-    }
-    for (const [index, { file, source, statements, unseen }] of downs.entries()) {
-        for (const { from, to } of statements) {
-            const offset = rollback_failure_offsetIn(source.slice(from, to), error);
-            if (offset === undefined)
-                continue;
-            const at = positionIn(file, source, from + offset);
-            const problem = { ...told(error, unseen ? '' : source), at, next: rollback_failure_NEXT };
-            return { failure: new Failure(unseen ? withoutText(problem) : problem), index };
-        }
-    }
-    return { failure: new Failure({ ...told(error, ''), next: rollback_failure_NEXT }) };
-}
-const rollback_failure_NEXT = 'Nothing of the database was undone.';
-/** The same with the place alone: neither the line that stands there nor the word that an error of syntax quotes. */
-function withoutText(problem) {
-    const message = problem.message.replace(/ at or near ".*"/s, '');
-    if (!problem.at)
-        return { ...problem, message };
-    const { text: _, ...at } = problem.at;
-    return { ...problem, message, at };
-}
-function told(error, source) {
-    const hint = error.hint === undefined ? '' : ` (${error.hint})`;
-    return { message: `${withoutRowData(error, source)}${hint}`, code: error.code };
-}
-/** Where in a statement the error came from; 0 where only the statement is known, undefined where it was another. */
-function rollback_failure_offsetIn(statement, error) {
-    if (error.internalQuery === statement && error.internalPosition !== undefined)
-        return indexOfCodePoint(statement, error.internalPosition);
-    return error.where?.includes(`SQL statement "${statement}"`) ? 0 : undefined;
-}
-function dataLoss(message) {
-    const losses = JSON.parse(message);
-    return losses
-        .filter(({ own }) => !own)
-        .map((loss) => ({
-        message: `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
-        code: CODES.dataLoss,
-        next: 'Save the data first, or say allow-data-loss: true.',
-    }));
-}
-function notAsBefore(message) {
-    const difference = { added: [], removed: [], altered: [] };
-    for (const [word, kind, schema, name] of JSON.parse(message))
-        difference[word].push({ kind, schema, name, hash: '' });
-    return {
-        message: `the down files do not give back the schema as it was before the run: ${describeDifference(difference)}; nothing was undone`,
-        code: CODES.notAsBefore,
-        next: 'Complete the down files.',
-    };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-send.js
-
-
-
-
-
-
-
-
-/** Milliseconds for a message that only looks. */
-const ROLLBACK_READ_DEADLINE = 40_000;
-/** Milliseconds that a table in use is waited for. */
-const rollback_send_WAIT = 120_000;
-/** How often an answer may be lost before the network is blamed. */
-const rollback_send_CUTS = 3;
-/**
- * Sends a message that deletes history rows of `versions`, again while the database is busy. Where the answer was
- * lost it takes the same lock, looks at the history, and sends again only what was certainly not done.
- * Undefined: it was done, but its answer is gone.
- */
-async function sendChange(access, rules, versions, message, onNotice) {
-    const { database, log, signal } = access;
-    for (let cuts = 0;;) {
-        try {
-            return await patiently(access, () => database.send(message, {
-                // The server gives each statement its time, and tells after each that it is still at work.
-                deadline: rules.statementTimeout + 30_000,
-                signal,
-                onNotice: (notice) => onNotice?.(notice.message),
-            }));
-        }
-        catch (error) {
-            if (error instanceof SqlError && error.code === CODES.locked) {
-                await waitForLock(access, rules.lockWait);
-                continue;
-            }
-            if (errorMeaning(error) !== 'resolve')
-                throw signal.aborted ? new Cancelled(NOTHING_UNDONE) : error;
-            log({ kind: 'progress', text: 'the connection was lost: looking what became of the rollback' });
-            if ((await standingVersions(database, versions)).length === 0)
-                return undefined;
-            if (signal.aborted)
-                throw new Cancelled(NOTHING_UNDONE);
-            if (++cuts === rollback_send_CUTS)
-                throw new Failure({
-                    message: `the connection to the database was lost ${rollback_send_CUTS} times; nothing was undone`,
-                    next: 'Run the rollback again when the network is steady.',
-                });
-            log({ kind: 'progress', text: 'nothing was undone: trying again' });
-        }
-    }
-}
-const NOTHING_UNDONE = 'the rollback of the database was cancelled; nothing was undone';
-/** Repeats what was not done because the database was busy. */
-function patiently({ log, signal }, work) {
-    return retry({
-        tries: 100,
-        deadline: rollback_send_WAIT,
-        first: 250,
-        longest: 5_000,
-        signal,
-        worthwhile: (error) => errorMeaning(error) === 'retry',
-        onRetry: (error, _attempt, wait) => log({
-            kind: 'progress',
-            text: `waiting ${(0,duration/* formatDuration */.a)(wait)}: ${error instanceof Error ? error.message : 'the database is busy'}`,
-        }),
-    }, work);
-}
-/** Which of the versions stand in the history, read under the lock, so that no lost message can still be at work. */
-async function standingVersions(database, versions) {
-    const look = await readHistoryUnderLock(database, RESOLVE_WITHIN);
-    if (!look)
-        throw new Failure({
-            message: 'the answer to the rollback was lost, and the database could not be asked since',
-            next: 'Run the rollback again when the database can be reached: what is undone already is left alone.',
-        }, 'unknown');
-    const history = new Set(look.recorded.map(({ version }) => version));
-    return versions.filter((version) => history.has(version));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/rehearsal-sql.js
-
-
-
-
-
-
-/** What every down file is run with: its deferred checks made before its history row goes, nothing of it left behind. */
-function execution(down, { rules, role }) {
-    return `
-  perform set_config('lock_timeout', '${rules.lockTimeout}ms', true);
-  ${down.statements.map(({ from, to }) => `execute ${dollarQuote(down.source.slice(from, to))};`).join('\n  ')}
-  ${leaveNothing(role)}
-  ${CHECK_DEFERRED}`;
-}
-/**
- * Runs all down files in a sub-transaction that is rolled back, and counts what they would have deleted: tables,
- * columns, and tables that were emptied, by TRUNCATE or by DELETE. What the run itself created may go and is told; anything else that holds
- * something is refused. Leaves the list in `muva.losses`.
- */
-function rehearsal(order, runs) {
-    const created = `exists (select from ${RUNS_TABLE} r, lateral ${changeRows(`coalesce(r.changes, '[]')`)} c
-    where r.run_id = any (${textArray(runs)}) and c.before is null and c.schema = item.schema and`;
-    const count = (where) => `begin
-        execute format('select count(*) from (select from %1$s ${where} limit ${COUNT_UP_TO + 1}) t', item.qualified, item.detail) into rows;
-      exception when insufficient_privilege then rows := null;
-      end;`;
-    return `
-declare
-  tables oid[]; files oid[]; dropped text[]; gone oid[]; emptied oid[] := '{}'; columns text[]; losses jsonb := '[]';
-  rows bigint; own boolean; item record; filled boolean;
-begin
-  raise info using message = ${literal(order.marker)};
-  select array_agg(c.oid order by c.oid), array_agg(c.relfilenode order by c.oid) into tables, files
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'supabase_migrations');
-  select array_agg(attrelid || '.' || attnum) into dropped from pg_attribute where attisdropped and attrelid = any (tables);
-  begin
-    ${order.downs.map((down) => execution(down, order)).join('\n')}
-    select array_agg(t) into gone from unnest(tables) t where not exists (select from pg_class c where c.oid = t);
-    select array_agg(attrelid || '.' || attnum) into columns from pg_attribute
-      where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
-    for item in select c.oid, c.oid::regclass::text as qualified from unnest(tables, files) t(oid, file)
-      join pg_class c on c.oid = t.oid
-      where c.relfilenode <> t.file or pg_stat_get_xact_tuples_deleted(c.oid) > 0
-    loop
-      execute format('select exists (select from %s)', item.qualified) into filled;
-      if not filled then emptied := emptied || item.oid; end if;
-    end loop;
-    raise exception using errcode = '${CODES.undone}';
-  exception when sqlstate '${CODES.undone}' then null;
-  end;
-  -- Better no number than one that row level security made smaller.
-  perform set_config('row_security', 'off', true);
-  for item in
-    select 'table' as kind, n.nspname::text as schema, c.relname::text as name, format('%I.%I', n.nspname, c.relname) as qualified,
-        null::text as detail, c.oid = any (emptied) as kept
-      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = any (gone || emptied)
-    union all
-    select 'column', n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), a.attname, false
-      from unnest(columns) d join pg_attribute a on a.attrelid || '.' || a.attnum = d
-        join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-      where a.attgenerated = '' and c.oid <> all (coalesce(gone, '{}'))
-  loop
-    if item.kind = 'table' then
-      ${count('')}
-      own := ${created} c.kind = 'table' and c.name = item.name);
-    else
-      ${count('where %2$I is not null')}
-      own := ${created} (c.kind = 'table' and c.name = item.name or c.kind = 'column' and c.name = item.name || '.' || item.detail));
-    end if;
-    if rows is null or rows > 0 then
-      losses := losses || jsonb_build_object('kind', case when item.kept then 'emptied' else item.kind end,
-        'name', item.qualified || coalesce('.' || quote_ident(item.detail), ''), 'rows', rows, 'own', own);
-    end if;
-  end loop;
-  perform set_config('row_security', 'on', true);
-  if ${order.rules.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
-    raise exception using errcode = '${CODES.dataLoss}', message = losses::text;
-  end if;
-  perform set_config('muva.losses', losses::text, true);
-end`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-decision.js
-
-
-/** The run's outcome in deploy_runs once it was undone. */
-const ROLLED_BACK = 'rolled-back';
-/**
- * Finds the versions to undo, newest first. `runs`: the runs whose code goes back in the same rollback, as the servers
- * know them; without it the database is rolled back alone, by what it knows itself.
- */
-function chooseTarget(look, wanted, runs) {
-    if (wanted.steps !== undefined)
-        return newest(look, wanted.steps);
-    if (runs !== undefined)
-        return ofRuns(look, runs);
-    const target = wanted.to === undefined
-        ? ofRuns(look, [wanted.runId])
-        : wanted.to === 'previous'
-            ? previous(look)
-            : since(look, wanted.to);
-    if (target.kind !== 'migrations' || target.above.length === 0)
-        return target;
-    return {
-        kind: 'refused',
-        message: `${(0,shorten_list/* shortenList */.Y)(target.versions)} cannot be undone alone: ${(0,shorten_list/* shortenList */.Y)(target.above)} came later and would be left above a gap`,
-        next: 'Undo the later ones too: name them with rollback-steps, or an older commit with rollback-to.',
-    };
-}
-function newest(look, steps) {
-    const versions = newestFirst(look.history).slice(0, steps);
-    return versions.length === 0
-        ? { kind: 'nothing', why: 'no migration is applied' }
-        : { kind: 'migrations', versions, above: [] };
-}
-/** What the runs applied and still stands. */
-function ofRuns(look, runs) {
-    const versions = newestFirst(look.migrations.filter(({ runId }) => runs.includes(runId)).map(({ version }) => version));
-    if (versions.length > 0)
-        return withWhatStandsAbove(look, versions);
-    const undone = look.runs.some(({ runId, outcome }) => runs.includes(runId) && outcome === ROLLED_BACK);
-    const names = runs.length === 1 ? `run ${runs[0]}` : `runs ${runs.join(', ')}`;
-    if (runs.length === 0)
-        return { kind: 'nothing', why: 'no deploy came after what is live' };
-    return {
-        kind: 'nothing',
-        why: undone ? `what ${names} changed is undone already` : `${names} applied no migration`,
-    };
-}
-function withWhatStandsAbove(look, versions) {
-    const oldest = versions[versions.length - 1];
-    const above = newestFirst(look.history).filter((version) => byBytes(version, oldest) > 0 && !versions.includes(version));
-    return { kind: 'migrations', versions, above };
-}
-function previous(look) {
-    const run = look.runs.find(({ outcome }) => outcome !== ROLLED_BACK);
-    return run ? ofRuns(look, [run.runId]) : { kind: 'nothing', why: 'no deploy is recorded in this database' };
-}
-function since(look, to) {
-    const at = look.runs.findIndex(({ sha, outcome }) => outcome !== ROLLED_BACK && sha !== null && same(sha, to));
-    if (at === -1)
-        return {
-            kind: 'refused',
-            message: `no deploy of ${to} is recorded in this database, so it is not known which migrations came after it`,
-            next: 'Name the migrations with rollback-steps, or keep the schema with rollback-database: keep.',
-        };
-    const target = ofRuns(look, look.runs.slice(0, at).map(({ runId }) => runId));
-    return target.kind === 'nothing'
-        ? { kind: 'nothing', why: `no migration was applied since the deploy of ${to}` }
-        : target;
-}
-function newestFirst(versions) {
-    return [...versions].sort(byBytes).reverse();
-}
-/** A commit and how a person or a release name writes it: a prefix of at least 7 digits, alone or after a dash. */
-function same(sha, named) {
-    const word = named.slice(named.lastIndexOf('-') + 1).toLowerCase();
-    return /^[0-9a-f]{7,64}$/.test(word) && (sha.startsWith(word) || word.startsWith(sha));
-}
-/**
- * What of the wanted versions can go, newest first: until the first that has no down file, or that a version stays
- * above which is not to be undone. What is older than one that stays cannot go: the newer one may rest on it, and the
- * history must not get a gap.
- */
-function splitAtIrreversible(newestFirst, above = []) {
-    const stays = ({ version, down }) => down === undefined || above.some((other) => byBytes(other, version) > 0);
-    const at = newestFirst.findIndex(stays);
-    if (at === -1)
-        return { revert: [...newestFirst], keep: [] };
-    const first = newestFirst[at];
-    const older = newestFirst.length - at - 1;
-    const below = older > 0 ? `, and ${older} older ${older === 1 ? 'one stays' : 'ones stay'} below it` : '';
-    const cause = first.down === undefined
-        ? `${first.version} has no down file`
-        : `${(0,shorten_list/* shortenList */.Y)(above)} came after ${first.version} and ${above.length === 1 ? 'stays' : 'stay'} above it`;
-    return { revert: newestFirst.slice(0, at), keep: newestFirst.slice(at), why: `${cause}${below}` };
-}
-/** The runs of which every migration that still stands is undone: only they can be compared with their start. */
-function wholeRuns(look, reverted) {
-    const gone = new Set(reverted);
-    const touched = [
-        ...new Set(look.migrations.filter(({ version }) => gone.has(version)).map(({ runId }) => runId)),
-    ];
-    const complete = (run) => look.migrations.every(({ runId, version }) => runId !== run || gone.has(version));
-    return { whole: touched.filter(complete), partly: touched.filter((run) => !complete(run)) };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-sql.js
-
-
-
-
-
-
-
-
-/** The recorded down texts of some versions. */
-function downsQuery(versions) {
-    return `select coalesce(jsonb_object_agg(version, down), '{}') as downs from ${MIGRATIONS_TABLE}
-    where version = any (${textArray(versions)}) and down is not null`;
-}
-/**
- * Everything in one message, so in one transaction: the lock, the guard, a rehearsal that finds out which data would
- * go, every down file with its history row, and the comparison with the schema as it was before the run.
- */
-function revertMessage(order) {
-    const versions = order.downs.map(({ version }) => version);
-    const runs = [...order.whole, ...order.partly];
-    return [
-        startOfRollback(order.rules),
-        sqlBlock(guard(versions)),
-        localSettings(order.rules),
-        sqlBlock(recordKilledRun()),
-        sqlBlock(rememberObjects(order.whole)),
-        sqlBlock(rehearsal(order, runs)),
-        ...order.downs.flatMap((down) => [localSettings(order.rules), sqlBlock(unit(down, order))]),
-        localSettings(order.rules),
-        sqlBlock(compareWithStart(order)),
-        endOfRollback(order.whole),
-        `select current_setting('muva.losses', true) as losses, current_setting('muva.fingerprint', true) as fingerprint;`,
-    ].join('\n');
-}
-/** One message: history rows go, the schema stays. */
-function deleteRecordsMessage(versions, runs, rules) {
-    return [
-        startOfRollback(rules),
-        sqlBlock(guard(versions)),
-        sqlBlock(`
-begin
-  delete from ${HISTORY_TABLE} where version = any (${textArray(versions)});
-  delete from ${MIGRATIONS_TABLE} where version = any (${textArray(versions)});
-  update ${RUNS_TABLE} set outcome = ${literal(ROLLED_BACK)}, finished_at = clock_timestamp()
-    where run_id = any (${textArray(runs)});
-end`),
-        'select 1 as done;',
-    ].join('\n');
-}
-const sqlBlock = (body) => `do ${dollarQuote(body)};`;
-function startOfRollback(rules) {
-    return `set transaction isolation level read committed, read write;\n${localSettings(rules)}`;
-}
-const guard = (versions) => `
-declare missing text;
-begin
-  ${takeDatabase()}
-  select string_agg(v, ', ') into missing from unnest(${textArray(versions)}) v
-    where not exists (select from ${HISTORY_TABLE} h where h.version = v);
-  if missing is not null then
-    raise exception using errcode = '${CODES.gone}', message = missing;
-  end if;
-end`;
-/** The state before the down files, kept in the newest run's row until the comparison at the end. */
-function rememberObjects(whole) {
-    if (whole.length === 0)
-        return 'begin end';
-    return deterministic('', `update ${RUNS_TABLE} r set objects = f.objects from (${FINGERPRINT_ROW}) f where r.run_id = ${literal(whole[0])};`);
-}
-function unit(down, order) {
-    return `
-declare losses text := current_setting('muva.losses', true);
-begin
-  ${execution(down, order)}
-  delete from ${HISTORY_TABLE} where version = ${literal(down.version)};
-  if not found then
-    raise exception using errcode = '${CODES.gone}', message = ${literal(down.version)};
-  end if;
-  delete from ${MIGRATIONS_TABLE} where version = ${literal(down.version)};
-  perform set_config('muva.losses', losses, true);
-  raise info using message = ${literal(`${order.marker} ${down.version}`)};
-end`;
-}
-/**
- * Two things must hold: every object that the runs changed is as it was before the oldest of them, and the down
- * files changed nothing else. Together they mean that the schema is as before, though others may have changed
- * other objects since. The complaint is a JSON list of [word, kind, schema, name].
- */
-function compareWithStart(order) {
-    if (order.whole.length === 0)
-        return deterministic('', `update ${RUNS_TABLE} r set objects = f.objects, fingerprint_after = f.fingerprint from (${FINGERPRINT_ROW}) f
-        where r.objects is not null;
-      perform set_config('muva.fingerprint', 'not compared', true);`);
-    const known = `(select count(*) = ${order.whole.length} from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) and changes is not null)`;
-    const changed = (runs) => `
-    select distinct on (kind, schema, name) kind, schema, name, before from ${RUNS_TABLE} r, lateral ${changeRows('r.changes')} c
-    where r.run_id = any (${textArray(runs)}) and r.changes is not null order by kind, schema, name, r.started_at`;
-    return deterministic('now jsonb; was jsonb; print text; start text; wrong jsonb;', `
-  raise info using message = ${literal(order.marker)};
-  select f.objects, f.fingerprint into now, print from (${FINGERPRINT_ROW}) f;
-  select objects into was from ${RUNS_TABLE} where run_id = ${literal(order.whole[0])};
-  select fingerprint_before into start from ${RUNS_TABLE} where run_id = any (${textArray(order.whole)}) order by started_at limit 1;
-  if ${known} then
-    select jsonb_agg(jsonb_build_array(word, kind, schema, name)) into wrong from (
-      select case when n.hash is null then 'removed' when c.before is null then 'added' else 'altered' end as word, kind, schema, name
-        from (${changed(order.whole)}) c left join ${objectRows('now')} n using (kind, schema, name)
-        where n.hash is distinct from c.before
-      union all
-      select case when n.hash is null then 'removed' when w.hash is null then 'added' else 'altered' end, kind, schema, name
-        from ${objectRows('was')} w full join ${objectRows('now')} n using (kind, schema, name)
-        where w.hash is distinct from n.hash
-          and not exists (select from (${changed([...order.whole, ...order.partly])}) c
-            where (c.kind, c.schema, c.name) = (coalesce(w.kind, n.kind), coalesce(w.schema, n.schema), coalesce(w.name, n.name)))
-    ) d;
-    if wrong is not null then
-      raise exception using errcode = '${CODES.notAsBefore}', message = wrong::text;
-    end if;
-  end if;
-  update ${RUNS_TABLE} set objects = now, fingerprint_after = print where run_id = ${literal(order.whole[0])};
-  update ${RUNS_TABLE} set objects = null where run_id <> ${literal(order.whole[0])} and objects is not null;
-  perform set_config('muva.fingerprint', case when print = start then 'equal' when ${known} then 'own changes undone' else 'not compared' end, true);`);
-}
-/** A run that is undone as a whole starts afresh when it is run again. */
-function endOfRollback(whole) {
-    return sqlBlock(`begin
-  update ${RUNS_TABLE} set outcome = ${literal(ROLLED_BACK)}, fingerprint_before = null, changes = null,
-    finished_at = clock_timestamp() where run_id = any (${textArray(whole)});
-end`);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/find-down-files.js
-
-
-
-
-
-
-
-
-/** The down text of each version as it was recorded at the deploy, else the file beside the migration. */
-async function findDowns({ database, signal }, look, { workingDirectory, migrationsDir }, versions) {
-    const known = new Map(look.migrations.map((migration) => [migration.version, migration]));
-    const withText = versions.filter((version) => known.get(version)?.hasDown);
-    let texts = {};
-    if (withText.length > 0) {
-        const sending = { deadline: ROLLBACK_READ_DEADLINE, signal };
-        const answer = await retryRead(signal, () => database.send(downsQuery(withText), sending));
-        texts = jsonField(answer, 'downs') ?? {};
-    }
-    const recordedAll = versions.every((version) => texts[version] !== undefined);
-    const folder = await openDowns(workingDirectory, migrationsDir).catch(ignoring(recordedAll));
-    return versions.map((version) => {
-        const name = known.get(version)?.name ?? look.names[version] ?? '';
-        const fileName = downName(version, name);
-        const file = `${migrationsDir.replace(/\/+$/, '')}/${safeName(fileName)}`;
-        const recorded = texts[version];
-        const beside = readBeside(folder, fileName, file, recorded !== undefined);
-        const source = recorded ?? beside;
-        return {
-            version,
-            name,
-            file,
-            source: source ?? '',
-            ...(source === undefined ? {} : { down: true }),
-            ...(beside === source ? {} : { unseen: true }),
-            ...(beside === undefined || beside === source ? {} : { other: beside }),
-        };
-    });
-}
-/** The file in the checkout; beside a recorded text it is only a second try, which need not be had. */
-function readBeside(folder, name, file, recorded) {
-    try {
-        return folder && readDownFile(folder, name, file);
-    }
-    catch (error) {
-        return ignoring(recorded)(error);
-    }
-}
-function ignoring(needless) {
-    return (error) => {
-        if (!needless)
-            throw error;
-    };
-}
-/** A name that came from a database, as part of a place that people are told. */
-function safeName(name) {
-    return name.replaceAll(/[^\p{L}\p{N} ._-]/gu, '_');
-}
-/** Makes every down file fit for one transaction; all problems of all files at once. */
-async function prepareDowns(log, found) {
-    const parse = await loadParser();
-    const problems = [];
-    const prepared = found.map((down) => {
-        const { source, statements, notices, problems: wrong } = prepareDown(down, parse);
-        const told = (problem) => (down.unseen ? withoutText(problem) : problem);
-        for (const problem of notices)
-            log({ kind: 'notice', problem: told(problem) });
-        problems.push(...wrong.map(told));
-        return { ...down, source, statements };
-    });
-    if (problems.length > 0)
-        throw new Failure(problems);
-    return prepared;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/run-down-files.js
-
-
-
-
-
-const stepOf = (down) => `database: undo ${titleOf(down)}`;
-/** Sends the down files; a step is told only after the commit, with the time between its announcements. */
-async function runDowns(access, lockWait, order, steps) {
-    const { downs, marker } = order;
-    const startedAt = Date.now();
-    const reached = new Map();
-    const onNotice = (message) => {
-        if (!message.startsWith(`${marker} `))
-            return;
-        const version = message.slice(marker.length + 1);
-        reached.set(version, Date.now());
-        access.log({ kind: 'progress', text: `undoing: ${version} ran, not yet committed` });
-    };
-    const versions = downs.map(({ version }) => version);
-    try {
-        const results = await sendChange(access, { ...order.rules, lockWait }, versions, revertMessage(order), onNotice);
-        let from = startedAt;
-        for (const down of downs) {
-            const until = reached.get(down.version) ?? from;
-            steps.add({ name: stepOf(down), outcome: 'passed', startedAt: from, milliseconds: until - from });
-            from = until;
-        }
-        if (!results)
-            return { losses: [], fingerprint: 'answer lost' };
-        const { fingerprint } = lastRow(results);
-        return {
-            losses: jsonField(results, 'losses') ?? [],
-            fingerprint: typeof fingerprint === 'string' ? fingerprint : 'not compared',
-        };
-    }
-    catch (error) {
-        return { ...revertFailure(error, downs), startedAt };
-    }
-}
-/** The steps of down files that were not committed: the one that failed, and those that were not reached. */
-function tellFailedDowns(steps, downs, failed) {
-    const { failure, index, startedAt } = failed;
-    steps.add({
-        name: index === undefined ? 'database: undo' : stepOf(downs[index]),
-        outcome: failure.outcome,
-        startedAt,
-        milliseconds: Date.now() - startedAt,
-    });
-    if (index !== undefined)
-        steps.skip(...downs.slice(index + 1).map(stepOf));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/database/rollback/rollback-database.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** Looks at what the database knows of its deploys, before anything is undone. */
-function readWhatToUndo({ database, signal }, steps) {
-    return steps.step('database: look what to undo', async () => {
-        const sending = { deadline: ROLLBACK_READ_DEADLINE, signal };
-        const asked = retryRead(signal, () => lookAtRuns(database, sending));
-        return rollbackLook(await asked.catch((error) => {
-            throw failureOf(error, 'looking what to undo');
-        }));
-    });
-}
-/** @throws OtherFormat where another version made our tables, and this one cannot read them. */
-function rollbackLook({ recorded, runs, partial, environment, formats }) {
-    const problems = formatProblems(formats);
-    if (problems.length > 0)
-        throw new OtherFormat(problems);
-    return {
-        history: recorded.map(({ version }) => version),
-        names: Object.fromEntries(recorded.map(({ version, name }) => [version, name])),
-        migrations: recorded.flatMap(({ version, name, runId, hasDown }) => runId === null ? [] : [{ version, name: name ?? '', runId, hasDown }]),
-        runs,
-        partial,
-        environment,
-    };
-}
-/**
- * Undoes what the named run (or steps, or what came after a commit) did to the schema, newest first, in one
- * transaction that ends with the proof that the schema is as before. Nothing to undo is no failure.
- */
-async function rollbackDatabase(access, order, steps) {
-    let { look } = order;
-    for (let attempt = 1;; attempt++) {
-        try {
-            return await undo({ access, order, look, steps });
-        }
-        catch (error) {
-            if (!(error instanceof SqlError && error.code === CODES.gone))
-                throw error;
-            if (attempt === LOOKS)
-                throw new Failure({
-                    message: 'the migration history keeps changing: another tool is at work; nothing was undone',
-                    next: 'Wait for it, then run the rollback again.',
-                });
-            access.log({ kind: 'progress', text: 'the migration history has changed: looking again' });
-        }
-        look = await readWhatToUndo(access, steps);
-    }
-}
-/** How often the history may change between the look and the change. */
-const LOOKS = 3;
-async function undo(work) {
-    const { access, order, look, steps } = work;
-    const target = chooseTarget(look, order.wish, order.runs);
-    if (target.kind === 'refused')
-        throw new Failure({ message: target.message, next: target.next });
-    for (const { version, done } of look.partial.filter(({ runId }) => runId === order.wish.runId))
-        access.log({
-            kind: 'warning',
-            problem: {
-                message: `${version} was applied in part by this run (${done} of its parts stand) and is not undone: a down file undoes the whole`,
-                next: 'The next deploy goes on behind that part; or undo it by hand.',
-            },
-        });
-    if (target.kind === 'nothing') {
-        rollback_database_tell(steps, 'database: nothing to undo', target.why);
-        return { reverted: [], schemaAhead: [], changed: false };
-    }
-    switch (order.how) {
-        case 'keep':
-            rollback_database_tell(steps, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
-            return { reverted: [], schemaAhead: target.versions, changed: false };
-        case 'records':
-            return deleteRecords(work, target);
-        case 'down':
-            return revert(work, target);
-    }
-}
-function rollback_database_tell(steps, name, detail) {
-    steps.add({ name, outcome: 'passed', startedAt: Date.now(), milliseconds: 0, detail });
-}
-/** Deletes history rows and nothing else, as rollback scripts without down files do. */
-async function deleteRecords(work, target) {
-    const { access, order, look, steps } = work;
-    const { rules } = order;
-    const { versions } = target;
-    access.log({
-        kind: 'warning',
-        problem: {
-            message: `rollback-database: records deletes ${versions.length} history rows and leaves their tables: the next deploy applies these files again and fails on objects that exist`,
-            next: 'Undo the objects by hand before the next deploy, or write down files and use rollback-database: down.',
-        },
-    });
-    const { whole } = wholeRuns(look, versions);
-    const message = deleteRecordsMessage(versions, whole, rules);
-    await sendChange(access, rules, versions, message).catch((error) => {
-        throw revertFailure(error, []).failure;
-    });
-    rollback_database_tell(steps, 'database: delete history rows', versions.join(', '));
-    return { reverted: versions, schemaAhead: [], changed: true };
-}
-async function revert(work, target) {
-    const { access, order, look, steps } = work;
-    const found = await findDowns(access, look, order, target.versions);
-    const { revert: wished, keep, why } = splitAtIrreversible(found, target.above);
-    if (keep.length > 0 && order.wish.steps !== undefined)
-        throw tooManySteps(order.wish.steps, wished.length, why);
-    const schemaAhead = keep.map(({ version }) => version);
-    if (schemaAhead.length > 0) {
-        order.onKept(schemaAhead);
-        access.log({
-            kind: 'warning',
-            problem: { message: `schema ahead of code: ${schemaAhead.join(', ')}; ${why}`, next: NEXT_AHEAD },
-        });
-        rollback_database_tell(steps, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
-    }
-    if (wished.length === 0)
-        return { reverted: [], schemaAhead, changed: false };
-    const result = await revertOnce(work, wished);
-    const reverted = wished.map(({ version }) => version);
-    for (const loss of result.losses)
-        access.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
-    rollback_database_tell(steps, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
-    return { reverted, schemaAhead, changed: true };
-}
-/** A number that a person names is done as a whole or not at all. */
-function tooManySteps(wanted, possible, why) {
-    return new Failure({
-        message: `of the newest ${wanted} migrations ${possible === 0 ? 'none' : `only ${possible}`} can be undone: ${why}; nothing was undone`,
-        next: possible === 0
-            ? 'Write the down file, or undo the objects by hand and say rollback-database: records.'
-            : `Say rollback-steps: ${possible}, or write the missing down file.`,
-    });
-}
-const NEXT_AHEAD = 'The code that is live must work with this schema; a later migration can undo it. History rows stay, so the next deploy goes on from here.';
-const PROOF = {
-    equal: 'the fingerprint equals the one recorded before',
-    'own changes undone': 'all that was changed is as before; other hands changed other objects meanwhile',
-    'not compared': 'not compared: only a part of a run was undone, or its start is not recorded',
-    'answer lost': 'the answer was lost; it would not have been committed unless it was as before',
-};
-/**
- * Runs the recorded down files. Where they fail, nothing was undone; and where this checkout has other ones (a person
- * has corrected them since), those are tried.
- */
-async function revertOnce(work, wished) {
-    const { access, order, look, steps } = work;
-    const { rules } = order;
-    const run = async (downs) => {
-        const ready = await steps.step('database: read the down files', () => prepareDowns(access.log, downs), (prepared) => `${prepared.length} to run, newest first`);
-        const versions = ready.map(({ version }) => version);
-        const marker = (0,external_node_crypto_.randomBytes)(9).toString('base64url');
-        const { role } = access.database;
-        const revertOrder = { downs: ready, ...wholeRuns(look, versions), rules, role, marker };
-        return runDowns(access, rules.lockWait, revertOrder, steps);
-    };
-    let result = await run(wished);
-    if ('failure' in result &&
-        mayBeCorrected(result.failure) &&
-        wished.some(({ other }) => other !== undefined)) {
-        const problem = result.failure.problems[0];
-        access.log({
-            kind: 'warning',
-            problem: {
-                ...problem,
-                message: `the recorded down files do not work: ${problem.message}; trying those of this checkout, which differ`,
-            },
-        });
-        result = await run(wished.map((down) => {
-            const { other, unseen: _, ...rest } = down;
-            return other === undefined ? down : { ...rest, source: other };
-        }));
-    }
-    if (!('failure' in result))
-        return result;
-    tellFailedDowns(steps, wished, result);
-    const next = byHand(order.again, wished.map(({ version }) => version));
-    const problems = result.failure.problems.map((problem) => ({
-        ...problem,
-        next: [problem.next, next].filter(Boolean).join(' '),
-    }));
-    throw result.failure instanceof Cancelled ? result.failure : new Failure(problems, result.failure.outcome);
-}
-function mayBeCorrected(failure) {
-    return (!(failure instanceof Cancelled) &&
-        failure.outcome === 'failed' &&
-        failure.problems[0]?.code !== CODES.dataLoss);
-}
-/** The exact commands for a person, where the down files did not do it. */
-function byHand(again, versions) {
-    const list = versions.map((version) => `'${version}'`).join(', ');
-    return [
-        `Again, after correcting the down file: ${commandLine('muva-deploy', 'rollback', ...again)}`,
-        `By hand, after undoing the objects: ${[HISTORY_TABLE, MIGRATIONS_TABLE].map((table) => `delete from ${table} where version in (${list});`).join(' ')}`,
-    ].join('. ');
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/server/fleet/rollback-fleet.js
@@ -20796,7 +24882,7 @@ function disagreement(answers, of, verb) {
  * first, then the code goes back on every host, then the database by its down files. Where the code could not be put
  * back the schema is kept: the code that is live may need it.
  */
-async function rollback(work) {
+async function rollback(work, { loseNothing = false } = {}) {
     const { settings, log } = work;
     return runPhase('rollback', log, rollbackHeadline(settings), async (record) => {
         const found = await findTargets(work, record);
@@ -20804,7 +24890,7 @@ async function rollback(work) {
         const code = await rollbackCode(found, record);
         if (code.changed)
             record.facts.rollbackMs = Math.round(performance.now() - started);
-        const schema = await rollbackSchema(found, record, code);
+        const schema = await rollbackSchema(found, record, code, loseNothing);
         if (schema.changed)
             record.changed();
         record.facts.rolledBack = code.changed || schema.changed;
@@ -20925,7 +25011,7 @@ function failed(error) {
 function rollback_unnamed(host) {
     return { message: `host ${host.host}: the previous version could not be put back` };
 }
-async function rollbackSchema({ code, database, again }, record, codeOutcome) {
+async function rollbackSchema({ code, database, again }, record, codeOutcome, loseNothing) {
     const nothing = { ...rollback_NOTHING, ahead: [] };
     if (database === undefined)
         return nothing;
@@ -20944,9 +25030,10 @@ async function rollbackSchema({ code, database, again }, record, codeOutcome) {
         const order = {
             wish,
             how: wish.database,
-            rules,
+            rules: loseNothing ? { ...rules, loseNothing } : rules,
             workingDirectory,
             migrationsDir: rules.migrationsDir,
+            ...(0,defined_only/* definedOnly */.U)({ downDir: rules.downDir }),
             look,
             again,
             ...(0,defined_only/* definedOnly */.U)({ runs: code?.runs }),
@@ -20990,6 +25077,289 @@ function rollbackSummary(code, schema, how) {
     if (back.length > 0 || ahead.length > 0)
         return [...(back.length > 0 ? back : ['Nothing could be taken back.']), ...ahead].join(' ');
     return 'There was nothing to undo: nothing was changed.';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/database/history/past-deploys.js
+
+
+
+const milliseconds = (column) => `round(extract(epoch from ${column}) * 1000)`;
+/** Reads a table that may be missing, or closed to the role. */
+const readInto = (field, table, select) => `
+  if to_regclass('${table}') is not null then
+    if has_table_privilege('${table}', 'select') and not row_security_active(to_regclass('${table}')::oid) then
+      execute $q$${select}$q$ into part;
+      look := look || jsonb_build_object('${field}', part);
+    else unread := unread || '${table}'::text; end if;
+  end if;`;
+const QUESTION = `set local statement_timeout = '30s'; do ${dollarQuote(`
+declare look jsonb := '{"recorded": [], "applied": {}, "runs": []}'; part jsonb; unread text[] := '{}'; held boolean := false;
+begin
+  ${readInto('recorded', HISTORY_TABLE, `select coalesce(jsonb_agg(version order by version collate "C"), '[]') from ${HISTORY_TABLE}`)}
+  if ${READS_TABLES} then
+  ${readInto('applied', MIGRATIONS_TABLE, `select coalesce(jsonb_object_agg(version, jsonb_build_object('runId', run_id, 'at', ${milliseconds('applied_at')})), '{}') from ${MIGRATIONS_TABLE}`)}
+  ${readInto('runs', RUNS_TABLE, `select coalesce(jsonb_agg(r), '[]') from (select run_id as "runId", run_attempt as attempt, environment, sha, outcome,
+       ${milliseconds('started_at')} as "startedAt", ${milliseconds('finished_at')} as "finishedAt"
+       from ${RUNS_TABLE} order by started_at desc, run_id desc limit 100) r`)}
+  if to_regclass('${LEASE_TABLE}') is not null and has_table_privilege('${LEASE_TABLE}', 'select') then
+    execute $q$select exists (select from ${LEASE_TABLE} l where ${LEASE_HELD})$q$ into held;
+  end if;
+  else unread := unread || 'the tables of another version of this action'::text; end if;
+  look := look || jsonb_build_object('unread', to_jsonb(unread), 'busy', held or exists (select from pg_locks
+    where locktype = 'advisory' and classid = 0 and objid = ${LOCK_KEY}
+      and database = (select oid from pg_database where datname = current_database())));
+  perform set_config('muva.status', look::text, true);
+end`)};
+select current_setting('muva.status') as status`;
+/** One message that writes nothing and takes no lock. */
+async function readDatabaseStatus(database, options) {
+    const status = jsonField(await database.send(QUESTION, options), 'status');
+    if (!status)
+        throw new Error('the question after the status gave no row');
+    return status;
+}
+/**
+ * The versions, oldest first, that a run applied after the last one of what is live: their code serves nowhere. Null
+ * where no run of the live commits is known. Pure.
+ */
+function versionsAhead({ runs, applied, recorded }, live) {
+    const ofLive = runs.filter(({ sha }) => sha !== null && live.includes(sha));
+    if (ofLive.length === 0)
+        return null;
+    const since = Math.max(...ofLive.map(({ startedAt }) => startedAt));
+    const later = new Set(runs.filter(({ startedAt }) => startedAt > since).map(({ runId }) => runId));
+    return recorded.filter((version) => later.has(applied[version]?.runId ?? ''));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/server/fleet/status-fleet.js
+
+
+
+/** Milliseconds; nothing but the host itself is asked. */
+const status_fleet_DEADLINE = 60_000;
+/** Asks all hosts at once, one round trip each; writes nothing, and never throws for one host. */
+async function statusFleet({ fleet, settings, signal }) {
+    fleet.connect();
+    return Promise.all(fleet.hosts.map(async (host) => {
+        const startedAt = Date.now();
+        const took = () => ({ milliseconds: Date.now() - startedAt });
+        try {
+            const answer = await askWorker(fleet, host, statusRequest(settings), { deadline: status_fleet_DEADLINE, signal });
+            if (answer.kind === 'status')
+                return { host: host.position, ...took(), status: answer.status };
+            throw new Failure({ message: `${host.prefix}the worker answered something else` });
+        }
+        catch (error) {
+            if (signal.aborted)
+                throw error;
+            return { host: host.position, ...took(), problem: problemOf(error) };
+        }
+    }));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/status.js
+
+
+
+
+
+
+
+
+
+
+
+
+/** Milliseconds; the database answers at once, or not at all. */
+const status_DEADLINE = 40_000;
+/** Deploys and rollbacks that are told. */
+const status_MOST = 10;
+/**
+ * Says what is live, and what was before. Reads only: no lock, no folder, no table. A part that is out of reach is told
+ * with its reason beside what the others say, and fails the phase.
+ */
+async function status_status(work) {
+    const { servers, database, log } = work;
+    return runPhase('status', log, undefined, async (record) => {
+        const startedAt = Date.now();
+        const [answers, found] = await Promise.all([
+            servers ? statusFleet(servers) : [],
+            database ? status_lookAtDatabase(database) : undefined,
+        ]);
+        const hosts = answers.map(liveHost);
+        const live = hosts.flatMap(({ commit }) => commit ?? []);
+        const own = found && liveDatabase(found, live);
+        record.facts.live = [...hosts, ...(own ? [own] : [])];
+        record.facts.history = joinHistory(answers, found?.status).slice(0, status_MOST);
+        const step = (name, outcome, milliseconds, detail) => record.add({ name, outcome, startedAt, milliseconds, detail });
+        const problems = [];
+        for (const { host, problem, milliseconds } of answers) {
+            step(`host ${host}`, problem ? 'failed' : 'passed', milliseconds ?? 0, hosts[host - 1].state);
+            if (problem)
+                problems.push(problem);
+        }
+        if (found && own)
+            step('database', found.problem ? 'failed' : 'passed', found.milliseconds, own.state);
+        if (found?.problem)
+            problems.push(found.problem);
+        for (const text of statusLines(record.facts))
+            log({ kind: 'line', text });
+        if (problems.length > 0)
+            throw new Failure(problems);
+        record.summarise('Nothing was changed.');
+    });
+}
+const iso = (milliseconds) => new Date(milliseconds).toISOString();
+/** What one host told, in the words of the report. Pure. */
+function liveHost({ host, status: found, problem }) {
+    if (found === undefined)
+        return { part: 'host', host, state: 'unreachable', ...(0,defined_only/* definedOnly */.U)({ problem: problem?.message }) };
+    const { lock, liveSha, liveRelease, cutRun } = found;
+    const cut = cutRun !== undefined || found.runs[0]?.outcome === 'cut';
+    const state = lock
+        ? 'at-work'
+        : cut
+            ? 'cut'
+            : liveSha === undefined
+                ? 'nothing'
+                : liveRelease === undefined
+                    ? 'by-hand'
+                    : 'live';
+    const wrong = found.problems[0]?.message;
+    return {
+        part: 'host',
+        host,
+        state,
+        ...(0,defined_only/* definedOnly */.U)({
+            problem: wrong,
+            environment: found.environment,
+            commit: liveSha,
+            release: liveRelease,
+            since: found.liveSince === undefined ? undefined : iso(found.liveSince),
+            run: found.liveRun,
+            process: found.process,
+        }),
+        verified: found.liveVerified,
+        'rollback-to': found.reachable.map(({ release, sha }) => ({ release, commit: sha })),
+        backups: found.backups.map(({ name, bytes, at }) => ({ name, bytes, at: iso(at) })),
+        lock: lock ? { run: lock.runId, since: iso(lock.since), ...(0,defined_only/* definedOnly */.U)({ url: lock.url }) } : null,
+        'free-bytes': found.freeBytes,
+    };
+}
+async function status_lookAtDatabase(work) {
+    const { database, settings, signal } = work;
+    const { workingDirectory, database: rules } = settings;
+    const startedAt = Date.now();
+    const nothing = { pending: null, drift: null };
+    const took = () => ({ milliseconds: Date.now() - startedAt });
+    try {
+        const sending = { deadline: status_DEADLINE, signal };
+        const found = await retryRead(signal, () => readDatabaseStatus(database, sending)).catch((error) => {
+            throw failureOf(error, 'looking at what is recorded');
+        });
+        const answer = { ...nothing, ...took(), status: found };
+        if (found.unread.length > 0)
+            answer.problem = {
+                message: `the database's role cannot read ${found.unread.join(', ')}`,
+                next: 'Use the login that deploys, and the version of the action that deployed last.',
+            };
+        if (!(0,external_node_fs_.existsSync)((0,external_node_path_.join)(workingDirectory, rules.migrationsDir)))
+            return answer;
+        const { files } = await readMigrationFiles(workingDirectory, rules);
+        const recorded = new Set(found.recorded);
+        answer.pending = files.map(({ version }) => version).filter((version) => !recorded.has(version));
+        answer.drift = judgeDrift(await readDriftNow(work), 'warn').detail;
+        return { ...answer, ...took() };
+    }
+    catch (error) {
+        if (signal.aborted)
+            throw error;
+        return { ...nothing, ...took(), problem: problemOf(error) };
+    }
+}
+/** The database in the words of the report. `live`: the commits that hosts serve. Pure. */
+function liveDatabase({ status: found, pending, drift, problem }, live) {
+    const wrong = (0,defined_only/* definedOnly */.U)({ problem: problem?.message });
+    if (found === undefined)
+        return { part: 'database', state: 'unreachable', ...wrong, pending, drift };
+    const version = found.recorded.at(-1);
+    const by = version === undefined ? undefined : found.applied[version];
+    const run = found.runs.find(({ runId }) => runId === by?.runId);
+    const ahead = versionsAhead(found, live);
+    const environment = found.runs.find((each) => each.environment !== null)?.environment ?? undefined;
+    const state = found.busy
+        ? 'at-work'
+        : version === undefined
+            ? 'nothing'
+            : ahead !== null && ahead.length > 0
+                ? 'ahead'
+                : 'live';
+    return {
+        part: 'database',
+        state,
+        ...wrong,
+        ...(0,defined_only/* definedOnly */.U)({
+            environment,
+            version,
+            since: by && iso(by.at),
+            run: by?.runId,
+            commit: run?.sha ?? undefined,
+        }),
+        ahead,
+        pending,
+        drift,
+    };
+}
+/** The runs of all hosts and of the database as one list, newest first. Pure. */
+function joinHistory(answers, database) {
+    const joined = new Map();
+    for (const { host, status: found } of answers)
+        for (const run of found?.runs ?? []) {
+            const key = `${run.runId}.${run.attempt}.${run.task}`;
+            const known = joined.get(key);
+            const worse = known === undefined || run.outcome !== 'deployed' ? run.outcome : known.outcome;
+            joined.set(key, {
+                run: run.runId,
+                attempt: run.attempt,
+                task: run.task,
+                outcome: worse,
+                at: known && known.at < iso(run.at) ? known.at : iso(run.at),
+                hosts: [...(known?.hosts ?? []), host],
+                ...(0,defined_only/* definedOnly */.U)({
+                    commit: run.sha ?? known?.commit,
+                    'duration-ms': longest(run.milliseconds, known?.['duration-ms']),
+                    url: run.url ?? known?.url,
+                }),
+            });
+        }
+    for (const row of database?.runs ?? []) {
+        const own = [...joined.values()].filter(({ run, task }) => run === row.runId && task === 'deploy');
+        for (const run of own) {
+            if (row.outcome !== null)
+                run.database = row.outcome;
+            if (row.sha !== null)
+                run.commit ??= row.sha;
+        }
+        if (own.length > 0)
+            continue;
+        joined.set(`${row.runId} database`, {
+            run: row.runId,
+            attempt: row.attempt ?? 1,
+            task: 'migrate',
+            outcome: row.outcome ?? 'unknown',
+            at: iso(row.startedAt),
+            hosts: [],
+            ...(0,defined_only/* definedOnly */.U)({
+                commit: row.sha ?? undefined,
+                'duration-ms': row.finishedAt === null ? undefined : row.finishedAt - row.startedAt,
+                database: row.outcome ?? undefined,
+            }),
+        });
+    }
+    return [...joined.values()].sort((a, b) => (a.at < b.at ? 1 : -1));
+}
+function longest(a, b) {
+    return a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/tools.js
@@ -21051,7 +25421,7 @@ async function compareHistory(workingDirectory, rules, history) {
         return calm('not compared: this login may not read the history');
     if (!(0,external_node_fs_.existsSync)((0,external_node_path_.join)(workingDirectory, rules.migrationsDir)))
         return calm(`not compared: there is no ${rules.migrationsDir} here`);
-    const { files, problems } = await readMigrationFiles(workingDirectory, rules.migrationsDir);
+    const { files, problems } = await readMigrationFiles(workingDirectory, rules);
     if (problems.length > 0)
         return { name, passed: false, problems, warnings: [] };
     return judgeHistory(files, history, rules);
@@ -21102,6 +25472,7 @@ function judgeHistory(files, history, rules) {
 
 
 
+
 /** Checks schema and connectivity in one round trip and writes nothing; one step per fact. */
 async function verify({ database, settings, log, signal }) {
     return runPhase('verify', log, undefined, async (record) => {
@@ -21125,10 +25496,28 @@ async function verify({ database, settings, log, signal }) {
                 log({ kind: 'warning', problem });
             problems.push(...fact.problems);
         }
+        const own = await readOwnChecks(settings.workingDirectory, rules.verifySql);
+        if (own.checks.length > 0) {
+            const asked = { database, settings, log, signal };
+            const found = await record.step('run verify-sql', () => askOwnChecks(asked, own.checks));
+            for (const result of found) {
+                const wrong = problemsOfCheck(result);
+                const detail = result.failed === undefined ? rowsOf(result.rows) : 'failed';
+                record.add(verify_stepOf({
+                    name: `verify-sql ${result.file}`,
+                    passed: wrong.length === 0,
+                    detail,
+                    problems: wrong,
+                    warnings: [],
+                }));
+                problems.push(...wrong);
+            }
+        }
+        problems.push(...own.problems);
         if (problems.length > 0)
             throw new Failure(problems);
         record.facts.verified = true;
-        record.summarise(`The schema verifies: ${facts.length + 1} facts checked.`);
+        record.summarise(`The schema verifies: ${facts.length + 1 + own.checks.length} facts checked.`);
     });
 }
 function verify_stepOf({ name, passed, detail }) {
@@ -21141,7 +25530,227 @@ function verify_stepOf({ name, passed, detail }) {
     };
 }
 
+;// CONCATENATED MODULE: ./compiled/src/server/fleet/watch-fleet.js
+
+
+
+
+/** Milliseconds for a look, on top of what the application may take. */
+const watch_fleet_AROUND = 20_000;
+/** Looks at the live version on all hosts at once; `ask`: one request is sent to each. Never throws but for a cancel. */
+async function watchFleet({ fleet, settings, signal }, ask) {
+    const request = watchRequest(settings, ask);
+    const deadline = settings.health.timeout + watch_fleet_AROUND;
+    return Promise.all(fleet.hosts.map(async (host) => {
+        const own = { host: host.position, prefix: host.prefix };
+        try {
+            const answer = await askWorker(fleet, host, request, { deadline, signal });
+            return { ...own, ...(0,defined_only/* definedOnly */.U)({ watched: answer.kind === 'watched' ? answer.look : undefined }) };
+        }
+        catch (error) {
+            if (error instanceof Cancelled || signal.aborted)
+                throw new Cancelled();
+            return { ...own, why: onHost(host, problemOf(error)).message };
+        }
+    }));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/watch-decision.js
+
+/** Bad answers in a row, and restarts of one program, after which the version counts as fallen. */
+const BAD_ANSWERS = 3;
+const RESTARTS = 2;
+/** Of these a supervisor starts a program no more. */
+const GIVEN_UP = new Set(['errored', 'stopped']);
+/**
+ * Judges all looks so far, the newest last; `passed`: the checks that were good before the watch, by their places;
+ * `runId`: the run that watches.
+ */
+function judgeWatch(looks, passed, runId) {
+    const now = looks.at(-1);
+    if (now === undefined)
+        return { kind: 'good' };
+    return overtakenBy(now, runId) ?? restarted(looks, now) ?? failing(looks, now, passed) ?? { kind: 'good' };
+}
+function overtakenBy({ hosts }, runId) {
+    for (const { prefix, heldBy, liveRun } of hosts) {
+        if (heldBy !== undefined && heldBy !== runId)
+            return { kind: 'overtaken', why: `${prefix}run ${heldBy} has begun there` };
+        if (liveRun !== undefined && liveRun !== runId)
+            return { kind: 'overtaken', why: `${prefix}what run ${liveRun} deployed is live there` };
+    }
+    return undefined;
+}
+/** Compares each program with how it was first seen. A host that has not been seen before has nothing to compare with. */
+function restarted(looks, now) {
+    for (const { host, prefix, programs } of now.hosts) {
+        const first = looks.flatMap(({ hosts }) => hosts).find((seen) => seen.host === host)?.programs ?? [];
+        for (const { id, restarts, status } of programs) {
+            const before = first.find((program) => program.id === id);
+            const times = restarts - (before?.restarts ?? restarts);
+            if (times >= RESTARTS)
+                return { kind: 'fallen', why: `${prefix}PM2 has restarted instance ${id} ${times} times since` };
+            if (GIVEN_UP.has(status) && before !== undefined && !GIVEN_UP.has(before.status))
+                return { kind: 'fallen', why: `${prefix}instance ${id} is ${status}` };
+        }
+    }
+    return undefined;
+}
+function failing(looks, now, passed) {
+    let doubtful;
+    for (const fact of now.facts) {
+        const place = checkPlace(fact);
+        const seen = looks.flatMap(({ facts }) => facts.filter((other) => checkPlace(other) === place));
+        // What was bad all along is not blamed on this version.
+        if (fact.ok || (!passed.has(place) && !seen.some(({ ok }) => ok)))
+            continue;
+        const bad = seen.length - 1 - seen.findLastIndex(({ ok }) => ok);
+        if (bad >= BAD_ANSWERS)
+            return { kind: 'fallen', why: `${place} failed ${bad} times in a row`, failing: fact };
+        doubtful ??= fact;
+    }
+    return doubtful && { kind: 'doubtful', failing: doubtful };
+}
+const WATCH_PACE = { between: 30_000, atOnce: 1_000, told: 60_000 };
+/** Requests that are kept for the proof of a put-back. */
+const KEPT_REQUESTS = 12;
+/** True where the application may be asked once more. `left`: undefined where nothing counts. */
+function mayAsk(left) {
+    return left === undefined || left > KEPT_REQUESTS;
+}
+/**
+ * Milliseconds until the next look: at once after the first bad answer of a row, else `between`, or longer where the
+ * requests would not last. `bad`: bad answers in a row. `remaining`: of the watch.
+ */
+function nextLookAfter({ bad, left, remaining }, pace) {
+    if (remaining <= 0)
+        return pace.atOnce;
+    if (bad === 1)
+        return Math.min(pace.atOnce, remaining);
+    const lasting = left === undefined || !mayAsk(left) ? 0 : remaining / (left - KEPT_REQUESTS);
+    return Math.min(Math.max(pace.between, lasting), remaining);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/watch.js
+
+
+
+
+
+
+
+
+
+
+/**
+ * Goes on asking the new version after health has passed, and follows its programs; holds no lock. A version that falls
+ * fails the phase, and a server that cannot be looked at says nothing of it.
+ */
+async function watch(work, { before, deployedOn, pace = WATCH_PACE }) {
+    const { settings, log, signal } = work;
+    const span = settings.health.watch;
+    let overtaken = false;
+    const headline = `asking for ${(0,duration/* formatDuration */.a)(span)}, every ${(0,duration/* formatDuration */.a)(pace.between)}`;
+    const report = await runPhase('watch', log, headline, async (record) => {
+        const started = performance.now();
+        const startedAt = Date.now();
+        const elapsed = () => performance.now() - started;
+        const passed = new Set(before.filter(({ ok }) => ok).map(checkPlace));
+        const looks = [];
+        let [asked, answered, toldAt, bad] = [0, 0, 0, 0];
+        let left;
+        for (;;) {
+            const look = await lookOnce(work, deployedOn, mayAsk(left));
+            looks.push(look);
+            asked += look.facts.length;
+            answered += look.facts.filter(({ ok }) => ok).length;
+            left = leastLeft(look) ?? left;
+            const verdict = judgeWatch(looks, passed, settings.run.id);
+            bad = verdict.kind === 'doubtful' ? bad + 1 : 0;
+            // A version that has just begun to fail is not let go.
+            const isOver = elapsed() >= span && verdict.kind !== 'doubtful';
+            if (verdict.kind === 'fallen' || verdict.kind === 'overtaken' || isOver) {
+                record.add({
+                    name: 'the new version, watched',
+                    outcome: verdict.kind === 'fallen' ? 'failed' : 'passed',
+                    startedAt,
+                    milliseconds: Math.round(elapsed()),
+                    detail: `${answered} of ${asked} answers good${programWords(looks)}`,
+                });
+                if (verdict.kind === 'overtaken') {
+                    overtaken = true;
+                    record.summarise(`It ended after ${(0,duration/* formatDuration */.a)(elapsed())}: ${verdict.why}; what came later is that run's.`);
+                    return;
+                }
+                if (verdict.kind === 'fallen')
+                    throw fallen(verdict, elapsed());
+                record.summarise(`${answered} of ${asked} answers good${programWords(looks)}.`);
+                return;
+            }
+            if (elapsed() - toldAt >= pace.told) {
+                toldAt = elapsed();
+                log({
+                    kind: 'progress',
+                    text: `watched for ${(0,duration/* formatDuration */.a)(toldAt)}: ${answered} of ${asked} answers good${programWords(looks)}`,
+                });
+            }
+            const remaining = Math.max(0, span - elapsed());
+            await pause(nextLookAfter({ bad, left, remaining }, pace), signal);
+        }
+    });
+    return { report, overtaken };
+}
+async function lookOnce(work, deployedOn, ask) {
+    const fromRunner = work.settings.health.from === 'runner';
+    const [hosts, outside] = await Promise.all([
+        watchFleet(work.servers, ask && !fromRunner),
+        ask && fromRunner ? askPublicOnce(work) : [],
+    ]);
+    const seen = hosts.flatMap(({ watched, host, prefix }) => {
+        if (!watched)
+            return [];
+        const { liveRun, ...rest } = watched;
+        // Where the commit was live before, the run that brought it is another one, and nobody has overtaken this one.
+        return [{ ...rest, host, prefix, ...(deployedOn.has(host) ? (0,defined_only/* definedOnly */.U)({ liveRun }) : {}) }];
+    });
+    tellUnseen(work, hosts);
+    const inside = seen.flatMap(({ prefix, health }) => health.map((fact) => ({ ...fact, from: 'vps', name: prefix + fact.name })));
+    return { facts: [...outside, ...inside], hosts: seen };
+}
+function tellUnseen({ log }, hosts) {
+    for (const { why } of hosts)
+        if (why !== undefined)
+            log({ kind: 'progress', text: `not looked at this time, which is no verdict: ${why}` });
+}
+function leastLeft({ hosts }) {
+    const known = hosts.flatMap(({ requestsLeft }) => requestsLeft ?? []);
+    return known.length === 0 ? undefined : Math.min(...known);
+}
+/** `, 1 restart, 182 MB`: what the supervisors tell of the programs, all hosts together; nothing where none does. */
+function programWords(looks) {
+    const restartsIn = (look) => (look?.hosts ?? []).flatMap(({ programs }) => programs).reduce((sum, { restarts }) => sum + restarts, 0);
+    const programs = (looks.at(-1)?.hosts ?? []).flatMap((host) => host.programs);
+    if (programs.length === 0)
+        return '';
+    const restarts = restartsIn(looks.at(-1)) - restartsIn(looks[0]);
+    const bytes = programs.reduce((sum, program) => sum + (program.bytes ?? 0), 0);
+    return `, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}${bytes === 0 ? '' : `, ${formatBytes(bytes)}`}`;
+}
+function fallen({ why, failing }, after) {
+    const detail = failing?.detail ?? (failing?.status ? `answers ${failing.status}` : undefined);
+    return new Failure({
+        message: `The new version was healthy, and fell within ${(0,duration/* formatDuration */.a)(after)}: ${why}${detail === undefined ? '' : ` (${detail})`}.`,
+        next: failing?.next ?? 'See what the application printed on the server, cure that, and deploy again.',
+    });
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/deploy.js
+
+
+
+
+
+
 
 
 
@@ -21188,7 +25797,7 @@ async function reported(settings, entryPoint, cancelled, fill) {
     const phases = [];
     const work = workOf(settings, { log, signal: entryPoint.signal }, {
         database: (connection) => openDatabase(connection, { log, label: labelOf(settings.run) }),
-        fleet: (vps) => openFleet(vps, { dist: entryPoint.dist, log }),
+        fleet: (vps) => openFleet(vps, { ...entryPoint.patience, dist: entryPoint.dist, log }),
     });
     try {
         await fill(work, phases);
@@ -21224,8 +25833,10 @@ async function resolveInterrupted(work, session, phases) {
         (settings.skip.includes('health') ||
             (await recordPhase('health', () => health(work))).outcome === 'passed'))
         return;
+    // Where a watch was asked for, the new version may have served for a while before this run was killed.
+    const loseNothing = live && settings.health.watch > 0;
     if (settings.rollback.onFailure)
-        await recordPhase('rollback', () => rollback(work));
+        await recordPhase('rollback', () => rollback(work, { loseNothing }));
 }
 function hostStepAfterwards(host) {
     const outcome = host.outcome === 'unknown' ? 'unknown' : 'passed';
@@ -21267,6 +25878,9 @@ async function runPhases(work, phases) {
             return;
         case 'rollback':
             await recordPhase('rollback', () => rollback(work));
+            return;
+        case 'status':
+            await recordPhase('status', () => status_status(work));
             return;
         case 'redeploy':
             await recordPhase('redeploy', () => redeploy(work.servers));
@@ -21327,14 +25941,25 @@ async function deployPhases(work, recordPhase, phases) {
     });
     const ready = await passed(planned);
     const earlier = earlierAttempt(settings, look);
+    let harm;
     if (ready && look && !look.hosts?.some(isOvertaken))
-        await change(work, recordPhase, { look, before, untouched: !earlier.database && !earlier.code });
+        harm = await change(work, recordPhase, phases, {
+            look,
+            before,
+            untouched: !earlier.database && !earlier.code,
+        });
     if (signal.aborted)
         return;
     const decision = decideRollback(phases, before, settings.rollback.onFailure, earlier);
     if (decision.rollback) {
         log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
-        await recordPhase('rollback', () => rollback(work));
+        // No host has cut over where the live version was harmed: looking at them first would only prolong that.
+        const alone = harm !== undefined && !earlier.code;
+        // Whoever has used the new version meanwhile must not lose what they wrote.
+        const loseNothing = firstFailure(phases)?.phase === 'watch';
+        await recordPhase('rollback', () => rollback(alone ? onlyDatabase(work) : work, { loseNothing }));
+        if (harm && work.servers)
+            await lookAfterwards(work.servers, harm, titlesOf(look));
     }
     else if (firstFailure(phases)) {
         const newCode = !work.servers || changesOf(phases, earlier).code;
@@ -21345,6 +25970,9 @@ async function deployPhases(work, recordPhase, phases) {
         });
         log({ kind: 'line', text: decision.why });
     }
+}
+function onlyDatabase({ settings, log, signal, database }) {
+    return { settings, log, signal, mode: 'deploy', ...(0,defined_only/* definedOnly */.U)({ database }) };
 }
 /** What an earlier attempt of this workflow run, which came to no end, left standing. */
 function earlierAttempt({ run, vps }, look) {
@@ -21364,61 +25992,109 @@ function earlierVersions({ run }, look) {
 }
 /**
  * The part of a deploy that writes, phase after phase, until one does not pass: prepare, backup, migrate, verify, redeploy,
- * health, and the migrations that wait for that. With `migrate-before: build` the database comes before prepare.
+ * health, watch, and the migrations that wait for these. With `migrate-before: build` the database comes before prepare.
  */
-async function change(work, recordPhase, known) {
+async function change(work, recordPhase, phases, known) {
     const { settings, database, servers } = work;
     const { look, before } = known;
     const databaseFirst = database?.settings.database.migrateBefore === 'build';
     let rollout;
+    const guard = databaseFirst ? undefined : guardOf(work, look);
     try {
         if (database && databaseFirst && !(await changeSchema(database, servers, recordPhase, look)))
             return;
         if (servers) {
-            rollout = await prepared(servers, recordPhase, known, databaseFirst ? undefined : database);
+            rollout = await prepared(servers, recordPhase, known, databaseFirst ? undefined : database, guard);
             if (!rollout)
                 return;
         }
-        if (database && !databaseFirst && !(await changeSchema(database, servers, recordPhase, look, rollout))) {
+        if (database &&
+            !databaseFirst &&
+            !(await changeSchema(database, servers, recordPhase, look, rollout, guard))) {
             if (servers && rollout)
                 await deploy_stopped(servers, rollout, recordPhase);
             return;
         }
-        if (servers && rollout && !(await passed(redeployed(servers, rollout, recordPhase))))
-            return;
+        if (servers && rollout && !(await passed(redeployed(servers, rollout, recordPhase, guard))))
+            return guard?.harm;
         if (!settings.skip.includes('health')) {
             const expect = (0,defined_only/* definedOnly */.U)({ expectSha: servers?.settings.vps.ref });
             if (!(await passed(recordPhase('health', () => health(work, { before, ...expect })))))
                 return;
         }
+        if (servers && !(await watched({ ...work, servers }, recordPhase, phases)))
+            return;
         if (database && (look.database?.deferred.length ?? 0) > 0)
             await recordPhase('migrate', () => migrate(database, { contract: true }));
     }
     finally {
         await rollout?.stop('the deploy does not go on');
     }
+    return undefined;
+}
+/** Watches the live version while the database changes, where it does and there is one to ask. */
+function guardOf({ database, servers, settings, log }, { database: plan }) {
+    if (!database || !servers || !plan || plan.batches.length === 0)
+        return undefined;
+    const why = whyUnguarded(settings);
+    if (why === undefined)
+        return liveGuard(database, { reversible: plan.reversible, files: titlesOf({ database: plan }) });
+    log({ kind: 'line', text: `The live version is not asked on the new schema: ${why}.` });
+    return undefined;
+}
+/** The files that this run commits before the cutover. */
+function titlesOf(look) {
+    return (look?.database?.batches ?? []).flatMap(({ files }) => files.map(titleOf));
+}
+/** Milliseconds that the live version is given to be well again. */
+const WELL_AGAIN = 3_000;
+/** Asks the live version once more, and says whether the migrations were what broke it. */
+async function lookAfterwards(servers, harm, files) {
+    const { settings, log } = servers;
+    const asked = { ...settings, health: { ...settings.health, successes: 1, deadline: WELL_AGAIN } };
+    const health = await probeFleet({ ...servers, settings: asked }, true).catch(() => []);
+    log({ kind: 'warning', problem: afterUndoing(files, health, harm.path) });
+}
+/** False where the deploy ends with the watch: the new version fell, or another run has begun. */
+async function watched(work, recordPhase, phases) {
+    const healthy = phases.findLast(({ phase, outcome }) => phase === 'health' && outcome === 'passed');
+    // Only what this run has put in place, and what was good then, can fall.
+    if (work.settings.health.watch === 0 || healthy === undefined || !changesOf(phases).code)
+        return true;
+    const hosts = phases.flatMap(({ facts }) => facts.hosts ?? []);
+    const deployedOn = new Set(hosts.flatMap(({ host, outcome }) => (outcome === 'deployed' ? [host] : [])));
+    let overtaken = false;
+    const ended = await recordPhase('watch', async () => {
+        const end = await watch(work, { before: healthy.facts.health ?? [], deployedOn });
+        overtaken = end.overtaken;
+        return end.report;
+    });
+    return ended.outcome === 'passed' && !overtaken;
 }
 /** All hosts with everything done that can fail; undefined where the deploy ends there. `database`: changed after this. */
-async function prepared(servers, recordPhase, { look, untouched }, database) {
+async function prepared(servers, recordPhase, { look, untouched }, database, guard) {
     const commits = (look.database?.batches.length ?? 0) > 0;
     const between = database === undefined ? 'nothing' : commits ? 'commits' : 'records';
     const nothingYet = untouched && (database !== undefined || look.database === undefined);
     let rollout;
     await recordPhase('prepare', async () => {
-        const done = await prepare(servers, look.hosts ?? [], between, nothingYet);
+        const backup = database && (await backupOnHost(database));
+        const beforeCommit = (0,defined_only/* definedOnly */.U)({ onLive: guard?.heard, backup });
+        const done = await prepare(servers, look.hosts ?? [], between, nothingYet, beforeCommit);
         rollout = done.rollout;
         return done.report;
     });
     return rollout;
 }
 /** Backup, migrate and verify; the hosts that wait rehearse on the new schema beside the last. */
-async function changeSchema(database, servers, recordPhase, look, rollout) {
+async function changeSchema(database, servers, recordPhase, look, rollout, guard) {
     if (!(await backedUp(database, servers, recordPhase, rollout)))
         return false;
     const options = (0,defined_only/* definedOnly */.U)({ plan: look.database, hosts: rollout });
     if (!(await passed(recordPhase('migrate', () => migrate(database, options)))))
         return false;
     rollout?.rehearse();
+    guard?.committed();
     return passed(recordPhase('verify', () => verify(database)));
 }
 /** Stops the hosts that were prepared in vain; what went wrong on one of them is told as the phase that it was in. */
@@ -21427,8 +26103,8 @@ async function deploy_stopped(servers, rollout, recordPhase) {
     if (ends.some(({ problems }) => problems.length > 0))
         await redeployed(servers, rollout, recordPhase);
 }
-function redeployed(servers, rollout, recordPhase) {
-    return recordPhase('redeploy', () => cutOverHosts(servers, rollout));
+function redeployed(servers, rollout, recordPhase, guard) {
+    return recordPhase('redeploy', () => cutOverHosts(servers, rollout, guard?.until));
 }
 /** An unexpected error becomes a failed report, so that rollback and outputs still happen. */
 async function guarded(phase, work, log) {
@@ -21463,7 +26139,10 @@ function finishedReport(settings, phases, warnings, startedAt, cancelled) {
         warnings,
         facts,
         ...(0,defined_only/* definedOnly */.U)({ next }),
-        ...(outcome === 'cancelled' && settings.mode === 'deploy' && (changes.database || changes.code)
+        ...(outcome === 'cancelled' &&
+            settings.mode === 'deploy' &&
+            !(0,unwatched/* isUnwatched */.u)(phases) &&
+            (changes.database || changes.code)
             ? { unsettled: true }
             : {}),
         startedAt,
@@ -21658,7 +26337,7 @@ function activity(entry, before) {
 
 ;// CONCATENATED MODULE: ./compiled/src/lib/version.js
 /** The version in package.json, which does not travel with the bundle; a test compares them. */
-const VERSION = '0.1.0';
+const VERSION = '1.0.0';
 
 ;// CONCATENATED MODULE: ./compiled/src/report/outputs.js
 
@@ -21688,9 +26367,11 @@ const OUTPUT_DESCRIPTIONS = {
     'rollback-ms': 'Milliseconds that putting the code back took.',
     hosts: 'One entry per host, by position (JSON array).',
     reversible: 'true when every pending file has a down file.',
-    destructive: 'true when a pending file drops data.',
+    destructive: 'true when a pending file deletes data or changes every row; unknown where one runs what cannot be read beforehand.',
     'backup-path': 'Where the backup lies, or restore-point:<name>.',
     'deployment-id': 'Id of the GitHub Deployment.',
+    live: 'Mode status: what is live, one entry per host and one for the database (JSON array).',
+    history: 'Mode status: the last ten deploys and rollbacks, newest first (JSON array).',
     'duration-ms': 'Milliseconds that the run took.',
     report: 'Path of a JSON file with every phase and step, its outcome, milliseconds and detail.',
 };
@@ -21742,6 +26423,8 @@ function outputsOf(report, reportPath, limits = OUTPUT_LIMITS) {
         'downtime-ms': line('downtime-ms', facts.downtimeMs),
         'rollback-ms': line('rollback-ms', facts.rollbackMs),
         hosts: list('hosts', facts.hosts),
+        live: list('live', facts.live),
+        history: list('history', facts.history),
         // The longest one last: it takes what the others leave.
         tables: list('tables', facts.tables),
         reversible: line('reversible', facts.reversible),
@@ -22007,7 +26690,8 @@ function logRecorder(log) {
                 problems: why,
                 warnings,
                 facts: mergeFacts([...ended, ...unfinished]),
-                unsettled: true,
+                // What was verified stays, though nobody watched it to the end.
+                ...(open?.phase === 'watch' ? {} : { unsettled: true }),
                 milliseconds,
             };
         },
@@ -22134,7 +26818,7 @@ async function publish(report, publication) {
         tell(`report: ${values.report}`);
     const whole = () => ({ ...said, warnings: [...said.warnings, ...redactDeep(warnings, redact)] });
     try {
-        await writeSummary(summaryOf(whole(), { run, places }), env);
+        await writeSummary(summaryOf(whole(), { run, places, language: publication.language }), env);
     }
     catch (error) {
         warnings.push({ message: `The job summary was not written: ${messageOf(error)}` });
@@ -22175,7 +26859,7 @@ function fileReport(report, { run, folder }, warnings) {
 
 
 /** After a cancel the runner sends SIGTERM at 7.5 s; by then the truth has to be written. Milliseconds. */
-const GRACE = 4_500;
+const action_GRACE = 4_500;
 const API_AFTER_STOP = 1_500;
 /** Names of the values that the post step reads. */
 const STATE = {
@@ -22333,7 +27017,8 @@ function openSession(env) {
             redact: clean.redact,
             tell: (text) => printer.log({ kind: 'line', text }),
             places: { workspace: workspaceOf(env), project: read('working-directory') },
-            folder: env.RUNNER_TEMP || (0,external_node_os_namespaceObject.tmpdir)(),
+            language: read('language').trim() === 'es' ? 'es' : 'en',
+            folder: env.RUNNER_TEMP || (0,external_node_os_.tmpdir)(),
         },
         started: startedRun(read, startedAt),
     };
@@ -22357,7 +27042,7 @@ function action_guarded(session, action) {
     const { log } = session.printer;
     return stoppable({
         crashes: session.crashes,
-        grace: GRACE,
+        grace: action_GRACE,
         impatient: false,
         onStop: (text) => log({ kind: 'line', text }),
         onStray: (problems) => {
@@ -22403,6 +27088,7 @@ const MODE_DESCRIPTIONS = {
     redeploy: 'brings the server to one exact commit',
     health: 'database, application root and health path, with latencies; writes nothing',
     rollback: 'undoes what one run changed, or goes to a named commit',
+    status: 'what is live on each host and in the database, and the last deploys; writes nothing',
     deploy: 'prepare, migrate, verify, redeploy, health; on failure the rollback, by itself',
 };
 const USAGE = `Usage: muva-deploy <mode> [--input value ...]
@@ -22423,7 +27109,7 @@ function helpText() {
     for (const mode of modes/* MODES */.F)
         lines.push(`  ${mode.padEnd(9)} ${MODE_DESCRIPTIONS[mode]}`);
     lines.push('  init      writes a workflow for GitHub Actions from the inputs given as flags, and says what is left to do', '', 'Secrets belong into environment variables: every user of the machine can read the flags of a program that runs.', '  VPS_SSH_KEY="$(cat ~/.ssh/deploy_key)" DEPLOY_ENV_FILE="$(cat .env.production)" muva-deploy redeploy ...', '', 'Inputs (a flag wins over the environment variable, and that over the default):');
-    for (const { title, inputs } of table/* INPUT_PARTS */.G) {
+    for (const { title, inputs } of table/* INPUT_PARTS */.G3) {
         lines.push('', `${title}:`);
         for (const [name, input] of Object.entries(inputs)) {
             // The mode is the first word.
@@ -22568,7 +27254,7 @@ async function cli(entryPoint) {
     }
 }
 async function toInit(words) {
-    const { initFromTerminal } = await __nccwpck_require__.e(/* import() */ 369).then(__nccwpck_require__.bind(__nccwpck_require__, 2369));
+    const { initFromTerminal } = await __nccwpck_require__.e(/* import() */ 934).then(__nccwpck_require__.bind(__nccwpck_require__, 1934));
     process.exitCode = await initFromTerminal(words);
 }
 /** What is wrong with words that name no mode; nothing where there are none, as of somebody who asks what there is. */
@@ -22625,7 +27311,7 @@ function end(report, identity, told, redact) {
     for (const text of [...phaseLines(said), ...(0,log_format/* closingLines */.Po)(said)])
         told.log({ kind: 'line', text });
     try {
-        told.log({ kind: 'line', text: `report: ${writeReport(said, identity, (0,external_node_os_namespaceObject.tmpdir)())}` });
+        told.log({ kind: 'line', text: `report: ${writeReport(said, identity, (0,external_node_os_.tmpdir)())}` });
     }
     catch (error) {
         told.log({

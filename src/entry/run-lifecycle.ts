@@ -122,7 +122,8 @@ export function logRecorder(log: Log): LogRecorder {
         problems: why,
         warnings,
         facts: mergeFacts([...ended, ...unfinished]),
-        unsettled: true,
+        // What was verified stays, though nobody watched it to the end.
+        ...(open?.phase === 'watch' ? {} : { unsettled: true as const }),
         milliseconds,
       };
     },

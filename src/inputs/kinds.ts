@@ -126,6 +126,24 @@ export const duration: InputKind<number> = {
   },
 };
 
+/** Milliseconds, from none to `longest`, which complaints call `words`. */
+export function durationUpTo(longest: number, words: string): InputKind<number> {
+  return {
+    kind: 'duration',
+    read(field) {
+      const milliseconds = parseDuration(visibleText(field));
+      if (milliseconds !== undefined && milliseconds <= longest) return milliseconds;
+      field.complain(
+        milliseconds === undefined
+          ? `${quoteIfSafe(field.value)} is not a duration`
+          : `${quoteIfSafe(field.value)} is longer than ${words}`,
+        `Use a whole number with a unit, from 0s to ${words}.`,
+      );
+      return 0;
+    },
+  };
+}
+
 export function integer(least: number, most: number): InputKind<number> {
   return {
     kind: 'integer',

@@ -5,10 +5,11 @@ import { checkProjectRef, checkWebUrl, type NameProblem } from './checks/names.j
 import { addEntryProblems, addInputProblem } from './input-problems.js';
 import type { InputReader } from './input-reader.js';
 import { INPUTS } from './input-sources.js';
+import type { Mode } from './modes.js';
 import type { RunScope } from './scope.js';
 import type { HealthSettings } from './settings.js';
 
-export function readHealth(reader: InputReader, scope: RunScope): HealthSettings {
+export function readHealth(reader: InputReader, scope: RunScope, mode: Mode): HealthSettings {
   const [url, ...moreUrls] = scope.url ? readUrls(reader) : [];
   const rest = scope.health ? readRest(reader) : undefined;
   const paths = reader.value('health-paths');
@@ -24,6 +25,13 @@ export function readHealth(reader: InputReader, scope: RunScope): HealthSettings
       `asks for more than the request budget allows: ${successes} good answers of ${unique.length} paths${urls > 1 ? ` by ${urls} URLs` : ''} each time`,
       'Ask for fewer. Where no requests are left, one good answer of each path is enough.',
     );
+  const watch = reader.value('watch');
+  if (watch > 0 && !scope.health && mode === 'deploy')
+    reader.warn(
+      'watch',
+      'is not used: health is left out, so nothing is known to have been good',
+      'Take health out of skip.',
+    );
   const maxLatency = reader.value('health-max-latency');
   const expectVersion = reader.value('expect-version');
   return {
@@ -36,6 +44,7 @@ export function readHealth(reader: InputReader, scope: RunScope): HealthSettings
     ...definedOnly({ maxLatency }),
     successes,
     checkAssets: reader.value('check-assets'),
+    watch,
     ...definedOnly({ expectVersion, rest }),
   };
 }

@@ -76,6 +76,7 @@ export function readVps(reader: InputReader, mode: Mode, context: InputContext):
     refExplicit: askedRef !== undefined,
     buildOutput,
     ecosystem,
+    buildCache: reader.value('build-cache'),
     ...definedOnly({
       repositoryUrl,
       installCommand: reader.value('install-command'),

@@ -119,6 +119,7 @@ export interface VpsSettings {
   /** True where a person named the commit; only then may a deploy go back in history or to a bad commit. */
   readonly refExplicit: boolean;
   readonly buildOutput: readonly string[];
+  readonly buildCache: InputValue<'build-cache'>;
   readonly repositoryUrl?: InputValue<'repository-url'>;
   readonly installCommand?: InputValue<'install-command'>;
   readonly buildCommand?: InputValue<'build-command'>;
@@ -151,6 +152,8 @@ export interface HealthSettings {
   readonly successes: InputValue<'health-successes'>;
   readonly checkAssets: InputValue<'check-assets'>;
   readonly expectVersion?: InputValue<'expect-version'>;
+  /** Milliseconds that the new version is watched for after health has passed; 0: not. */
+  readonly watch: InputValue<'watch'>;
   /** The project's REST endpoint, asked where a service key is given. */
   readonly rest?: { readonly url: string; readonly key: Secret };
 }

@@ -8,6 +8,7 @@ import {
   choices,
   databaseUrl,
   duration,
+  durationUpTo,
   envFile,
   type InputKind,
   integer,
@@ -319,6 +320,11 @@ const SERVER = {
     description:
       'All that the build makes, such as .next or dist. By default what the build created and git does not know; refused where that may be data of the server. build-on: runner cannot know it: it sends the usual folders (.next, dist, build, node_modules) and says what it leaves out.',
   }),
+  'build-cache': input(choice(['on', 'off']), {
+    fallback: 'on',
+    description:
+      'on: caches of the build before (.next/cache, node_modules/.cache, ...) are copied into each new build on the server, and no release carries them; off.',
+  }),
   'repository-url': optional(text, {
     description: 'Where the server fetches from; the origin that it already has by default.',
   }),
@@ -405,6 +411,11 @@ const HEALTH = {
   'check-assets': input(boolean, {
     fallback: 'true',
     description: 'Scripts and styles that the page links to must answer 200; of many, a few are asked for.',
+  }),
+  watch: input(durationUpTo(30 * 60_000, '30m'), {
+    fallback: '0s',
+    description:
+      'In deploy: after health has passed, the new version is asked on for this long (to 30m), and put back when it falls.',
   }),
   'expect-version': optional(text, {
     description: 'Text that must be in the answer of the last health path, such as a commit or a build id.',

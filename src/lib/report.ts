@@ -11,6 +11,7 @@ const PHASES = [
   'verify',
   'redeploy',
   'health',
+  'watch',
   'rollback',
   'status',
 ] as const;

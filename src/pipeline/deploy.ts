@@ -16,6 +16,7 @@ import {
   type Step,
 } from '../lib/report.js';
 import { runPhase, skippedPhase } from '../report/phase.js';
+import { isUnwatched } from '../report/unwatched.js';
 import { withExactCommit } from '../server/checkout/exact-commit.js';
 import { judgeProvenance } from '../server/checkout/provenance.js';
 import { type FleetOptions, openFleet } from '../server/fleet/fleet.js';
@@ -36,6 +37,7 @@ import { rollback } from './rollback.js';
 import { status } from './status.js';
 import { closeWork, type DatabaseWork, type Work, workOf } from './tools.js';
 import { verify } from './verify.js';
+import { watch } from './watch.js';
 
 /** What the pipeline needs from the entry point. */
 export interface EntryPoint {
@@ -131,7 +133,9 @@ async function resolveInterrupted(work: Work, session: string, phases: PhaseRepo
       (await recordPhase('health', () => health(work))).outcome === 'passed')
   )
     return;
-  if (settings.rollback.onFailure) await recordPhase('rollback', () => rollback(work));
+  // Where a watch was asked for, the new version may have served for a while before this run was killed.
+  const loseNothing = live && settings.health.watch > 0;
+  if (settings.rollback.onFailure) await recordPhase('rollback', () => rollback(work, { loseNothing }));
 }
 
 function hostStepAfterwards(host: HostFact): Step {
@@ -258,14 +262,20 @@ async function deployPhases(work: Work, recordPhase: RecordPhase, phases: PhaseR
   const earlier = earlierAttempt(settings, look);
   let harm: LiveHarm | undefined;
   if (ready && look && !look.hosts?.some(isOvertaken))
-    harm = await change(work, recordPhase, { look, before, untouched: !earlier.database && !earlier.code });
+    harm = await change(work, recordPhase, phases, {
+      look,
+      before,
+      untouched: !earlier.database && !earlier.code,
+    });
   if (signal.aborted) return;
   const decision = decideRollback(phases, before, settings.rollback.onFailure, earlier);
   if (decision.rollback) {
     log({ kind: 'line', text: `${decision.why} Rolling back what this run changed.` });
     // No host has cut over where the live version was harmed: looking at them first would only prolong that.
     const alone = harm !== undefined && !earlier.code;
-    await recordPhase('rollback', () => rollback(alone ? onlyDatabase(work) : work));
+    // Whoever has used the new version meanwhile must not lose what they wrote.
+    const loseNothing = firstFailure(phases)?.phase === 'watch';
+    await recordPhase('rollback', () => rollback(alone ? onlyDatabase(work) : work, { loseNothing }));
     if (harm && work.servers) await lookAfterwards(work.servers, harm, titlesOf(look));
   } else if (firstFailure(phases)) {
     const newCode = !work.servers || changesOf(phases, earlier).code;
@@ -312,9 +322,14 @@ interface Known {
 
 /**
  * The part of a deploy that writes, phase after phase, until one does not pass: prepare, backup, migrate, verify, redeploy,
- * health, and the migrations that wait for that. With `migrate-before: build` the database comes before prepare.
+ * health, watch, and the migrations that wait for these. With `migrate-before: build` the database comes before prepare.
  */
-async function change(work: Work, recordPhase: RecordPhase, known: Known): Promise<LiveHarm | undefined> {
+async function change(
+  work: Work,
+  recordPhase: RecordPhase,
+  phases: readonly PhaseReport[],
+  known: Known,
+): Promise<LiveHarm | undefined> {
   const { settings, database, servers } = work;
   const { look, before } = known;
   const databaseFirst = database?.settings.database.migrateBefore === 'build';
@@ -340,6 +355,7 @@ async function change(work: Work, recordPhase: RecordPhase, known: Known): Promi
       const expect = definedOnly({ expectSha: servers?.settings.vps.ref });
       if (!(await passed(recordPhase('health', () => health(work, { before, ...expect }))))) return;
     }
+    if (servers && !(await watched({ ...work, servers }, recordPhase, phases))) return;
     if (database && (look.database?.deferred.length ?? 0) > 0)
       await recordPhase('migrate', () => migrate(database, { contract: true }));
   } finally {
@@ -375,6 +391,26 @@ async function lookAfterwards(servers: ServerWork, harm: LiveHarm, files: readon
   const asked = { ...settings, health: { ...settings.health, successes: 1, deadline: WELL_AGAIN } };
   const health = await probeFleet({ ...servers, settings: asked }, true).catch(() => []);
   log({ kind: 'warning', problem: afterUndoing(files, health, harm.path) });
+}
+
+/** False where the deploy ends with the watch: the new version fell, or another run has begun. */
+async function watched(
+  work: Work & { readonly servers: ServerWork },
+  recordPhase: RecordPhase,
+  phases: readonly PhaseReport[],
+): Promise<boolean> {
+  const healthy = phases.findLast(({ phase, outcome }) => phase === 'health' && outcome === 'passed');
+  // Only what this run has put in place, and what was good then, can fall.
+  if (work.settings.health.watch === 0 || healthy === undefined || !changesOf(phases).code) return true;
+  const hosts = phases.flatMap(({ facts }) => facts.hosts ?? []);
+  const deployedOn = new Set(hosts.flatMap(({ host, outcome }) => (outcome === 'deployed' ? [host] : [])));
+  let overtaken = false;
+  const ended = await recordPhase('watch', async () => {
+    const end = await watch(work, { before: healthy.facts.health ?? [], deployedOn });
+    overtaken = end.overtaken;
+    return end.report;
+  });
+  return ended.outcome === 'passed' && !overtaken;
 }
 
 /** All hosts with everything done that can fail; undefined where the deploy ends there. `database`: changed after this. */
@@ -471,7 +507,10 @@ function finishedReport(
     warnings,
     facts,
     ...definedOnly({ next }),
-    ...(outcome === 'cancelled' && settings.mode === 'deploy' && (changes.database || changes.code)
+    ...(outcome === 'cancelled' &&
+    settings.mode === 'deploy' &&
+    !isUnwatched(phases) &&
+    (changes.database || changes.code)
       ? { unsettled: true as const }
       : {}),
     startedAt,

@@ -1,5 +1,6 @@
 import type { Database } from '../database/connection/connection.js';
 import { errorMeaning } from '../database/connection/sql-error.js';
+import { askOnce } from '../http/ask-once.js';
 import type { Ask, Check, TryResult } from '../http/check.js';
 import { type Counted, checkFact, checkHealth } from '../http/check-health.js';
 import { limitedLook, looking } from '../http/looking.js';
@@ -121,6 +122,17 @@ export async function askEverything(
 /** `shop-b.example`: stands in front of the checks of a URL that is not the first. */
 function shownUrl(url: string): string {
   return url.replace(/^https:\/\//, '');
+}
+
+/** Asks the public URL for the last health path, once; nothing where no verdict came of it. */
+export async function askPublicOnce({ settings, signal }: HealthWork): Promise<HealthFact[]> {
+  const { url, expectVersion: _, ...health } = settings.health;
+  const path = health.paths.at(-1);
+  if (url === undefined || path === undefined) return [];
+  const { timeout } = health;
+  const counted = countedAt(url, settings);
+  const fact = await askOnce({ baseUrl: url, from: 'runner' }, health, { path, timeout, signal, counted });
+  return fact === undefined ? [] : [fact];
 }
 
 /** What this process has asked of each origin; all URLs of one application share that of the first. */

@@ -11,19 +11,30 @@ import type { ServerWork } from '../server/fleet/server-work.js';
 import { type CodeTarget, chooseCodeTarget } from './code-rollback-target.js';
 import type { DatabaseWork, Work } from './tools.js';
 
+export interface RollbackPhaseOptions {
+  /**
+   * The new version has served: a down file runs only where it loses no row or value, whatever `allow-data-loss` says. Else
+   * the schema stays.
+   */
+  loseNothing?: boolean;
+}
+
 /**
  * Undoes what one workflow run changed, or all that came after a commit: it looks at every server and the database
  * first, then the code goes back on every host, then the database by its down files. Where the code could not be put
  * back the schema is kept: the code that is live may need it.
  */
-export async function rollback(work: Work): Promise<PhaseReport> {
+export async function rollback(
+  work: Work,
+  { loseNothing = false }: RollbackPhaseOptions = {},
+): Promise<PhaseReport> {
   const { settings, log } = work;
   return runPhase('rollback', log, rollbackHeadline(settings), async (record) => {
     const found = await findTargets(work, record);
     const started = performance.now();
     const code = await rollbackCode(found, record);
     if (code.changed) record.facts.rollbackMs = Math.round(performance.now() - started);
-    const schema = await rollbackSchema(found, record, code);
+    const schema = await rollbackSchema(found, record, code, loseNothing);
     if (schema.changed) record.changed();
     record.facts.rolledBack = code.changed || schema.changed;
     if (schema.ahead.length > 0) record.facts.schemaAhead = schema.ahead;
@@ -177,6 +188,7 @@ async function rollbackSchema(
   { code, database, again }: Found,
   record: PhaseRecord,
   codeOutcome: PartOutcome,
+  loseNothing: boolean,
 ): Promise<SchemaOutcome> {
   const nothing: SchemaOutcome = { ...NOTHING, ahead: [] };
   if (database === undefined) return nothing;
@@ -194,7 +206,7 @@ async function rollbackSchema(
     const order = {
       wish,
       how: wish.database,
-      rules,
+      rules: loseNothing ? { ...rules, loseNothing } : rules,
       workingDirectory,
       migrationsDir: rules.migrationsDir,
       ...definedOnly({ downDir: rules.downDir }),

@@ -11,6 +11,7 @@ import type {
   StepOutcome,
 } from '../lib/report.js';
 import { shortenList } from '../lib/shorten-list.js';
+import { isUnwatched } from './unwatched.js';
 
 /** Columns before a step's name, and before what belongs to a step. */
 const STEP_INDENT = 10;
@@ -125,11 +126,12 @@ const VERDICTS: Readonly<Record<Report['outcome'], string>> = {
 const TOWARDS: Readonly<Record<string, string>> = { deploy: 'to', redeploy: 'to', plan: 'for' };
 
 /** `deploy to staging failed and was rolled back`, `plan for staging succeeded`, `health on staging failed`. */
-export function outcomeText({ mode, environment, outcome, facts }: Report): string {
+export function outcomeText({ mode, environment, outcome, facts, phases }: Report): string {
   const where = environment === undefined ? '' : ` ${TOWARDS[mode] ?? 'on'} ${environment}`;
   // Only there it is what was asked for.
   const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
-  return `${mode}${where} ${verdict}${stillApplied(outcome, facts.schemaAhead)}`;
+  const live = outcome === 'cancelled' && isUnwatched(phases) ? ': live, not watched to the end' : '';
+  return `${mode}${where} ${verdict}${live}${stillApplied(outcome, facts.schemaAhead)}`;
 }
 
 const LEAVES_BEHIND: ReadonlySet<Report['outcome']> = new Set(['failure', 'rolled-back', 'rollback-failed']);

@@ -13,6 +13,7 @@ import type {
   RunResult,
   SignalRequest,
   StatusRequest,
+  WatchRequest,
   WorkerEvent,
   WorkerLine,
 } from '../worker/protocol.js';
@@ -111,6 +112,7 @@ export async function askWorker(
     | StatusRequest
     | CollisionsRequest
     | ProbeRequest
+    | WatchRequest
     | SignalRequest
     | CancelSessionRequest,
   options: { deadline: number; signal?: AbortSignal },

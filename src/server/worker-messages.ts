@@ -17,6 +17,7 @@ import {
   type HostFacts,
   type HostRollbackTarget,
   type HostStatus,
+  type HostWatch,
   LINE_MARK,
   type PastHostRun,
   type RunResult,
@@ -221,6 +222,21 @@ const hostNow = jsonRecord<HostStatus>({
   problems,
 });
 
+const look = jsonRecord<HostWatch>({
+  liveRun: jsonOptional(jsonText),
+  heldBy: jsonOptional(jsonText),
+  programs: jsonList(
+    jsonRecord<HostWatch['programs'][number]>({
+      id: jsonWhole(),
+      restarts: jsonWhole(),
+      status: jsonText,
+      bytes: jsonOptional(amount),
+    }),
+  ),
+  health: jsonList(check),
+  requestsLeft: jsonOptional(jsonWhole()),
+});
+
 const line = jsonByKind<WorkerLine>({
   host: { facts: host },
   status: { status: hostNow },
@@ -228,6 +244,7 @@ const line = jsonByKind<WorkerLine>({
   collisions: { inTheWay: jsonList(jsonText), takenOver: jsonList(jsonText) },
   started: { pid },
   probed: { health: jsonList(check), healthy: jsonFlag },
+  watched: { look },
   event: { offset: jsonWhole(), line: jsonText },
   heartbeat: {},
   gone: { problem },

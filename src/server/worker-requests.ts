@@ -15,6 +15,7 @@ import type {
   RunRequest,
   StatusRequest,
   Undo,
+  WatchRequest,
 } from '../worker/protocol.js';
 
 /** Settings in the words of the worker. Pure: no value is looked up or made up here. */
@@ -138,6 +139,17 @@ export function probeRequest(settings: VpsRun, once = false): ProbeRequest {
   };
 }
 
+/** `ask`: the application is asked once too. */
+export function watchRequest(settings: VpsRun, ask: boolean): WatchRequest {
+  // What an answer says of its version is known from the journal: another run may have brought another one meanwhile.
+  const { expectVersion: _, ...health } = healthRequest(settings);
+  return {
+    command: 'watch',
+    app: appRequest(settings),
+    health: ask ? health : { ...health, paths: [] },
+  };
+}
+
 /** `session`: the start of the action whose workers are to stop. */
 export function cancelSessionRequest(settings: VpsRun, session: string): CancelSessionRequest {
   return {
@@ -175,6 +187,7 @@ export function deployRequest(settings: VpsRun, details: DeployDetails): DeployR
       startCommand: vps.startCommand,
     }),
     buildOutput: [...vps.buildOutput],
+    buildCache: vps.buildCache,
     ...(vps.envFile === undefined ? {} : { envFile: vps.envFile.reveal() }),
     envFilePath: vps.envFilePath,
     sharedPaths: [...vps.sharedPaths],

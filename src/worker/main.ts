@@ -20,6 +20,7 @@ import { cancelSession, signal, streamRunEvents } from './run/follow.js';
 import { hostStatus } from './run/host-status.js';
 import { inspect } from './run/inspect.js';
 import { longRun } from './run/long-run.js';
+import { watchLive } from './run/watch-live.js';
 
 /** Exit code where the request could not be carried out and a line of kind `refused` says why. */
 const REFUSED = 3;
@@ -63,6 +64,8 @@ async function main(): Promise<void> {
       return printAnswer({ kind: 'status', status: await hostStatus(request.app, env) });
     case 'probe':
       return probe(request, env);
+    case 'watch':
+      return printAnswer({ kind: 'watched', look: await watchLive(request, env) });
     case 'follow':
       return streamRunEvents(request, home, printAnswer);
     case 'rehearse':

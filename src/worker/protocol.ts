@@ -6,7 +6,7 @@ import type { RequestBudget } from '../lib/request-budget.js';
  * What the action and the worker say to each other. The worker is a bundle of its own that runs on the VPS.
  * Types and plain values only: both bundles import this file.
  *
- * Short commands (inspect, status, collisions, probe, follow, rehearse, go, cancel, ask, look, cancel-session) run while the connection is open: `node -` reads, over
+ * Short commands (inspect, status, collisions, probe, watch, follow, rehearse, go, cancel, ask, look, cancel-session) run while the connection is open: `node -` reads, over
  * stdin, one line `globalThis.MUVA_REQUEST = {...};` and then the bundle (both inside one function, so that a text
  * that was cut on the way is a syntax error and runs nothing), and answers on stdout with lines that
  * start with LINE_MARK; everything else there is noise of the host (a login message, a profile).
@@ -110,6 +110,8 @@ export interface DeployRequest extends FetchRequest {
   buildCommand?: string;
   startCommand?: string;
   buildOutput: string[];
+  /** Whether the caches of the build before are copied into this one; default: on. */
+  buildCache?: 'on' | 'off';
   envFile?: string;
   envFilePath: string;
   sharedPaths: string[];
@@ -255,6 +257,27 @@ export interface ProbeRequest {
   counted: boolean;
 }
 
+/** One light look at what is live, while a run watches it. Holds no lock, and writes nothing but its one request. */
+export interface WatchRequest {
+  command: 'watch';
+  app: AppRequest;
+  /** The last path is asked once; none where there is none. */
+  health: HealthRequest;
+}
+
+/** What such a look found. */
+export interface HostWatch {
+  /** The run that brought what is live. */
+  liveRun?: string;
+  /** The run that holds the application's lock now. */
+  heldBy?: string;
+  programs: { id: number; restarts: number; status: string; bytes?: number }[];
+  /** The one check; none where it was not asked, or its answer is no verdict. */
+  health: HealthFact[];
+  /** Requests that this deploy may still send there. */
+  requestsLeft?: number;
+}
+
 /**
  * Streams the events of a run from byte `offset` of its events file until its worker is gone.
  * That it is asked for shows the worker that the action is there (see `goLease`), and so does each word; that it streams
@@ -299,6 +322,7 @@ export type WorkerRequest =
   | CollisionsRequest
   | StatusRequest
   | ProbeRequest
+  | WatchRequest
   | FollowRequest
   | SignalRequest
   | CancelSessionRequest;
@@ -326,6 +350,8 @@ export type WorkerLine =
   | { kind: 'started'; pid: number }
   /** The one answer to `probe`. */
   | { kind: 'probed'; health: HealthFact[]; healthy: boolean }
+  /** The one answer to `watch`. */
+  | { kind: 'watched'; look: HostWatch }
   /** From `follow`: a line of the events as it lies there. `offset` is the byte after it, from which a reconnect goes on. */
   | { kind: 'event'; offset: number; line: string }
   /** From `follow`, every 5 seconds: the connection and the worker are alive. */

@@ -42,8 +42,9 @@ async function apply({ url, project }: Work, runId: string, sha = 'a'.repeat(40)
   await query(url, `update supabase_migrations.deploy_runs set sha = '${sha}' where run_id = '${runId}'`);
 }
 
-const roll = (it: Work, inputs: Inputs, project = it.project): Promise<RolledBack> =>
+const roll = (it: Work, inputs: Inputs, project = it.project, loseNothing = false): Promise<RolledBack> =>
   runRollback(settingsFor(project, it.url, { mode: 'rollback', ...inputs }), {
+    loseNothing,
     onLog: (entry) => {
       if (entry.kind === 'warning' || entry.kind === 'notice') it.warnings.push(entry.problem.message);
     },
@@ -377,6 +378,84 @@ describe('rollback of the database', () => {
       assert.deepEqual([result?.reverted, it.warnings], [['2'], []]);
     });
   });
+
+  const WRITTEN: [string, string, string, string, boolean][] = [
+    [
+      'nothing was written',
+      'alter table hotels add column stars int',
+      'alter table hotels drop column stars',
+      '',
+      true,
+    ],
+    [
+      'a value in a column of the run',
+      'alter table hotels add column stars int',
+      'alter table hotels drop column stars',
+      'update hotels set stars = 5 where id = 1',
+      false,
+    ],
+    [
+      'a row in a table of the run',
+      'create table rooms (id int)',
+      'drop table rooms',
+      'insert into rooms values (1)',
+      false,
+    ],
+    [
+      'a down file that deletes some rows',
+      "insert into hotels values (2, 'seed')",
+      'delete from hotels where id = 2',
+      '',
+      false,
+    ],
+    [
+      'a down file that writes into rows',
+      "update hotels set name = 'new'",
+      "update hotels set name = 'old'",
+      '',
+      false,
+    ],
+    [
+      'a down file that makes values narrower',
+      'alter table hotels alter column name type varchar(90)',
+      'alter table hotels alter column name type varchar(3)',
+      '',
+      false,
+    ],
+    [
+      'a down file that only takes a function back',
+      'create function f() returns int language sql as $$ select 1 $$',
+      'drop function f()',
+      "insert into hotels values (3, 'kept')",
+      true,
+    ],
+  ];
+  for (const [title, up, down, written, undone] of WRITTEN)
+    test(`row 174: after a watch nothing may be lost that was written since, whatever is allowed: ${title}`, async () => {
+      await withWork(async (it) => {
+        it.project.write(FIRST);
+        await apply(it, '1');
+        await query(it.url, "insert into hotels values (1, 'abc')");
+        it.project.write({ '2_x.sql': up, '2_x.down.sql': down });
+        await apply(it, '2');
+        if (written !== '') await query(it.url, written);
+        const { report, result } = await roll(
+          it,
+          { 'run-id': '2', 'allow-data-loss': 'true' },
+          it.project,
+          true,
+        );
+        assert.deepEqual(report.problems, []);
+        assert.equal(report.outcome, 'passed');
+        assert.deepEqual(result, {
+          reverted: undone ? ['2'] : [],
+          schemaAhead: undone ? [] : ['2'],
+          changed: undone,
+        });
+        assert.deepEqual(await history(it.url), undone ? ['1'] : ['1', '2']);
+        if (!undone) assert.match(it.warnings.join('\n'), /the down files would delete data/);
+      });
+    });
 
   test('a number of steps is taken back as a whole, or refused before anything is', async () => {
     await withWork(async (it) => {

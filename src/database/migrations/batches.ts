@@ -22,20 +22,21 @@ const LARGEST_BATCH = 64 * 1024 * 1024;
 export function makeBatches(files: readonly PlannedFile[], transaction: 'all' | 'each'): Batch[] {
   const batches: Batch[] = [];
   let size = 0;
-  let ended: string | undefined;
+  let added: AddedValues[] = [];
   const unchecked = new Set<string>();
   for (const file of files) {
-    const { mode, why, endsBatch } = file.shape;
+    const { mode, why } = file.shape;
     const previous = batches[batches.length - 1];
     const bytes = Buffer.byteLength(file.source);
     const { notValid, validated } = constraintsOf(file.shape);
+    const waited = added.find(({ values }) => values.some((value) => mayName(file.source, value)));
     const looked = validated.find((constraint) => unchecked.has(constraint));
     const reason = !previous
       ? undefined
       : transaction === 'each'
         ? 'one transaction per file was asked for'
-        : ended !== undefined
-          ? ended
+        : waited !== undefined
+          ? `${waited.title} before it: a value added to an enum can be used only after the commit`
           : mode !== 'together'
             ? `${titleOf(file)}: ${why ?? mode}`
             : previous.mode !== 'together'
@@ -52,11 +53,33 @@ export function makeBatches(files: readonly PlannedFile[], transaction: 'all' | 
       batches.push({ mode, files: [file], ...definedOnly({ why: reason }) });
       size = bytes;
       unchecked.clear();
+      added = [];
     }
     for (const constraint of notValid) unchecked.add(constraint);
-    ended = endsBatch === undefined ? undefined : `${titleOf(file)} before it: ${endsBatch}`;
+    const values = addedValues(file.shape);
+    if (values.length > 0) added.push({ title: titleOf(file), values });
   }
   return batches;
+}
+
+/** The values that one file adds to enums, which hold only once they are committed. */
+interface AddedValues {
+  title: string;
+  values: readonly string[];
+}
+
+function addedValues({ statements = [] }: FileShape): string[] {
+  return statements.flatMap(({ kind, node: { newVal, oldVal } }) =>
+    kind === 'AlterEnumStmt' && typeof newVal === 'string' && oldVal === undefined ? [newVal] : [],
+  );
+}
+
+/**
+ * Whether a file may use a value of an enum: its text holds it, wherever that stands. Where a file makes it up (by ||, or
+ * from rows) the server says so, and the batch is split there.
+ */
+function mayName(source: string, value: string): boolean {
+  return source.includes(value.replaceAll("'", "''"));
 }
 
 /** What a migration is called in steps and messages; a history may hold no name for it. */

@@ -192,15 +192,6 @@ function chooseMode(shape: FileShape, cut: Cut): void {
     shape.mode = 'explicit';
     shape.why = explicit[0]!;
   }
-  if (
-    statements.some(
-      (statement) =>
-        statement.kind === 'AlterEnumStmt' &&
-        statement.node.newVal !== undefined &&
-        statement.node.oldVal === undefined,
-    )
-  )
-    shape.endsBatch = 'a value added to an enum can be used only after the commit';
 }
 
 /** Why a file is not one transaction among others; undefined where it is. */

@@ -31,8 +31,6 @@ export interface FileShape {
   sessionBound: { problem: Problem; made: number; used: number }[];
   /** Why the mode is not `together`. */
   why?: string;
-  /** Nothing may follow in the same transaction, and why. */
-  endsBatch?: string;
   notices: Problem[];
   /** What is worth a line at most. */
   remarks: Remark[];

@@ -28,11 +28,22 @@ function keep(statements: string[], token: string): void {
   if (statement !== '') statements.push(statement);
 }
 
-/** Long literals are jumped over: inside them nothing matters but their end. */
+/** What ends a state in which most characters mean nothing; the last letter of ATOMIC is among them. */
+const MEANS_SOMETHING = /[$'"\-/\\;()cC]/g;
+const LINE_END = /[\n\r]/g;
+
+/** Long literals are jumped over: inside them nothing matters but their end. So is all else that changes no state. */
 function nextOfInterest(state: SplitState, token: Token): number {
   const { source, start, end } = token;
   let inner = state;
-  while (inner.in === 'parentheses' || inner.in === 'atomic') inner = inner.inner;
+  let atomic = false;
+  while (inner.in === 'parentheses' || inner.in === 'atomic') {
+    atomic ||= inner.in === 'atomic';
+    inner = inner.inner;
+  }
+  // In BEGIN ATOMIC any letter may end a word that matters.
+  if (inner.in === 'ready' && !atomic) return indexOf(MEANS_SOMETHING, source, end);
+  if (inner.in === 'line' && !atomic) return indexOf(LINE_END, source, end);
   if (inner.in === 'quote' && !inner.closing && !inner.escapes) {
     const found = source.indexOf(inner.delimiter, end);
     return found === -1 ? source.length : found;
@@ -43,6 +54,12 @@ function nextOfInterest(state: SplitState, token: Token): number {
     return found === -1 ? source.length : found + length - 1;
   }
   return end;
+}
+
+/** Where the next match begins at or behind `from`; the end of the text where there is none. */
+function indexOf(pattern: RegExp, source: string, from: number): number {
+  pattern.lastIndex = from;
+  return pattern.exec(source)?.index ?? source.length;
 }
 
 /** What has been read of the current statement: `source` from `start` to `end`. */

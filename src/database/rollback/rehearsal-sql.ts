@@ -16,11 +16,18 @@ export function execution(down: Down, { rules, role }: RevertOrder): string {
 /**
  * Runs all down files in a sub-transaction that is rolled back, and counts what they would have deleted: tables,
  * columns, and tables that were emptied, by TRUNCATE or by DELETE. What the run itself created may go and is told; anything else that holds
- * something is refused. Leaves the list in `muva.losses`.
+ * something is refused. With `loseNothing` all of it is refused, and any row that a down file changes; the tables stay locked
+ * from the count until the end. Leaves the list in `muva.losses`.
  */
 export function rehearsal(order: RevertOrder, runs: readonly string[]): string {
   const created = `exists (select from ${RUNS_TABLE} r, lateral ${changeRows(`coalesce(r.changes, '[]')`)} c
     where r.run_id = any (${textArray(runs)}) and c.before is null and c.schema = item.schema and`;
+  const strict = order.rules.loseNothing === true;
+  const refused = strict
+    ? `losses <> '[]'`
+    : order.rules.allowDataLoss
+      ? 'false'
+      : `exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean)`;
   const count = (where: string): string =>
     `begin
         execute format('select count(*) from (select from %1$s ${where} limit ${COUNT_UP_TO + 1}) t', item.qualified, item.detail) into rows;
@@ -43,9 +50,9 @@ begin
       where attisdropped and attrelid = any (tables) and (attrelid || '.' || attnum) <> all (coalesce(dropped, '{}'));
     for item in select c.oid, c.oid::regclass::text as qualified from unnest(tables, files) t(oid, file)
       join pg_class c on c.oid = t.oid
-      where c.relfilenode <> t.file or pg_stat_get_xact_tuples_deleted(c.oid) > 0
+      where c.relfilenode <> t.file or pg_stat_get_xact_tuples_deleted(c.oid) > 0${strict ? ' or pg_stat_get_xact_tuples_updated(c.oid) > 0' : ''}
     loop
-      execute format('select exists (select from %s)', item.qualified) into filled;
+      ${strict ? 'filled := false;' : `execute format('select exists (select from %s)', item.qualified) into filled;`}
       if not filled then emptied := emptied || item.oid; end if;
     end loop;
     raise exception using errcode = '${CODES.undone}';
@@ -63,6 +70,7 @@ begin
         join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
       where a.attgenerated = '' and c.oid <> all (coalesce(gone, '{}'))
   loop
+    ${strict ? `execute format('lock table %s in access exclusive mode', item.qualified);` : ''}
     if item.kind = 'table' then
       ${count('')}
       own := ${created} c.kind = 'table' and c.name = item.name);
@@ -71,12 +79,12 @@ begin
       own := ${created} (c.kind = 'table' and c.name = item.name or c.kind = 'column' and c.name = item.name || '.' || item.detail));
     end if;
     if rows is null or rows > 0 then
-      losses := losses || jsonb_build_object('kind', case when item.kept then 'emptied' else item.kind end,
+      losses := losses || jsonb_build_object('kind', case when item.kept then '${strict ? 'changed' : 'emptied'}' else item.kind end,
         'name', item.qualified || coalesce('.' || quote_ident(item.detail), ''), 'rows', rows, 'own', own);
     end if;
   end loop;
   perform set_config('row_security', 'on', true);
-  if ${order.rules.allowDataLoss ? 'false' : 'true'} and exists (select from jsonb_array_elements(losses) l where not (l ->> 'own')::boolean) then
+  if ${refused} then
     raise exception using errcode = '${CODES.dataLoss}', message = losses::text;
   end if;
   perform set_config('muva.losses', losses::text, true);

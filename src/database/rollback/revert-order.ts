@@ -7,6 +7,8 @@ export const COUNT_UP_TO = 1_000_000;
 export interface RevertRules extends Timeouts {
   /** Tables and columns may go though they hold rows that are not of what is undone. */
   readonly allowDataLoss: boolean;
+  /** Nothing may go that holds something, whoever made it, whatever else is allowed: people have used it since. */
+  readonly loseNothing?: boolean;
 }
 
 /** One down file, ready to run. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Cancelled, Failure } from '../../lib/report.js';
+import { Cancelled, Failure, type Problem } from '../../lib/report.js';
 import { commandLine } from '../../lib/shell.js';
 import type { ApplyRules } from '../apply/migration-statement.js';
 import type { DatabaseAccess } from '../connection/connection.js';
@@ -188,8 +188,15 @@ async function revert(work: RollbackWork, target: Migrations): Promise<DatabaseR
     tell(steps, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
   }
   if (wished.length === 0) return { reverted: [], schemaAhead, changed: false };
-  const result = await revertOnce(work, wished);
   const reverted = wished.map(({ version }) => version);
+  const result = await revertOnce(work, wished);
+  if ('kept' in result) {
+    const stays = [...reverted, ...schemaAhead];
+    order.onKept(stays);
+    access.log({ kind: 'warning', problem: { message: result.kept.message, next: NEXT_AHEAD } });
+    tell(steps, 'database: schema kept', `${stays.join(', ')}: no row is lost that was written since`);
+    return { reverted: [], schemaAhead: stays, changed: false };
+  }
   for (const loss of result.losses)
     access.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
   tell(steps, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
@@ -219,9 +226,12 @@ const PROOF: Readonly<Record<string, string>> = {
 
 /**
  * Runs the recorded down files. Where they fail, nothing was undone; and where this checkout has other ones (a person
- * has corrected them since), those are tried.
+ * has corrected them since), those are tried. `kept`: they would lose what was written since, and none of it may be lost.
  */
-async function revertOnce(work: RollbackWork, wished: readonly FoundDown[]): Promise<RevertResult> {
+async function revertOnce(
+  work: RollbackWork,
+  wished: readonly FoundDown[],
+): Promise<RevertResult | { kept: Problem }> {
   const { access, order, look, steps } = work;
   const { rules } = order;
   const run = async (downs: readonly FoundDown[]): Promise<RevertResult | RevertFailure> => {
@@ -258,6 +268,8 @@ async function revertOnce(work: RollbackWork, wished: readonly FoundDown[]): Pro
     );
   }
   if (!('failure' in result)) return result;
+  const [cause] = result.failure.problems;
+  if (rules.loseNothing && cause?.code === CODES.dataLoss) return { kept: cause };
   tellFailedDowns(steps, wished, result);
   const next = byHand(
     order.again,

@@ -9,7 +9,8 @@ import { COUNT_UP_TO } from './revert-order.js';
 
 /** What a rollback deletes, or would delete. */
 export interface Loss {
-  kind: 'table' | 'column' | 'emptied';
+  /** `changed`: rows that a down file deletes or writes. */
+  kind: 'table' | 'column' | 'emptied' | 'changed';
   /** Qualified and quoted. */
   name: string;
   /** Rows, or values that are not null; null where the role may not read them all. */
@@ -25,7 +26,8 @@ export function describeLoss({ kind, name, rows, own }: Loss): string {
     rows === null
       ? `its ${unit}s cannot be counted`
       : `${rows > COUNT_UP_TO ? `more than ${COUNT_UP_TO}` : rows} ${unit}${rows === 1 ? '' : 's'}`;
-  const what = kind === 'emptied' ? `all rows of ${name}` : `${kind} ${name}`;
+  const what =
+    kind === 'emptied' ? `all rows of ${name}` : kind === 'changed' ? `rows of ${name}` : `${kind} ${name}`;
   return `${what} (${count}${own ? ', created by what is undone' : ''})`;
 }
 
@@ -83,13 +85,14 @@ function offsetIn(statement: string, error: SqlError): number | undefined {
 
 function dataLoss(message: string): Problem[] {
   const losses = JSON.parse(message) as Loss[];
-  return losses
-    .filter(({ own }) => !own)
-    .map((loss) => ({
-      message: `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
-      code: CODES.dataLoss,
-      next: 'Save the data first, or say allow-data-loss: true.',
-    }));
+  const foreign = losses.filter(({ own }) => !own);
+  return (foreign.length > 0 ? foreign : losses).map((loss) => ({
+    message: loss.own
+      ? `the down files would delete data that may have been written since: ${describeLoss(loss)}; nothing was undone`
+      : `the down files would delete data that is not of this run: ${describeLoss(loss)}; nothing was undone`,
+    code: CODES.dataLoss,
+    next: 'Save the data first, or say allow-data-loss: true.',
+  }));
 }
 
 function notAsBefore(message: string): Problem {

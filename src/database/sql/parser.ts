@@ -1,5 +1,6 @@
 import { byteToIndex, indexOfCodePoint } from './source-text.js';
 import { skipBlanks } from './sql-lexer.js';
+import { withoutRows } from './without-rows.js';
 
 /** One top-level statement of a file, as PostgreSQL's own grammar sees it. */
 export interface Statement {
@@ -44,7 +45,8 @@ export async function loadParser(): Promise<Parse> {
   setFlagsFromString('--wasm-tiering-budget=2000000000');
   const library = await import('libpg-query');
   await library.loadModule();
-  return (source) => {
+  return (whole) => {
+    const source = withoutRows(whole);
     // The library takes no empty text, and none that holds a NUL.
     if (source.trim() === '') return { statements: [] };
     const { exitCode } = process;

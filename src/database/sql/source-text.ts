@@ -32,6 +32,8 @@ export function isPositionWithin(text: string, position: number): boolean {
 
 /** Turns UTF-8 byte offsets (as the parser library gives them) into UTF-16 indexes; ascending calls are cheap. */
 export function byteToIndex(source: string): (byteOffset: number) => number {
+  // Where each character is one byte there is nothing to count.
+  if (Buffer.byteLength(source) === source.length) return (byteOffset) => Math.min(byteOffset, source.length);
   let index = 0;
   let bytes = 0;
   return (byteOffset) => {

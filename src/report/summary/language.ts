@@ -45,6 +45,7 @@ const PHASES: Readonly<Record<PhaseName, string>> = {
   verify: 'verificación',
   redeploy: 'cambio de versión',
   health: 'salud',
+  watch: 'vigilancia',
   rollback: 'vuelta atrás',
   status: 'estado',
 };

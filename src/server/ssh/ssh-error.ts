@@ -148,7 +148,7 @@ export function classifySocketError(server: string, error: unknown): SshError {
 
 /** What a server said to our attempts to log in. */
 export interface LoginAnswers {
-  /** The methods that it offers, before anything was tried. */
+  /** The methods that it offers, as it says where it does not take the key. */
   offered?: readonly string[];
   /** The methods that it still wants, after it took the key. */
   wanted?: readonly string[];

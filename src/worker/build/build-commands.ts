@@ -41,15 +41,33 @@ export function recipeOf(
         next: 'Commit the lock file (pnpm-lock.yaml, package-lock.json, yarn.lock or bun.lock), or give install-command.',
       },
     };
-  const install = commands.install ?? (packageManager && installCommand(packageManager, files));
+  const yarn1 = packageJson.packageManager?.startsWith('yarn@1.') ?? false;
+  const install = commands.install ?? (packageManager && installCommand(packageManager, files, yarn1));
   const build =
     commands.build ??
     (packageJson.scripts?.build === undefined ? undefined : `${packageManager ?? 'npm'} run build`);
   return definedOnly({ packageManager, install, build });
 }
 
-function installCommand(manager: 'pnpm' | 'npm' | 'yarn' | 'bun', files: ReadonlySet<string>): string {
-  if (manager === 'npm') return 'npm ci --no-audit --no-fund';
-  if (manager === 'yarn' && files.has('.yarnrc.yml')) return 'yarn install --immutable';
-  return `${manager} install --frozen-lockfile`;
+/**
+ * Exactly what is locked, and nothing that is not needed: what lies in the store of the package manager is not asked for
+ * again, because the lock file names it by its content.
+ */
+function installCommand(
+  manager: 'pnpm' | 'npm' | 'yarn' | 'bun',
+  files: ReadonlySet<string>,
+  yarn1: boolean,
+): string {
+  switch (manager) {
+    case 'npm':
+      return 'npm ci --prefer-offline --no-audit --no-fund';
+    case 'pnpm':
+      return 'pnpm install --frozen-lockfile --prefer-offline';
+    case 'yarn':
+      if (files.has('.yarnrc.yml')) return 'yarn install --immutable';
+      // The newer ones look into their cache first by themselves, and end at a flag that they do not know.
+      return `yarn install --frozen-lockfile${yarn1 ? ' --prefer-offline' : ''}`;
+    case 'bun':
+      return 'bun install --frozen-lockfile';
+  }
 }

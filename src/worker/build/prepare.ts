@@ -25,6 +25,7 @@ import { newReleaseName } from '../state/release-name.js';
 import { readNote, releaseFolder } from '../state/releases.js';
 import { portOf } from '../supervisor/entry.js';
 import type { EntryChange, FirstStart } from '../supervisor/supervisor.js';
+import { withBuildCache } from './build-cache.js';
 import { recipeOf } from './build-commands.js';
 import { type BuildOutput, carryChunks, checkOutput, findOutput, withEnvFile } from './build-output.js';
 import { withMissingFiles } from './missing-files.js';
@@ -229,10 +230,12 @@ async function installAndBuild(
   if (build === undefined) return findOutput(found, request, folder);
   return reporter.step(
     'build',
-    async () => {
-      await inStage('build', build);
-      return checkOutput(found, request, folder);
-    },
+    () =>
+      withBuildCache(
+        { ...found, live: found.live, stage: { tools: found.tools, folder }, request, reporter, signal },
+        () => inStage('build', build),
+        () => checkOutput(found, request, folder),
+      ),
     (made) => `${build}: ${listed(made)}`,
   );
 }

@@ -30,10 +30,11 @@ const VERSION_REQUESTS = 2;
 export function askLoopbackVersion(port: number, health: HealthRequest, signal: AbortSignal): Promise<Shown> {
   const { budget } = health;
   const requests = budget && openRequests(ledgerOf(budget), budget, VERSION_REQUESTS);
-  return askAnsweredVersion(loopback(port, health), health, signal, requests);
+  return askAnsweredVersion(loopbackTarget(port, health), health, signal, requests);
 }
 
-function loopback(port: number, { basePath, publicOrigin }: HealthRequest): HealthTarget {
+/** The application on this host. */
+export function loopbackTarget(port: number, { basePath, publicOrigin }: HealthRequest): HealthTarget {
   return { baseUrl: `http://${LOOPBACK}:${port}`, from: 'vps', ...definedOnly({ basePath, publicOrigin }) };
 }
 
@@ -45,7 +46,7 @@ export async function askLoopback(check: LoopbackCheck): Promise<{ facts: Health
   const waiting = tellWaiting(check.tell ?? (() => {}));
   try {
     const facts = await checkHealth(
-      loopback(check.port, check.health),
+      loopbackTarget(check.port, check.health),
       {
         ...health,
         ...(check.expectVersion && expectVersion !== undefined ? { expectVersion } : {}),
@@ -68,7 +69,7 @@ export function lookAtLoopback({
 }: Pick<LoopbackCheck, 'port' | 'health' | 'version' | 'signal'>): Promise<HealthFact[] | undefined> {
   const { expectVersion: _, budget, ...asked } = health;
   const counted = budget && { ledger: ledgerOf(budget), budget, version };
-  return lookOnce(loopback(port, health), asked, { signal, counted });
+  return lookOnce(loopbackTarget(port, health), asked, { signal, counted });
 }
 
 /** Where the requests to the application are counted: in a file, or for this process where the host has no place for it. */

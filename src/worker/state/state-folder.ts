@@ -148,6 +148,7 @@ const OWN_DEPTH: Readonly<Record<string, number>> = {
   backups: 1,
   releases: 1,
   'repository.git': 1,
+  'build-cache': 1,
 };
 
 /** @throws a Failure that names everything by which another user could have a word in our deploys. */
