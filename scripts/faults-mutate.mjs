@@ -221,8 +221,8 @@ const MUTATIONS = [
   mutation(
     105,
     'worker/cutover/cutover',
-    'return verifyVersion(found, context, stage.port, {\n                    sha: from.sha,',
-    'return undefined && verifyVersion(found, context, stage.port, {\n                    sha: from.sha,',
+    'return verifyVersion(found, context, found.facts.port',
+    'return undefined && verifyVersion(found, context, found.facts.port',
     'worker/restart-command.test',
   ),
   mutation(108, 'http/judge-answer', '!/^\\d+$/.test(value)', 'true', 'http/judge-answer.test'),

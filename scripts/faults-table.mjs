@@ -800,7 +800,7 @@ export const GROUPS = [
         154,
         'The objects of pending files are there, and their history is not: all of them, or some',
         'ok',
-        '`looks applied, though the history does not say so`, with the line `baseline: <version>`, and what no look can judge; `No baseline fits` where only some are.',
+        '`looks applied, though the history does not say so`, `with this line: baseline:`, and what no look can judge; `No baseline fits` where only some are.',
       ),
       row(
         155,
