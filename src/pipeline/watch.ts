@@ -55,7 +55,7 @@ export async function watch(
     let [asked, answered, toldAt, bad] = [0, 0, 0, 0];
     let left: number | undefined;
     for (;;) {
-      const look = await lookOnce(work, deployedOn, mayAsk(left));
+      const look = await lookAtParts(work, deployedOn, mayAsk(left));
       looks.push(look);
       asked += look.facts.length;
       answered += look.facts.filter(({ ok }) => ok).length;
@@ -97,7 +97,7 @@ export async function watch(
   return { report, overtaken };
 }
 
-async function lookOnce(
+async function lookAtParts(
   work: HealthWork & { readonly servers: ServerWork },
   deployedOn: ReadonlySet<number>,
   ask: boolean,
