@@ -1,23 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, test } from 'node:test';
-import type { LogEntry } from '../../src/lib/log.js';
+import { after, before, describe, test } from 'node:test';
 import { makeFleet, type OnEntry, type Reachable } from '../servers/deployment.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
-import { killDeploy } from '../servers/killed-deploy.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { startVps, type Vps } from '../servers/vps.js';
-import {
-  begunPhases,
-  deployWhole,
-  jobWith,
-  postStep,
-  type WholeDeploy,
-  wholeDatabase,
-} from '../servers/whole-deploy.js';
+import { begunPhases, deployWhole, jobWith, wholeDatabase } from '../servers/whole-deploy.js';
 
 describe('a deploy with migrations to two servers', () => {
   let origin: Origin;
@@ -48,10 +39,10 @@ describe('a deploy with migrations to two servers', () => {
     deployWhole({ servers, databaseUrl, workingDirectory, inputs: { ref }, onEntry });
   const versions = async (): Promise<(string | undefined)[]> =>
     (await Promise.all(boxes.map((vps) => vps.served()))).map((served) => served?.version);
-  const waitingOn = (vps: Vps): number[] =>
-    vps.processes().filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting'));
   const killWorker = (vps: Vps): void => {
-    const workers = waitingOn(vps);
+    const workers = vps
+      .processes()
+      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting'));
     assert.equal(workers.length, 1);
     for (const pid of workers) kill(pid);
   };
@@ -134,107 +125,5 @@ describe('a deploy with migrations to two servers', () => {
       assert.ok(at(`prepare: ${host}: rehearsal`) < first, told.join('\n'));
     }
     assert.deepEqual(await versions(), ['v5', 'v5']);
-  });
-
-  describe('when one of them has cut over', () => {
-    let number = 10;
-    let table = '';
-    beforeEach(() => {
-      number += 1;
-      table = `t${number}`;
-      const path = join(workingDirectory, `supabase/migrations/202502${number}000000_${table}`);
-      writeFileSync(`${path}.sql`, `create table ${table} (id int primary key);`);
-      writeFileSync(`${path}.down.sql`, `drop table ${table};`);
-    });
-
-    const given = (): WholeDeploy & { session: string } => ({
-      servers,
-      databaseUrl,
-      workingDirectory,
-      inputs: { ref: origin.commit(appVersion(`v${number}`)), 'run-id': String(9_000 + number) },
-      session: `s${number}`,
-      patience: { reconnectFor: 2_000, goLease: 4_000 },
-    });
-    const hasCutOver = (entry: LogEntry): boolean =>
-      entry.kind === 'step' && entry.step.name === 'host 1: cutover';
-    const newSchema = async (): Promise<boolean> =>
-      (
-        await query<{ there: boolean }>(
-          databaseUrl,
-          `select to_regclass('public.${table}') is not null as there`,
-        )
-      )[0]!.there;
-    /** Both serve the same, and new code never serves on the old schema. */
-    async function oneVersion(): Promise<'old' | 'new'> {
-      const [one, two] = await versions();
-      assert.equal(one, two, 'no two versions stay side by side');
-      const code = one === `v${number}` ? 'new' : 'old';
-      assert.ok(code === 'old' || (await newSchema()), 'new code serves on the old schema');
-      return code;
-    }
-
-    test('row 143: the action is killed, and the post step', async () => {
-      const run = given();
-      await killDeploy(run, hasCutOver);
-      await postStep(run);
-      const code = await oneVersion();
-      assert.equal(await newSchema(), code === 'new');
-    });
-
-    test('row 143: the action is killed, and the next run', async () => {
-      await killDeploy(given(), hasCutOver);
-      const { report } = await deploy(origin.commit(appVersion(`v${number}`)));
-      assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
-      assert.equal(await oneVersion(), 'new');
-    });
-
-    test('row 143: the action is killed, and a second attempt that fails in prepare', async () => {
-      const run = given();
-      await killDeploy(run, hasCutOver);
-      const inputs = { ...run.inputs, 'build-command': 'exit 1' };
-      const { report } = await deployWhole({ ...run, attempt: 2, inputs });
-      assert.notEqual(report.outcome, 'success');
-      assert.doesNotMatch(JSON.stringify(report.phases), /Nothing was changed/);
-      const left = [report.outcome, report.facts.schemaAhead, report.problems];
-      assert.ok(
-        (await oneVersion()) === 'old' && (!(await newSchema()) || report.facts.schemaAhead?.length),
-        JSON.stringify(left),
-      );
-    });
-
-    test('row 143: the action is killed, and a rollback later', async () => {
-      const run = given();
-      await killDeploy(run, hasCutOver);
-      const inputs = { ...run.inputs, mode: 'rollback', 'rollback-database': 'down' };
-      const { report } = await deployWhole({ ...run, inputs });
-      assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
-      assert.equal(await oneVersion(), 'old');
-      assert.equal(await newSchema(), false);
-    });
-
-    test('row 143: it is cancelled, and the post step', async () => {
-      const run = given();
-      const { report } = await deployWhole({
-        ...run,
-        onEntry: (entry, cancel) => {
-          if (hasCutOver(entry)) cancel();
-        },
-      });
-      if (report.unsettled) await postStep(run);
-      const code = await oneVersion();
-      assert.equal(await newSchema(), code === 'new');
-    });
-
-    test('row 143: the other one is lost: the first is put back, then the schema', async () => {
-      const { report } = await deployWhole({
-        ...given(),
-        onEntry: (entry) => {
-          if (hasCutOver(entry)) for (const pid of waitingOn(boxes[1]!)) kill(pid);
-        },
-      });
-      assert.notEqual(report.outcome, 'success');
-      assert.equal(await oneVersion(), 'old');
-      assert.equal(await newSchema(), false, JSON.stringify(report.problems));
-    });
   });
 });
