@@ -18,6 +18,7 @@ import { pointersIn } from '../host-state/lfs.js';
 import { readProject } from '../host-state/project-files.js';
 import { BACKUPS, type DeployRequest, type RunResult } from '../protocol.js';
 import type { DeployContext } from '../run/deploy-context.js';
+import type { Held } from '../run/hold.js';
 import type { LiveLooks } from '../run/live-looks.js';
 import type { Reporter } from '../run/reporter.js';
 import { currentLink } from '../state/layout.js';
@@ -53,14 +54,17 @@ export async function prepareStage(
   const release = newReleaseName(request.sha);
   const folder = releaseFolder(found.releases, release);
   try {
-    const installed = async (): Promise<void> => {
+    // The backup comes while the database is waited for, and room for it is needed once.
+    const waitsAt = request.cutover === 'builds-later' ? 'installed' : 'built';
+    const forDatabase = async (at: Held): Promise<void> => {
+      if (at !== waitsAt) return;
       refuseBackup(found, request);
-      await context.hold('installed', live);
+      await context.hold(at, live);
     };
+    const installed = (): Promise<void> => forDatabase('installed');
     const stage = await build(found, repository, context, { release, folder, installed });
     await tryStage(found, stage, context);
-    refuseBackup(found, request);
-    await context.hold('built', live);
+    await forDatabase('built');
     const bootMs = await rehearseStage(found, stage, context, result);
     return bootMs === undefined ? stage : { ...stage, bootMs };
   } catch (error) {
