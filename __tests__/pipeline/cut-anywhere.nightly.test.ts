@@ -14,8 +14,8 @@ import { until } from '../servers/until.js';
 import { startVps } from '../servers/vps.js';
 import { deployWhole, jobWith, postStep, type WholeDeploy } from '../servers/whole-deploy.js';
 
-/** Milliseconds for which a server waits for the action here. */
-const PATIENCE = { reconnectFor: 2_000, goLease: 4_000 };
+/** Milliseconds for which a server waits for the action here: enough to hear of it on a busy machine. */
+const PATIENCE = { reconnectFor: 2_000, goLease: 10_000 };
 
 /** The table of decision record 0005: each state of a deploy to one server, each way to cut it. */
 const STATES = ['preparing', 'built', 'SQL in flight', 'committed', 'rehearsed'] as const;

@@ -12,6 +12,10 @@ import { type PostgresServer, query, startPostgres } from '../servers/postgres.j
 import { startVps, type Vps } from '../servers/vps.js';
 import { deployWhole, jobWith, postStep, type WholeDeploy } from '../servers/whole-deploy.js';
 
+const TIMES = { 'deploy-timeout': '3m', 'health-deadline': '30s' };
+/** Milliseconds for which a server waits for the action here: enough to hear of it on a busy machine. */
+const PATIENCE = { reconnectFor: 2_000, goLease: 10_000 };
+
 /** The last line of the table of decision record 0005. */
 describe('a deploy to two servers that is cut when one has cut over', () => {
   let origin: Origin;
@@ -48,9 +52,9 @@ describe('a deploy to two servers that is cut when one has cut over', () => {
     servers,
     databaseUrl,
     workingDirectory,
-    inputs: { ref: origin.commit(appVersion(`v${number}`)), 'run-id': String(9_000 + number) },
+    inputs: { ref: origin.commit(appVersion(`v${number}`)), 'run-id': String(9_000 + number), ...TIMES },
     session: `s${number}`,
-    patience: { reconnectFor: 2_000, goLease: 4_000 },
+    patience: PATIENCE,
   });
   const killWorker = (vps: Vps): void => {
     for (const pid of vps.processes())
