@@ -562,6 +562,13 @@ const MUTATIONS = [
     'http/limits.test',
   ),
   mutation(141, 'pipeline/prepare', "if (between === 'commits')", 'if (false)', 'pipeline/prepare.test'),
+  mutation(
+    141,
+    'pipeline/prepare',
+    "if (between === 'commits-before-build')",
+    'if (false)',
+    'pipeline/prepare.test',
+  ),
   mutation(141, 'lib/missing-schema', '42P01|', '', 'pipeline/build-reads-schema.test'),
   mutation(142, 'pipeline/live-harm', 'after < GRACE', 'false', 'pipeline/live-harm.test'),
   mutation(142, 'pipeline/live-harm', 'if (!reversible)', 'if (false)', 'pipeline/live-harm.test'),

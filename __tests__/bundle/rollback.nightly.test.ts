@@ -199,7 +199,7 @@ describe('ways back', { timeout: 600_000 }, () => {
       // Only so are the migrations committed before the build that fails.
       { mode: 'deploy', 'migrate-before': 'build' },
       {
-        cancelAfter: (log) => /^prepare /m.test(log),
+        cancelAfter: (log) => /^migrate [\s\S]*^prepare /m.test(log),
         force: true,
       },
     );

@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { makeFleet, type OnEntry, type Reachable } from '../servers/deployment.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
-import { killDeploy } from '../servers/killed-deploy.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import { startVps, type Vps } from '../servers/vps.js';
-import { begunPhases, deployWhole, jobWith, postStep, wholeDatabase } from '../servers/whole-deploy.js';
+import { begunPhases, deployWhole, jobWith, wholeDatabase } from '../servers/whole-deploy.js';
 
 describe('a deploy with migrations to two servers', () => {
   let origin: Origin;
@@ -97,31 +96,34 @@ describe('a deploy with migrations to two servers', () => {
     assert.deepEqual(await versions(), ['v4', 'v4']);
   });
 
-  for (const [what, goOn] of [
-    ['the post step', true],
-    ['the next run', false],
-  ] as const)
-    test(`row 143: the action is killed when one has cut over, and ${what}`, async () => {
-      const before = await versions();
-      const version = goOn ? 'v5' : 'v6';
-      const given = {
-        servers,
-        databaseUrl,
-        workingDirectory,
-        inputs: { ref: origin.commit(appVersion(version)), 'run-id': goOn ? '9005' : '9006' },
-        session: version,
-        patience: { reconnectFor: 2_000, goLease: 4_000 },
-      };
-      await killDeploy(given, (entry) => entry.kind === 'step' && entry.step.name === 'host 1: cutover');
-      if (goOn) {
-        await postStep(given);
-        const [one, two] = await versions();
-        assert.equal(one, two, 'no two versions stay side by side');
-        assert.ok(one === version || one === before[0], one);
-        return;
-      }
-      const { report } = await deploy(origin.commit(appVersion('v7')));
-      assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
-      assert.deepEqual(await versions(), ['v7', 'v7']);
+  test('row 143: migrate-before: build: both install, then the database is changed, then both build, then one cuts over', async () => {
+    const told: string[] = [];
+    const inputs = { ref: origin.commit(appVersion('v5')), 'migrate-before': 'build' };
+    writeFileSync(
+      join(workingDirectory, 'supabase/migrations/20250102000000_beds.sql'),
+      'create table beds (id int primary key);',
+    );
+    const { report } = await deployWhole({
+      servers,
+      databaseUrl,
+      workingDirectory,
+      inputs,
+      onEntry: (entry) => {
+        if (entry.kind === 'step') told.push(`${entry.phase}: ${entry.step.name}`);
+      },
     });
+    assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
+    const at = (name: string): number => {
+      assert.ok(told.includes(name), `${name} is not in\n${told.join('\n')}`);
+      return told.indexOf(name);
+    };
+    const committed = at('migrate: 20250102000000_beds');
+    const first = Math.min(at('redeploy: host 1: cutover'), at('redeploy: host 2: cutover'));
+    for (const host of ['host 1', 'host 2']) {
+      assert.ok(at(`prepare: ${host}: install`) < committed, told.join('\n'));
+      assert.ok(at(`prepare: ${host}: build`) > committed, told.join('\n'));
+      assert.ok(at(`prepare: ${host}: rehearsal`) < first, told.join('\n'));
+    }
+    assert.deepEqual(await versions(), ['v5', 'v5']);
+  });
 });

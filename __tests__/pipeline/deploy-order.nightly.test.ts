@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import type { LogEntry } from '../../src/lib/log.js';
 import { type Inputs, makeReachable, type OnEntry, type Reachable } from '../servers/deployment.js';
-import { appFiles, appVersion } from '../servers/fixture-app.js';
+import { appFiles, appVersion, mismatchedPackage } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { type PostgresServer, startPostgres } from '../servers/postgres.js';
@@ -74,12 +75,76 @@ describe('a deploy with migrations that is cut', () => {
     assert.equal((await server.vps.served())?.version, 'v3');
   });
 
-  test('migrate-before: build commits first, and one host goes through alone', async () => {
-    const files = { ...THREE, '20250104000000_more.sql': 'create table more (id int primary key);' };
-    const sha = origin.commit(appVersion('v6'));
-    const { report } = await deploy(files, { ref: sha, 'migrate-before': 'build' });
-    assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
-    assert.deepEqual(begunPhases(report), ['plan', 'migrate', 'verify', 'prepare', 'redeploy', 'health']);
-    assert.equal((await server.vps.served())?.version, 'v6');
+  describe('with migrate-before: build', () => {
+    const files = {
+      ...THREE,
+      '20250104000000_more.sql': 'create table more (id int primary key);',
+      '20250104000000_more.down.sql': 'drop table more;',
+    };
+    const order = { 'migrate-before': 'build' };
+    const told = (entries: readonly LogEntry[]): string[] =>
+      entries.flatMap((entry) => (entry.kind === 'step' ? [`${entry.phase}: ${entry.step.name}`] : []));
+
+    test('row 141: an install that fails leaves the database as it was', async () => {
+      const before = await inDatabase();
+      const ref = origin.commit({ ...appVersion('v6'), ...mismatchedPackage() });
+      const { report } = await deploy(files, { ref, ...order });
+      assert.equal(report.outcome, 'failure', JSON.stringify(report.problems));
+      assert.deepEqual(begunPhases(report), ['plan', 'prepare']);
+      assert.match(
+        report.phases.find(({ phase }) => phase === 'prepare')!.summary!,
+        /^Nothing was changed\./,
+      );
+      assert.deepEqual(await inDatabase(), before);
+      assert.equal((await server.vps.served())?.version, 'v3');
+    });
+
+    test('row 143: a host that is lost while it waits between install and build: nothing is written', async () => {
+      const before = await inDatabase();
+      const ref = origin.commit({ ...appFiles('v7') });
+      const { report } = await deploy(files, { ref, ...order }, (entry) => {
+        if (entry.kind === 'phase-started' && entry.phase === 'migrate')
+          for (const pid of server.vps.processes())
+            if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting')) kill(pid);
+      });
+      assert.equal(report.outcome, 'failure', JSON.stringify(report.problems));
+      assert.match(JSON.stringify(report.problems), /no longer waits with its prepared version/);
+      assert.deepEqual(await inDatabase(), before);
+    });
+
+    test('a build that fails on the new schema is undone by the down files', async () => {
+      const ref = origin.commit(appVersion('v8', { build: 'fails' }));
+      const { report } = await deploy(files, { ref, ...order });
+      assert.equal(report.outcome, 'rolled-back', JSON.stringify(report.problems));
+      assert.equal(report.failedPhase, 'prepare');
+      assert.deepEqual(begunPhases(report), ['plan', 'prepare', 'migrate', 'verify', 'prepare', 'rollback']);
+      assert.deepEqual(report.facts.reverted, ['20250104000000']);
+      assert.equal((await server.vps.served())?.version, 'v3');
+    });
+
+    test('it is installed, then the database is changed, then it is built', async () => {
+      const ref = origin.commit(appVersion('v9'));
+      const { report, log } = await deploy(files, { ref, ...order });
+      assert.equal(report.outcome, 'success', JSON.stringify(report.problems));
+      assert.deepEqual(begunPhases(report), [
+        'plan',
+        'prepare',
+        'migrate',
+        'verify',
+        'prepare',
+        'redeploy',
+        'health',
+      ]);
+      const steps = told(log);
+      const at = (name: string): number => {
+        assert.ok(steps.includes(name), `${name} is not in\n${steps.join('\n')}`);
+        return steps.indexOf(name);
+      };
+      const committed = at('migrate: 20250104000000_more');
+      assert.ok(at('prepare: stage') < committed && at('prepare: install') < committed, steps.join('\n'));
+      assert.ok(at('prepare: build') > committed && at('prepare: rehearsal') > committed, steps.join('\n'));
+      assert.ok(at('redeploy: cutover') > at('prepare: rehearsal'));
+      assert.equal((await server.vps.served())?.version, 'v9');
+    });
   });
 });

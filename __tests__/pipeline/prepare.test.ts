@@ -8,6 +8,11 @@ describe('where prepared hosts wait', () => {
     assert.equal(cutoverOf('commits', 20), 'step-by-step');
   });
 
+  test('between install and build where the build is to read what is committed', () => {
+    assert.equal(cutoverOf('commits-before-build', 1), 'builds-later');
+    assert.equal(cutoverOf('commits-before-build', 20), 'builds-later');
+  });
+
   test('before the cutover where nothing is pending; one host without a database goes through alone', () => {
     assert.equal(cutoverOf('records', 1), 'on-go');
     assert.equal(cutoverOf('records', 2), 'on-go');

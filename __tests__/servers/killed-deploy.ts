@@ -22,9 +22,13 @@ export async function killDeploy(
   });
   const exited = once(action, 'exit');
   const seen = (async () => {
-    for await (const line of createInterface({ input: action.stdout }))
-      if (at(JSON.parse(line) as LogEntry)) return;
-    throw new Error('the deploy ended before it could be killed');
+    const problems: string[] = [];
+    for await (const line of createInterface({ input: action.stdout })) {
+      const entry = JSON.parse(line) as LogEntry;
+      if (at(entry)) return;
+      if (entry.kind === 'phase-ended') problems.push(...entry.report.problems.map(({ message }) => message));
+    }
+    throw new Error(`the deploy ended before it could be killed: ${problems.join('; ')}`);
   })();
   await (moment === undefined ? seen : Promise.race([moment, seen]));
   action.kill('SIGKILL');

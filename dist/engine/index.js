@@ -25660,7 +25660,7 @@ async function watch(work, { before, deployedOn, pace = WATCH_PACE }) {
         let [asked, answered, toldAt, bad] = [0, 0, 0, 0];
         let left;
         for (;;) {
-            const look = await lookOnce(work, deployedOn, mayAsk(left));
+            const look = await lookAtParts(work, deployedOn, mayAsk(left));
             looks.push(look);
             asked += look.facts.length;
             answered += look.facts.filter(({ ok }) => ok).length;
@@ -25700,7 +25700,7 @@ async function watch(work, { before, deployedOn, pace = WATCH_PACE }) {
     });
     return { report, overtaken };
 }
-async function lookOnce(work, deployedOn, ask) {
+async function lookAtParts(work, deployedOn, ask) {
     const fromRunner = work.settings.health.from === 'runner';
     const [hosts, outside] = await Promise.all([
         watchFleet(work.servers, ask && !fromRunner),

@@ -164,7 +164,7 @@ const DATABASE = {
   'migrate-before': input(choice(['cutover', 'build']), {
     fallback: 'cutover',
     description:
-      'cutover: migrations are committed when every host is prepared; build: before the hosts build, for builds that read the new schema.',
+      'cutover: migrations are committed when every host is prepared; build: when they have installed and before they build, for builds that read the new schema.',
   }),
   'include-all': input(boolean, {
     fallback: 'false',

@@ -25,13 +25,14 @@ import { resolveInterruptedFleet } from '../server/fleet/resolve-interrupted.js'
 import type { Rollout } from '../server/fleet/rollout.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
 import { backup, backupOnHost } from './backup.js';
+import { buildOnNewSchema } from './build-on-new-schema.js';
 import { type Changes, changesOf, decideRollback, endOf, firstFailure, nextActionOf } from './decide.js';
 import { health, healthBaseline } from './health.js';
 import { afterUndoing, type LiveGuard, liveGuard, whyUnguarded } from './live-guard.js';
 import type { LiveHarm } from './live-harm.js';
 import { migrate } from './migrate.js';
 import { isOvertaken, type PlanResult, plan } from './plan.js';
-import { prepare } from './prepare.js';
+import { type Between, prepare } from './prepare.js';
 import { cutOverHosts, redeploy } from './redeploy.js';
 import { rollback } from './rollback.js';
 import { status } from './status.js';
@@ -322,7 +323,8 @@ interface Known {
 
 /**
  * The part of a deploy that writes, phase after phase, until one does not pass: prepare, backup, migrate, verify, redeploy,
- * health, watch, and the migrations that wait for these. With `migrate-before: build` the database comes before prepare.
+ * health, watch, and the migrations that wait for these. With `migrate-before: build` the build is a second part of prepare,
+ * after verify.
  */
 async function change(
   work: Work,
@@ -332,25 +334,22 @@ async function change(
 ): Promise<LiveHarm | undefined> {
   const { settings, database, servers } = work;
   const { look, before } = known;
-  const databaseFirst = database?.settings.database.migrateBefore === 'build';
   let rollout: Rollout | undefined;
-  const guard = databaseFirst ? undefined : guardOf(work, look);
+  const guard = guardOf(work, look);
   try {
-    if (database && databaseFirst && !(await changeSchema(database, servers, recordPhase, look))) return;
     if (servers) {
-      rollout = await prepared(servers, recordPhase, known, databaseFirst ? undefined : database, guard);
+      rollout = await prepared(servers, recordPhase, known, database, guard);
       if (!rollout) return;
     }
-    if (
-      database &&
-      !databaseFirst &&
-      !(await changeSchema(database, servers, recordPhase, look, rollout, guard))
-    ) {
+    if (database && !(await changeSchema(database, servers, recordPhase, look, rollout, guard))) {
       if (servers && rollout) await stopped(servers, rollout, recordPhase);
       return;
     }
-    if (servers && rollout && !(await passed(redeployed(servers, rollout, recordPhase, guard))))
-      return guard?.harm;
+    if (servers && rollout) {
+      const builds = betweenOf(database, look) === 'commits-before-build';
+      const finish = builds ? builtAndCutOver : redeployed;
+      if (!(await finish(servers, rollout, recordPhase, guard?.until))) return guard?.harm;
+    }
     if (!settings.skip.includes('health')) {
       const expect = definedOnly({ expectSha: servers?.settings.vps.ref });
       if (!(await passed(recordPhase('health', () => health(work, { before, ...expect }))))) return;
@@ -413,7 +412,7 @@ async function watched(
   return ended.outcome === 'passed' && !overtaken;
 }
 
-/** All hosts with everything done that can fail; undefined where the deploy ends there. `database`: changed after this. */
+/** All hosts with everything done that can fail before the database is changed; undefined where the deploy ends there. */
 async function prepared(
   servers: ServerWork,
   recordPhase: RecordPhase,
@@ -421,18 +420,22 @@ async function prepared(
   database: DatabaseWork | undefined,
   guard: LiveGuard | undefined,
 ): Promise<Rollout | undefined> {
-  const commits = (look.database?.batches.length ?? 0) > 0;
-  const between = database === undefined ? 'nothing' : commits ? 'commits' : 'records';
-  const nothingYet = untouched && (database !== undefined || look.database === undefined);
+  const between = betweenOf(database, look);
   let rollout: Rollout | undefined;
   await recordPhase('prepare', async () => {
     const backup = database && (await backupOnHost(database));
     const beforeCommit = definedOnly({ onLive: guard?.heard, backup });
-    const done = await prepare(servers, look.hosts ?? [], between, nothingYet, beforeCommit);
+    const done = await prepare(servers, look.hosts ?? [], between, untouched, beforeCommit);
     rollout = done.rollout;
     return done.report;
   });
   return rollout;
+}
+
+function betweenOf(database: DatabaseWork | undefined, look: PlanResult): Between {
+  if (database === undefined) return 'nothing';
+  if ((look.database?.batches.length ?? 0) === 0) return 'records';
+  return database.settings.database.migrateBefore === 'build' ? 'commits-before-build' : 'commits';
 }
 
 /** Backup, migrate and verify; the hosts that wait rehearse on the new schema beside the last. */
@@ -462,9 +465,20 @@ function redeployed(
   servers: ServerWork,
   rollout: Rollout,
   recordPhase: RecordPhase,
-  guard?: LiveGuard,
-): Promise<PhaseReport> {
-  return recordPhase('redeploy', () => cutOverHosts(servers, rollout, guard?.until));
+  until?: LiveGuard['until'],
+): Promise<boolean> {
+  return passed(recordPhase('redeploy', () => cutOverHosts(servers, rollout, until)));
+}
+
+/** With `migrate-before: build`. */
+async function builtAndCutOver(
+  servers: ServerWork,
+  rollout: Rollout,
+  recordPhase: RecordPhase,
+  until?: LiveGuard['until'],
+): Promise<boolean> {
+  const built = recordPhase('prepare', () => buildOnNewSchema(servers, rollout, until));
+  return (await passed(built)) && redeployed(servers, rollout, recordPhase);
 }
 
 /** An unexpected error becomes a failed report, so that rollback and outputs still happen. */

@@ -17,8 +17,8 @@ import { withMigrateBefore } from './build-reads-schema.js';
 import { judgeEnds, redeploySummary } from './host-ends.js';
 import { hostRefusals, liveFacts } from './plan-hosts.js';
 
-/** What is done with the database while the hosts are prepared: it is left alone, recorded in, or changed. */
-export type Between = 'nothing' | 'records' | 'commits';
+/** What is done with the database while the hosts wait: it is left alone, recorded in, or changed; that before they build. */
+export type Between = 'nothing' | 'records' | 'commits' | 'commits-before-build';
 
 /**
  * Where the hosts wait. One host with nothing in between goes through without the action; where the database is changed
@@ -26,6 +26,7 @@ export type Between = 'nothing' | 'records' | 'commits';
  */
 export function cutoverOf(between: Between, hosts: number): DeployRequest['cutover'] {
   if (between === 'commits') return 'step-by-step';
+  if (between === 'commits-before-build') return 'builds-later';
   return between === 'nothing' && hosts === 1 ? 'at-once' : 'on-go';
 }
 
@@ -120,6 +121,7 @@ export async function prepare(
 }
 
 const PREPARED: Readonly<Record<Between, string>> = {
+  'commits-before-build': 'Installed; neither the database nor the live version was touched.',
   nothing: 'Built, and ready for the cutover.',
   records: 'Ready for the cutover; the live version was not touched.',
   commits: 'Built; neither the database nor the live version was touched.',

@@ -1,4 +1,4 @@
-import { Failure, type PhaseReport } from '../lib/report.js';
+import type { PhaseReport } from '../lib/report.js';
 import { runPhase } from '../report/phase.js';
 import { type HostReport, inspectFleet } from '../server/fleet/inspect-fleet.js';
 import type { Rollout } from '../server/fleet/rollout.js';
@@ -6,6 +6,7 @@ import type { ServerWork } from '../server/fleet/server-work.js';
 import { judgeEnds, redeploySummary } from './host-ends.js';
 import type { LiveGuard } from './live-guard.js';
 import { deployedCommit, NOT_PREPARED, prepareHosts, refuseHosts } from './prepare.js';
+import { rehearsedUnharmed } from './rehearsed-unharmed.js';
 
 /** Mode `redeploy`: brings every host to one exact commit, and touches nothing else. */
 export async function redeploy(servers: ServerWork): Promise<PhaseReport> {
@@ -28,8 +29,7 @@ async function lookFirst(servers: ServerWork): Promise<HostReport[]> {
 
 /**
  * Lets the prepared hosts cut over, one after the other; each host's worker owns the outcome, and puts its old version
- * back by itself. `until`: tells of the live version
- * that the down files help sooner; no host cuts over then.
+ * back by itself. `until`: as `rehearsedUnharmed` takes it; no host cuts over where the live version is harmed.
  */
 export async function cutOverHosts(
   servers: ServerWork,
@@ -38,14 +38,7 @@ export async function cutOverHosts(
 ): Promise<PhaseReport> {
   const { settings, log, signal } = servers;
   return runPhase('redeploy', log, settings.vps.ref, async (record) => {
-    const rehearsed = rollout.rehearsed(record);
-    const harm = await (until ? until(rehearsed) : rehearsed);
-    if (harm) {
-      const stopped = await rollout.stop('the live version breaks on the new schema');
-      record.facts.hosts = stopped.map(({ fact }) => fact);
-      record.summarise(redeploySummary(stopped, await deployedCommit(servers)));
-      throw new Failure([harm, ...stopped.flatMap(({ problems }) => problems)]);
-    }
+    await rehearsedUnharmed(servers, rollout, record, until);
     const ends = await rollout.cutOver(record);
     record.changed();
     record.summarise(redeploySummary(ends, await deployedCommit(servers)));

@@ -203,7 +203,7 @@ export interface FollowOptions {
 }
 
 /** States in which a run waits. */
-const UNTIMED: readonly string[] = ['waiting-for-lock', 'built', 'rehearsed'];
+const UNTIMED: readonly string[] = ['waiting-for-lock', 'installed', 'built', 'rehearsed'];
 
 /** What was heard of a run so far, over all connections. */
 interface FollowedRun {

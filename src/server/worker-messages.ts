@@ -126,6 +126,7 @@ const event = jsonByKind<WorkerEvent>({
     state: jsonOneOf(
       'waiting-for-lock',
       'preparing',
+      'installed',
       'built',
       'rehearsed',
       'cutting-over',

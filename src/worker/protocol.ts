@@ -126,8 +126,9 @@ export interface DeployRequest extends FetchRequest {
   /**
    * Where the worker stops and waits for the action's word. `at-once`: nowhere. `on-go`: at the state `rehearsed`, for
    * `go`. `step-by-step`: before that at `built`, for `rehearse`, because the database is changed in between.
+   * `builds-later`: the same, but at `installed`, because the build reads what is changed.
    */
-  cutover: 'at-once' | 'on-go' | 'step-by-step';
+  cutover: 'at-once' | 'on-go' | 'step-by-step' | 'builds-later';
   /** Milliseconds without a sign of the action after which a worker that waits no longer does: it drops its stage. */
   goLease: number;
   /** The live version is asked, before the database is changed and from then on until the cutover. */
@@ -378,10 +379,11 @@ export type WorkerEvent =
   | { kind: 'started'; pid: number; at: number }
   | {
       kind: 'state';
-      /** `built` and `rehearsed` are told where the worker waits there for a word, and nowhere else. */
+      /** `installed`, `built` and `rehearsed` are told where the worker waits there for a word, and nowhere else. */
       state:
         | 'waiting-for-lock'
         | 'preparing'
+        | 'installed'
         | 'built'
         | 'rehearsed'
         | 'cutting-over'

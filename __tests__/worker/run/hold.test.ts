@@ -9,26 +9,26 @@ import { type Held, type HoldContext, hold, stopsAt, whenUnheard } from '../../.
 import { actionWatch } from '../../../src/worker/state/run-folder.js';
 import { until } from '../../servers/until.js';
 
+const STATES: readonly Held[] = ['installed', 'built', 'rehearsed'];
+
 describe('where a deploy waits for the action', () => {
   const cases: [DeployRequest['cutover'], Held[]][] = [
     ['at-once', []],
     ['on-go', ['rehearsed']],
     ['step-by-step', ['built', 'rehearsed']],
+    ['builds-later', ['installed', 'rehearsed']],
   ];
   for (const [cutover, expected] of cases)
     test(`${cutover}: ${expected.join(', ') || 'nowhere'}`, () =>
       assert.deepEqual(
-        (['built', 'rehearsed'] as const).filter((at) => stopsAt(at, cutover)),
+        STATES.filter((at) => stopsAt(at, cutover)),
         expected,
       ));
 
   test('row 143: without the action it drops what it built, and alone goes forward with what it rehearsed', () => {
-    const table = (['built', 'rehearsed'] as const).map((at) => [
-      at,
-      whenUnheard(at, true),
-      whenUnheard(at, false),
-    ]);
+    const table = STATES.map((at) => [at, whenUnheard(at, true), whenUnheard(at, false)]);
     assert.deepEqual(table, [
+      ['installed', 'drop', 'drop'],
       ['built', 'drop', 'drop'],
       ['rehearsed', 'go', 'drop'],
     ]);

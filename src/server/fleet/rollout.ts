@@ -79,8 +79,10 @@ export interface Rollout {
   confirm(): Promise<void>;
   /** Fires when a host can no longer be counted on. */
   readonly broken: AbortSignal;
-  /** Lets the hosts rehearse that wait for that; the database is as the new version needs it. */
+  /** Lets the hosts go on to their rehearsal that wait for that; the database is as the new version needs it. */
   rehearse(): void;
+  /** True where a host did not end well, or the run is cancelled: no further host is changed. */
+  halted(): boolean;
   /** Resolves when no host rehearses any more; steps told from now on belong to `record`. */
   rehearsed(record: StepRecord): Promise<void>;
   /**
@@ -135,6 +137,7 @@ export function beginRollout(fleet: Fleet, plan: RolloutPlan, { log, record }: A
   };
   return {
     broken: broken.signal,
+    halted,
     async prepared() {
       await Promise.all(running.map((run) => run.prepared));
       if (halted()) return false;
@@ -147,8 +150,8 @@ export function beginRollout(fleet: Fleet, plan: RolloutPlan, { log, record }: A
     },
     rehearse() {
       for (const run of running)
-        if (run.state === 'built')
-          void tell(fleet, run, 'rehearse', request, log, () => run.state === 'built' && !halted());
+        if (awaitsDatabase(run))
+          void tell(fleet, run, 'rehearse', request, log, () => awaitsDatabase(run) && !halted());
     },
     async rehearsed(into) {
       steps.open(into);
@@ -206,7 +209,7 @@ async function absence(fleet: Fleet, run: RunningDeploy, request: DeployRequest)
   try {
     run.baseline = reached();
     const { accepted } = await sendSignal(fleet, host, request.looksAtLive ? 'look' : 'ask', request);
-    if (accepted && run.state === 'built' && request.looksAtLive)
+    if (accepted && awaitsDatabase(run) && request.looksAtLive)
       await Promise.race([run.baseline.promise, run.end, pause(BASELINE)]);
     if (run.ended) return absence(fleet, run, request);
     return accepted && isWaiting(run) ? [] : [notWaiting(host)];
@@ -215,8 +218,13 @@ async function absence(fleet: Fleet, run: RunningDeploy, request: DeployRequest)
   }
 }
 
-function isWaiting({ state }: RunningDeploy): boolean {
-  return state === 'built' || state === 'rehearsed';
+function isWaiting(run: RunningDeploy): boolean {
+  return awaitsDatabase(run) || run.state === 'rehearsed';
+}
+
+/** It waits for the database to be changed. */
+function awaitsDatabase({ state }: RunningDeploy): boolean {
+  return state === 'installed' || state === 'built';
 }
 
 function notWaiting({ name }: Host): Problem {
@@ -262,10 +270,10 @@ function startHost(
       run.state = state;
       if (isWaiting(run)) void keepHeard(fleet, run, request);
       run.cuttingOver ||= state === 'cutting-over';
-      if (state !== 'built' && state !== 'rehearsed' && state !== 'cutting-over') return;
+      if (!isWaiting(run) && state !== 'cutting-over') return;
       waits = true;
       prepared.now();
-      if (state !== 'built') rehearsed.now();
+      if (!awaitsDatabase(run)) rehearsed.now();
     },
   };
   const run: RunningDeploy = {

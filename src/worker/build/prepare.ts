@@ -18,6 +18,7 @@ import { pointersIn } from '../host-state/lfs.js';
 import { readProject } from '../host-state/project-files.js';
 import { BACKUPS, type DeployRequest, type RunResult } from '../protocol.js';
 import type { DeployContext } from '../run/deploy-context.js';
+import type { Held } from '../run/hold.js';
 import type { LiveLooks } from '../run/live-looks.js';
 import type { Reporter } from '../run/reporter.js';
 import { currentLink } from '../state/layout.js';
@@ -40,7 +41,7 @@ import {
 import { bringHostFiles, checkOutStage, decideRecipe, runInStage, type Stage } from './stage.js';
 import { discardStage } from './stage-marks.js';
 
-/** Everything that can fail: checkout, install, build, and (where the action waits for that, on its word) rehearsal, all beside the live application. */
+/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application; where the database is changed in between, on the word of the action. */
 export async function prepareStage(
   found: HostState,
   repository: GitRepository,
@@ -53,10 +54,17 @@ export async function prepareStage(
   const release = newReleaseName(request.sha);
   const folder = releaseFolder(found.releases, release);
   try {
-    const stage = await build(found, repository, context, { release, folder });
+    // The backup comes while the database is waited for, and room for it is needed once.
+    const waitsAt = request.cutover === 'builds-later' ? 'installed' : 'built';
+    const forDatabase = async (at: Held): Promise<void> => {
+      if (at !== waitsAt) return;
+      refuseBackup(found, request);
+      await context.hold(at, live);
+    };
+    const installed = (): Promise<void> => forDatabase('installed');
+    const stage = await build(found, repository, context, { release, folder, installed });
     await tryStage(found, stage, context);
-    refuseBackup(found, request);
-    await context.hold('built', live);
+    await forDatabase('built');
     const bootMs = await rehearseStage(found, stage, context, result);
     return bootMs === undefined ? stage : { ...stage, bootMs };
   } catch (error) {
@@ -70,7 +78,7 @@ async function build(
   found: HostState,
   repository: GitRepository,
   context: DeployContext,
-  { release, folder }: { release: string; folder: string },
+  { release, folder, installed }: { release: string; folder: string; installed: () => Promise<void> },
 ): Promise<Stage> {
   const { request, reporter } = context;
   const stage = await reporter.step('stage', () => checkOutStage(found, repository, request, folder));
@@ -86,7 +94,7 @@ async function build(
   let made: BuildOutput;
   if (request.packedBuild === undefined) {
     await bring();
-    made = await installAndBuild(found, context, folder);
+    made = await installAndBuild(found, context, folder, installed);
   } else
     made = await reporter.step(
       'unpack',
@@ -208,11 +216,12 @@ async function decideFirstStart(
 
 const listed = ({ paths }: BuildOutput): string => paths.join(', ');
 
-/** Installs and builds in the stage; resolves to what this made. */
+/** Installs and builds in the stage, and waits between the two for `installed`; resolves to what this made. */
 async function installAndBuild(
   found: HostState,
   { request, reporter, signal }: DeployContext,
   folder: string,
+  installed: () => Promise<void>,
 ): Promise<BuildOutput> {
   const options = { tools: found.tools, request, folder, reporter, signal };
   const { install, build } = decideRecipe(options);
@@ -227,6 +236,7 @@ async function installAndBuild(
       () => inStage('install', install),
       () => install,
     );
+  await installed();
   if (build === undefined) return findOutput(found, request, folder);
   return reporter.step(
     'build',

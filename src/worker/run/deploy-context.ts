@@ -1,5 +1,6 @@
 import type { DeployRequest } from '../protocol.js';
 import type { RunFolder } from '../state/run-folder.js';
+import type { Held } from './hold.js';
 import type { LiveLooks } from './live-looks.js';
 import type { Reporter } from './reporter.js';
 
@@ -15,7 +16,7 @@ export interface DeployContext {
    * Waits for the word of the action where the run stops at this state; waiting is not counted as time of the deploy.
    * @throws a Failure where the action is gone, Cancelled
    */
-  hold(at: 'built' | 'rehearsed', live?: LiveLooks): Promise<void>;
+  hold(at: Held, live?: LiveLooks): Promise<void>;
   /** Called once the cutover begins: from here on nothing stops the run but its own end. */
   commit(): void;
 }

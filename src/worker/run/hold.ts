@@ -9,7 +9,7 @@ import type { LiveLooks } from './live-looks.js';
 import type { Reporter } from './reporter.js';
 
 /** A state in which a deploy can wait for a word of the action. */
-export type Held = 'built' | 'rehearsed';
+export type Held = 'installed' | 'built' | 'rehearsed';
 
 /** What holding a run needs of it. */
 export interface HoldContext {
@@ -28,9 +28,17 @@ export interface HoldContext {
 /** Milliseconds between two looks for the word. */
 const BETWEEN_LOOKS = 100;
 
+/** Where a run stops for a word. */
+const STOPS: Readonly<Record<DeployRequest['cutover'], readonly Held[]>> = {
+  'at-once': [],
+  'on-go': ['rehearsed'],
+  'step-by-step': ['built', 'rehearsed'],
+  'builds-later': ['installed', 'rehearsed'],
+};
+
 /** True where a run stops at this state. Pure. */
 export function stopsAt(at: Held, cutover: DeployRequest['cutover']): boolean {
-  return cutover === 'step-by-step' || (cutover === 'on-go' && at === 'rehearsed');
+  return STOPS[cutover].includes(at);
 }
 
 /**
@@ -50,7 +58,7 @@ export async function hold(
   // Waiting for another application's turn is no time of the deploy, so the clock of one that never stops ends here.
   if (at === 'rehearsed' || stopsAt(at, request.cutover)) clock.pause();
   if (!stopsAt(at, request.cutover)) return;
-  const word = at === 'built' ? folder.rehearse : folder.go;
+  const word = at === 'rehearsed' ? folder.go : folder.rehearse;
   // A word that came before its state is none: the build could have left it.
   removePath(word);
   removePath(folder.look);
@@ -69,17 +77,17 @@ export async function hold(
       );
       break;
     }
-    if (at === 'built' && existsSync(folder.look)) {
+    if (at !== 'rehearsed' && existsSync(folder.look)) {
       removePath(folder.look);
       void live?.before();
     }
     await pause(BETWEEN_LOOKS, signal);
   }
   // The word says that the database is changed.
-  if (at === 'built') live?.begin();
+  if (at !== 'rehearsed') live?.begin();
   tell(false);
   clock.resume();
-  if (at === 'built') reporter.event({ kind: 'state', state: 'preparing' });
+  if (at !== 'rehearsed') reporter.event({ kind: 'state', state: 'preparing' });
 }
 
 function unheard(at: Held, lease: number): Failure {

@@ -1,0 +1,3 @@
+import { cutInEach } from '../servers/cut-deploys.js';
+
+cutInEach(['committed', 'rehearsed']);
