@@ -465,6 +465,13 @@ const MUTATIONS = [
   ),
   mutation(
     164,
+    'worker/host-state/live-version',
+    " || fault === 'tls'",
+    '',
+    'worker/host-state/live-version.test',
+  ),
+  mutation(
+    164,
     'worker/cutover/cutover',
     'heldTo(request.health, found.liveHealth)',
     'request.health',

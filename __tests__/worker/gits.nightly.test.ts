@@ -52,11 +52,13 @@ describe('git of Ubuntu 20.04', () => {
       const sha = origin.commit(appVersion('v2'));
       const facts = await inspectHost(vps, { sha });
       assert.deepEqual([facts.git, refusalsOf(facts)], ['2.25.1', []]);
+      const load = vps.load(20);
       await deploys(vps, sha);
       const next = origin.commit(appVersion('v3'));
       await deploys(vps, next, { app: app(vps, { strategy: 'adopt' }) });
       await deploys(vps, origin.commit(appVersion('v4')));
-      assert.equal((await vps.served())?.version, 'v4');
+      const { failed, failures } = await load.stop();
+      assert.deepEqual([failed, failures, (await vps.served())?.version], [0, [], 'v4']);
     }));
 
   test('row 171: the token of the job opens a private repository', () =>

@@ -11,13 +11,16 @@ test('row 168: a program that tells PM2 that it is ready is rehearsed, and its m
   withVps(
     { entry: { wait_ready: true, listen_timeout: 10_000, min_uptime: '5s' } },
     async (vps, origin) => {
+      const load = vps.load(20);
       const { result, events, steps } = await runWorker(
         vps,
         deployRequest(vps, origin.commit(appVersion('v2'))),
       );
+      const { failed, failures } = await load.stop();
       assert.equal(result.outcome, 'deployed', JSON.stringify({ result, steps }, null, 1));
       assert.equal(result.rehearsed, true);
       assert.match(JSON.stringify(events), /calls a start stable \(min_uptime\)/);
+      assert.deepEqual([failed, failures], [0, []]);
     },
     { ...files, 'server.js': SAYS_READY },
   ));

@@ -20,13 +20,16 @@ test('a build that misses a key of the server is told by its name, and has it by
       '.gitignore': 'node_modules\ndist\n.env*\nREVISION\nserviceAccountKey.json\n',
       'build.js': `require('./serviceAccountKey.json');\n${appFiles('v2')['build.js']}`,
     });
-    const failed = await runWorker(vps, deployRequest(vps, sha));
-    assert.equal(failed.result.outcome, 'failed', JSON.stringify(failed.result));
+    const load = vps.load(20);
+    const without = await runWorker(vps, deployRequest(vps, sha));
+    assert.equal(without.result.outcome, 'failed', JSON.stringify(without.result));
     assert.match(
-      JSON.stringify(failed.result.problems),
+      JSON.stringify(without.result.problems),
       /in no commit.*: serviceAccountKey\.json\..*shared-paths/,
     );
     const shared = { sharedPaths: ['serviceAccountKey.json'] };
     const { result } = await runWorker(vps, deployRequest(vps, sha, shared));
+    const { failed, failures } = await load.stop();
     assert.equal(result.outcome, 'deployed', JSON.stringify(result, null, 1));
+    assert.deepEqual([failed, failures], [0, []]);
   }));

@@ -35,6 +35,7 @@ test('row 168: a program without a port beside the web application, and alone', 
       assert.deepEqual([refusalsOf(planned), JSON.stringify(planned.warnings).includes('jobs')], [[], false]);
 
       const first = await jobs();
+      const load = vps.load(20);
       const deployed = await runWorker(
         vps,
         deployRequest(vps, origin.commit(appVersion('v2')), { app: both }),
@@ -43,6 +44,8 @@ test('row 168: a program without a port beside the web application, and alone', 
       assert.ok(deployed.steps.includes('passed jobs'), deployed.steps.join());
       const second = await jobs();
       assert.notEqual(second.pid, first.pid);
+      const { failed, failures } = await load.stop();
+      assert.deepEqual([failed, failures], [0, []]);
 
       const bad = origin.commit({ ...appVersion('v3'), 'worker-ends': '' });
       const back = await runWorker(vps, deployRequest(vps, bad, { app: both }));

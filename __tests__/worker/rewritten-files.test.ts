@@ -36,6 +36,7 @@ test('row 172: rewritten lock files, tracked or not, do not stand against a depl
     assert.equal(back.result.outcome, 'put-back', JSON.stringify(back, null, 1));
     asLeft();
 
+    const load = vps.load(20);
     const request = deployRequest(vps, origin.commit(appVersion('v3')));
     const { result } = await runWorker(vps, request);
     assert.equal(result.outcome, 'deployed', JSON.stringify(result, null, 1));
@@ -46,7 +47,9 @@ test('row 172: rewritten lock files, tracked or not, do not stand against a depl
     assert.match(readFileSync(kept, 'utf8'), /rewritten on the server/);
 
     const undone = await runWorker(vps, rollbackRequest(vps, { undoRun: request.run.id }));
+    const { failed, failures } = await load.stop();
     assert.equal(undone.result.outcome, 'rolled-back', JSON.stringify(undone, null, 1));
+    assert.deepEqual([failed, failures], [0, []]);
     asLeft();
 
     writeFileSync(join(vps.appPath, 'notes.txt'), 'of a person');

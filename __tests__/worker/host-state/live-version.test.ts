@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PAGE_INSTEAD } from '../../../src/http/judge-answer.js';
 import type { HealthFact } from '../../../src/lib/report.js';
-import { heldTo, judgeLive, provesNothing, wasDown } from '../../../src/worker/host-state/live-version.js';
+import {
+  askLive,
+  heldTo,
+  judgeLive,
+  provesNothing,
+  wasDown,
+} from '../../../src/worker/host-state/live-version.js';
+import { makeCertificate } from '../../servers/certificate.js';
+import { withHttpServer } from '../../servers/http.js';
 import { HEALTH } from '../../servers/worker.js';
 
 const fact = (name: string, more: Partial<HealthFact> = {}): HealthFact => ({
@@ -52,6 +60,32 @@ describe('row 164: what the live version says of the checks', () => {
     assert.match(message, /not rehearsed \(rehearse is false\).*\/api\/health answers 404/);
     assert.match(next!, /health-paths.*health-port/);
   });
+});
+
+describe('row 164: what closes the connection', () => {
+  const askedOn = async (port: number): Promise<HealthFact[]> => {
+    const found = { facts: { liveSha: 'a'.repeat(40), port } } as Parameters<typeof askLive>[0];
+    return (await askLive(found, { ...HEALTH, deadline: 1_000 }, AbortSignal.timeout(20_000)))!;
+  };
+
+  test('row 164: an application that speaks TLS is not down: plain HTTP can never tell how it is', () =>
+    withHttpServer(
+      (_, response) => response.end(),
+      async ({ port }) => {
+        const live = judgeLive(await askedOn(port));
+        assert.ok(live.kind === 'deaf', JSON.stringify(live));
+        const { message, next } = provesNothing(live.check, 'rehearse is false');
+        assert.match(message, /of the live one, which is up, \/ speaks TLS on its own port/);
+        assert.match(next!, /^Leave TLS to the web server/);
+      },
+      { tls: makeCertificate() },
+    ));
+
+  test('row 164: one that closes each connection is down', () =>
+    withHttpServer(
+      (request) => request.socket.destroy(),
+      async ({ port }) => assert.equal(judgeLive(await askedOn(port)).kind, 'down'),
+    ));
 });
 
 describe('row 164: what a put-back must prove', () => {

@@ -16,6 +16,7 @@ test('row 169: whom a default access list lets read the live build, he reads the
       `setfacl -R -m u:65534:rX '${dist}' && find '${dist}' -type d -exec setfacl -m d:u:65534:rX {} +`,
     );
     assert.equal(given.code, 0, given.stderr);
+    const load = vps.load(20);
     const request = deployRequest(vps, origin.commit(appVersion('v2')));
     const { result } = await runWorker(vps, request);
     assert.equal(result.outcome, 'deployed', JSON.stringify(result.problems));
@@ -24,4 +25,6 @@ test('row 169: whom a default access list lets read the live build, he reads the
     const back = await runWorker(vps, rollbackRequest(vps, { undoRun: request.run.id }));
     assert.equal(back.result.outcome, 'rolled-back', JSON.stringify(back.result.problems));
     assert.deepEqual(await named(join(dist, 'static/app-v1.js')), ['user:65534:r--']);
+    const { failed, failures } = await load.stop();
+    assert.deepEqual([failed, failures], [0, []]);
   }));

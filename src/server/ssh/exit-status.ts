@@ -52,7 +52,7 @@ export function notRunProblem(server: string, { code, stdout, stderr }: ExecResu
   return {
     message: `the login on ${server} did not run our command, and ended with exit code ${code}${said ? `: ${said}` : ''}`,
     code: String(code),
-    next: 'The account must be able to run sh: check its login shell (getent passwd), and command= in authorized_keys or ForceCommand in sshd_config.',
+    next: 'The account must be able to run sh: check its login shell (getent passwd), an exec in its .bashrc, and command= in authorized_keys or ForceCommand in sshd_config.',
   };
 }
 

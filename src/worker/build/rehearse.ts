@@ -6,7 +6,7 @@ import { Cancelled, Failure, type HealthFact } from '../../lib/report.js';
 import { pause } from '../../lib/retry.js';
 import { whenAborted } from '../../lib/when-aborted.js';
 import { askLoopback, unhealthy } from '../host/loopback-health.js';
-import { connects, speaksTls } from '../host/port.js';
+import { connects, SPEAKS_TLS, speaksTls } from '../host/port.js';
 import { collectOutput, endGroup, lastLines, type OpenOutput, whenEnded } from '../host/run-program.js';
 import type { Toolbox } from '../host/toolbox.js';
 import type { HealthRequest } from '../protocol.js';
@@ -206,8 +206,7 @@ export function secondPort(said: string): string | undefined {
   return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
 }
 
-const TLS =
-  'It speaks TLS on its own port, where it is asked by plain HTTP: leave TLS to the web server in front of it, at least where REHEARSAL=1 is set and on loopback.';
+const TLS = `It ${SPEAKS_TLS}: leave TLS to the web server in front of it, at least where REHEARSAL=1 is set and on loopback.`;
 
 function unhealthyRehearsal(facts: HealthFact[], said: string, knownWhy: string | undefined): Failure {
   const failure = unhealthy(

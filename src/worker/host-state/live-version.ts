@@ -1,6 +1,7 @@
 import { PAGE_INSTEAD } from '../../http/judge-answer.js';
 import type { HealthFact, Problem } from '../../lib/report.js';
 import { askLoopback } from '../host/loopback-health.js';
+import { SPEAKS_TLS, speaksTls } from '../host/port.js';
 import type { HealthRequest } from '../protocol.js';
 import type { HostState } from './host-state.js';
 
@@ -25,7 +26,7 @@ export function judgeLive(facts: readonly HealthFact[]): LiveVerdict {
 
 /** True for an answer of a program that is up and has nothing there that could tell how it is. */
 function isDeaf({ fault, status, detail }: HealthFact): boolean {
-  if (fault === 'redirect') return true;
+  if (fault === 'redirect' || fault === 'tls') return true;
   if (fault === 'status') return status !== null && status >= 400 && status <= 499;
   return fault === 'body' && detail?.includes(PAGE_INSTEAD) === true;
 }
@@ -56,6 +57,17 @@ export function wasDown(before: readonly HealthFact[] | undefined): boolean {
 /** Milliseconds that the live version is given; what it does not answer by then it does not answer. */
 const LONGEST_LOOK = 5_000;
 
+/** Milliseconds that a handshake may take. */
+const LONGEST_HANDSHAKE = 1_000;
+
+/** A connection that is closed without an answer is that of a sick program, unless it waits for another language. */
+async function knowTls(port: number, facts: HealthFact[]): Promise<HealthFact[]> {
+  const isCut = ({ fault }: HealthFact): boolean => fault === 'cut';
+  if (!facts.some(isCut) || !(await speaksTls(port, LONGEST_HANDSHAKE))) return facts;
+  const next = 'Leave TLS to the web server in front of it, at least on loopback.';
+  return facts.map((fact) => (isCut(fact) ? { ...fact, fault: 'tls', detail: SPEAKS_TLS, next } : fact));
+}
+
 /** Asks the live version each check until it is good once; undefined where nothing is live, or its port is not known. */
 export async function askLive(
   { facts: { liveSha, port } }: Pick<HostState, 'facts'>,
@@ -70,5 +82,5 @@ export async function askLive(
     expectVersion: false,
     signal,
   });
-  return facts;
+  return await knowTls(port, facts);
 }

@@ -17,6 +17,9 @@ export function connects(port: number, timeout: number): Promise<boolean> {
   });
 }
 
+/** What is said of an application that does: nothing here asks it that way. */
+export const SPEAKS_TLS = 'speaks TLS on its own port, where it is asked by plain HTTP';
+
 /** What a handshake fails of where there is a certificate, and it is another one: that too is TLS. */
 const ITS_CERTIFICATE = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
 
