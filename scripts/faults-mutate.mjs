@@ -79,7 +79,7 @@ const MUTATIONS = [
     'database/schema/drift',
     'withoutPartitioning(compareObjects(before, now))',
     'compareObjects(before, now)',
-    'database/reports.test',
+    'database/reports.slow.test',
   ),
   mutation(
     161,
@@ -95,9 +95,15 @@ const MUTATIONS = [
     'if (false)',
     'database/migrations/other-tools.test',
   ),
-  mutation(156, 'database/migrations/batches', 'unchecked.has(constraint)', 'false', 'database/reports.test'),
+  mutation(
+    156,
+    'database/migrations/batches',
+    'unchecked.has(constraint)',
+    'false',
+    'database/reports.slow.test',
+  ),
   mutation(157, 'database/apply/blockers', 'or a.backend_xmin is not null', '', 'faults/database.test'),
-  mutation(158, 'database/connection/exchange', '2BP01|', '', 'database/reports.test'),
+  mutation(158, 'database/connection/exchange', '2BP01|', '', 'database/reports.slow.test'),
   mutation(162, 'database/lint/run-statements', 'parseBody(body.source)', '[]', 'database/lint/lint.test'),
   mutation(
     160,
@@ -106,7 +112,13 @@ const MUTATIONS = [
     '',
     'database/schema/fingerprint.test',
   ),
-  mutation(163, 'database/apply/server-notices', "severity !== 'WARNING' &&", '', 'database/reports.test'),
+  mutation(
+    163,
+    'database/apply/server-notices',
+    "severity !== 'WARNING' &&",
+    '',
+    'database/reports.slow.test',
+  ),
   mutation(
     34,
     'database/migrations/psql-commands',

@@ -426,13 +426,16 @@ test('row 162: what a function of the database runs is seen, and what it puts to
   const body = (statement: string): string =>
     `returns void language plpgsql as $$ begin ${statement}; end $$;`;
   const applied = `${table('a')} create function public.wipe() ${body('delete from public.a')}
-create function public.pieces(t text) ${body("execute 'truncate ' || t")}`;
+create function public.pieces(t text) ${body("execute 'truncate ' || t")}
+create procedure public.atomic() begin atomic; delete from public.a; end;`;
   await withFiles({ '1_a.sql': applied }, async (url, project) => {
     await runMigrate(project, url);
     project.write({ '2_b.sql': 'select public.wipe();' });
     const seen = await runPlan(project, url);
     assert.equal(seen.destructive, true);
     assert.match(warned(seen), /DELETE, run by public\.wipe\(\): deletes data \(delete-without-where\)/);
+    project.write({ '2_b.sql': 'call public.atomic();' });
+    assert.match(warned(await runPlan(project, url)), /run by public\.atomic\(\): deletes data/);
     project.write({ '2_b.sql': "select public.pieces('a'), now();" });
     const unknown = await runPlan(project, url);
     assert.equal(unknown.destructive, 'unknown');

@@ -78,6 +78,8 @@ export async function proveReversible(
   setting: ProofSetting,
   plan: DatabasePlan,
 ): Promise<DeployCheck> {
+  // Said at once, not only on the day when a file with a down file is pending.
+  refuseSameDatabase(setting);
   const calm = (detail: string): DeployCheck => ({ detail, refusals: [], warnings: [] });
   const { files } = await readMigrationFiles(setting.workingDirectory, setting);
   const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));

@@ -332,6 +332,20 @@ describe('row 162: what is inside', () => {
     assert.equal(finding?.statement, 'DELETE, run by app.wipe()');
   });
 
+  test('procedures that are called, and bodies of BEGIN ATOMIC, of the files and of the database', () => {
+    const procedure = 'create procedure wipe() language sql as $$ delete from a $$;';
+    assert.deepEqual(rules(procedure, 'call wipe();'), ['2: 1:1 DESTRUCTIVE delete-without-where']);
+    const atomic =
+      'create function app.tidy() returns int language sql begin atomic; delete from a; select 1; end;';
+    assert.deepEqual(rules(atomic, 'select app.tidy();'), ['2: 1:1 DESTRUCTIVE delete-without-where']);
+    assert.deepEqual(rules(atomic, 'create function one() returns int return app.tidy(); select one();'), [
+      '2: 1:54 DESTRUCTIVE delete-without-where',
+    ]);
+    const known = { schema: 'app', name: 'tidy', volatile: true, language: 'sql', body: atomic };
+    const [finding] = found(['select app.tidy();'], catalog({ a: 'r' }, { functions: [known] }));
+    assert.equal(finding?.statement, 'a statement, run by app.tidy()');
+  });
+
   test('a function that calls itself ends', () => {
     const again =
       'create function f() returns void language plpgsql as $$ begin perform f(); truncate a; end $$;';

@@ -206,7 +206,7 @@ describe('partitions', () => {
     const told = describeDifference(withoutPartitioning(compareObjects(before, (await look(url)).objects)));
     assert.equal(
       told,
-      'added index public.mine, added policy public.p on kept, altered grants on table public.loose, altered table public.kept',
+      'added index public.mine on kept, added policy public.p on kept, altered grants on table public.loose, altered table public.kept',
     );
   });
 });

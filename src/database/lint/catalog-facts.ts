@@ -26,7 +26,7 @@ export interface CatalogFunction {
   schema: string;
   name: string;
   volatile: boolean;
-  /** Of the project's own: its language and body; null for those of PostgreSQL, extensions and the platform. */
+  /** Of the project's own: its language and body, or its whole definition where it is BEGIN ATOMIC; null for those of PostgreSQL, extensions and the platform. */
   language: string | null;
   body: string | null;
 }
@@ -54,7 +54,9 @@ export async function askCatalogFacts(
       and pg_catalog.pg_get_expr(conbin, conrelid) = pg_catalog.format('(%I IS NOT NULL)', attname)),
   'functions', array(select json_build_object('schema', nspname, 'name', proname, 'volatile', provolatile = 'v',
       'language', case when own then lanname end,
-      'body', case when own and pg_catalog.length(prosrc) <= ${LARGEST_BODY} then prosrc end)
+      'body', case when own and pg_catalog.length(prosrc) <= ${LARGEST_BODY}
+        -- The body of BEGIN ATOMIC is kept parsed, and can be had with its definition alone.
+        then case when prosrc = '' and lanname = 'sql' then pg_catalog.pg_get_functiondef(p.oid) else prosrc end end)
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = pronamespace
     join pg_catalog.pg_language l on l.oid = prolang
     cross join lateral (select nspname !~ '^pg_' and nspname not in (${platform}) and lanname in ('sql', 'plpgsql')

@@ -152,9 +152,10 @@ function relationNames({ kind, node }: StatementNode): string[] {
     )
   )
     return [];
+  // A schema, a function or a type is named in another way.
   if (kind === 'DropStmt')
-    return droppedNames(node).map((parts) =>
-      String(node.removeType === 'OBJECT_POLICY' ? parts.at(-2) : parts.at(-1)),
+    return droppedNames(node).flatMap(
+      (parts) => (node.removeType === 'OBJECT_POLICY' ? parts.at(-2) : parts.at(-1)) ?? [],
     );
   return [...nodesOf(node)].flatMap(({ relname }) => (relname === undefined ? [] : String(relname)));
 }

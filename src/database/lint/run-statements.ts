@@ -1,3 +1,4 @@
+import { definedOnly } from '../../lib/defined-only.js';
 import { isOff, type Node, optionOf, optionText, strings } from '../sql/parse-tree.js';
 import type { Parse, Statement } from '../sql/parser.js';
 import type { ParseBody } from '../sql/plpgsql.js';
@@ -34,6 +35,8 @@ interface Body {
   name: string;
   language: string;
   source: string;
+  /** Of BEGIN ATOMIC and RETURN, which the parser has read with the function: its statements, instead of a text. */
+  statements?: StatementNode[];
   unseen?: true;
 }
 
@@ -57,7 +60,7 @@ export function runReader({ parse, parseBody }: SqlParsers, facts?: CatalogFacts
   const bodies = new Map<string, Body[]>();
   for (const { schema, name, language, body } of facts?.functions ?? [])
     if (language !== null && body !== null)
-      add(bodies, name, { name: `${schema}.${name}`, language, source: body, unseen: true });
+      add(bodies, name, { name: `${schema}.${name}`, unseen: true, ...bodyOf(language, body, parse) });
   const asked = new Set<string>();
 
   interface Place extends Omit<RunStatement, keyof StatementNode | 'surely' | 'text'> {
@@ -79,7 +82,9 @@ export function runReader({ parse, parseBody }: SqlParsers, facts?: CatalogFacts
     for (const query of innerQueries(statement)) found.push(...readNode(query, text, place));
     if (kind === 'CreateFunctionStmt') learn(node);
     if (kind === 'DoStmt') found.push(...readBody(doBody(node), place));
-    if (RUNS_CALLS.has(kind)) found.push(...readCalls(node, place));
+    // The call of CALL is no expression in the tree.
+    if (RUNS_CALLS.has(kind))
+      found.push(...readCalls(kind === 'CallStmt' ? { FuncCall: node.funccall } : node, place));
     return found;
   };
 
@@ -89,8 +94,12 @@ export function runReader({ parse, parseBody }: SqlParsers, facts?: CatalogFacts
     const language = optionText(optionOf(node.options, 'language'))?.toLowerCase() ?? 'sql';
     const { List: texts } = (optionOf(node.options, 'as')?.arg ?? {}) as { List?: Node };
     const source = strings(texts?.items)[0];
+    const statements = atomicStatements(node);
     // A later one replaces what the catalog has.
-    if (source !== undefined) bodies.set(name, [{ name: parts.join('.'), language, source }]);
+    if (source !== undefined || statements !== undefined)
+      bodies.set(name, [
+        { name: parts.join('.'), language, source: source ?? '', ...definedOnly({ statements }) },
+      ]);
   };
 
   const readCalls = (tree: unknown, place: Place): RunText[] =>
@@ -108,6 +117,7 @@ export function runReader({ parse, parseBody }: SqlParsers, facts?: CatalogFacts
   /** `at`: where the body itself stands in the file, for its statements' own places. */
   const readBody = (body: Body, outer: Place, at?: { source: string; index: number }): RunText[] => {
     const place = { ...outer, depth: outer.depth + 1 };
+    if (body.statements) return body.statements.flatMap((each) => readNode(each, 'a statement', place));
     if (body.language === 'sql') return readText(body.source, place);
     if (body.language !== 'plpgsql') return [];
     const parts = parseBody(body.source);
@@ -174,6 +184,27 @@ function innerQueries({ kind, node }: StatementNode): StatementNode[] {
 function isAnalyzed({ options }: Node): boolean {
   const option = optionOf(options, 'analyze');
   return option !== undefined && !isOff(option);
+}
+
+/** A body as the catalog gives it: of BEGIN ATOMIC the whole definition. */
+function bodyOf(
+  language: string,
+  body: string,
+  parse: Parse,
+): Pick<Body, 'language' | 'source' | 'statements'> {
+  const [first] = language === 'sql' ? (parse(body).statements ?? []) : [];
+  const statements = first?.kind === 'CreateFunctionStmt' ? atomicStatements(first.node) : undefined;
+  return { language, source: body, ...definedOnly({ statements }) };
+}
+
+/** The statements of BEGIN ATOMIC ... END, or what RETURN computes; undefined for a body that is a text. */
+function atomicStatements({ sql_body }: Node): StatementNode[] | undefined {
+  const { List: outer, ReturnStmt: returned } = (sql_body ?? {}) as { List?: Node; ReturnStmt?: Node };
+  if (returned) return [{ kind: 'SelectStmt', node: returned }];
+  const [inner] = (outer?.items as { List?: Node }[] | undefined) ?? [];
+  return (inner?.List?.items as Node[] | undefined)?.flatMap((each) =>
+    Object.entries(each).map(([kind, node]) => ({ kind, node: node as Node })),
+  );
 }
 
 function doBody({ args }: Node): Body {

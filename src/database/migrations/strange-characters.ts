@@ -4,7 +4,7 @@ import { positionIn } from '../sql/source-text.js';
 import { afterToken } from '../sql/sql-lexer.js';
 
 /** Blanks of Unicode, and characters of no width: PostgreSQL takes each for a letter. */
-const STRANGE = /[\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]/u;
+const STRANGE = /[\u0085\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]/u;
 
 /** Names the first of these characters that stands in a word outside of quotes and comments. */
 export function strangeCharacter(file: string, source: string): Problem | undefined {

@@ -71,12 +71,16 @@ export function readTransactions(
     } else if (kind === '' || SAVEPOINTS.has(kind)) {
       part.statements.push(statement);
       part.end = statement.to;
-    } else
+    } else {
+      const [words = ''] = oneLine(source.slice(statement.from, statement.to)).split("'");
       refuse(
         statement,
-        `${oneLine(source.slice(statement.from, statement.to)).toUpperCase()} would end the transaction in the middle of the file`,
+        `${words.trim().toUpperCase()} would end the transaction in the middle of the file`,
         'Remove it: what a file does is committed, by its own COMMITs or at its end.',
       );
+      // It does end what was begun; only COMMIT AND CHAIN begins another.
+      if (statement.node.chain !== true) open = undefined;
+    }
   }
   if (open)
     refuse(open, 'BEGIN without COMMIT', 'Remove it, or add the COMMIT: nothing ends that transaction.');

@@ -90,7 +90,7 @@ const kindQueries = (owner: OwnerAsSql): readonly string[] => [
    where k.conparentid = 0 or c.relispartition`,
   `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
    from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
-  `select 'index', c.nspname, x.relname,
+  `select 'index', c.nspname, x.relname || ' on ' || c.relname,
      concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered, i.indisreplident)
    from relations c join pg_index i on i.indrelid = c.oid join pg_class x on x.oid = i.indexrelid
    where not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))`,

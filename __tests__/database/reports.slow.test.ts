@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import pg from 'pg';
 import { verify } from '../../src/pipeline/verify.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
 import {
@@ -455,6 +456,53 @@ for (const [folder, title, expected] of REPORTS)
             `step ${index + 1}`,
           );
       }
+    } finally {
+      project.delete();
+    }
+  });
+
+/** Begins what a forgotten session has left, and does the work while it is idle in its transaction. */
+async function whileForgotten(admin: string, begun: string, work: () => Promise<void>): Promise<void> {
+  const forgotten = new pg.Client({ connectionString: admin, application_name: 'forgotten' });
+  await forgotten.connect();
+  try {
+    await forgotten.query(begun);
+    await work();
+  } finally {
+    await forgotten.end();
+  }
+}
+
+for (const [who, begun] of [
+  ['has written to the table', 'begin; update public.a set id = 2'],
+  ['has read another table', 'begin isolation level repeatable read; select * from public.other'],
+] as const)
+  test(`row 49: CREATE INDEX CONCURRENTLY waits for a session that ${who} (cic-blocked-by-idle-transaction)`, async () => {
+    const project = createProject(filesOf(join(FOLDER, 'cic-blocked-by-idle-transaction')));
+    const { admin } = await databaseFor({
+      before:
+        'create table public.a (id int); insert into public.a values (1); create table public.other (id int);',
+      steps: [],
+    });
+    try {
+      await whileForgotten(admin, begun, async () => {
+        const ran = await run(project, admin, 'migrate', { 'statement-timeout': '4s' });
+        judge(
+          ran,
+          {
+            outcome: 'failed',
+            says: /index\.sql:1:1: .*forgotten \(pid \d+, idle in transaction for \d+ s\)/,
+            never: /rolled back|raise statement-timeout/i,
+          },
+          'migrate',
+        );
+        assert.match(ran.report.problems.map(lineOf).join('\n'), /a_i/, 'what stands is named');
+      });
+      judge(await run(project, admin, 'migrate'), PASSED, 'the next run, when the other session is gone');
+      assert.deepEqual(
+        await query(admin, "select indisvalid from pg_index where indexrelid = 'public.a_i'::regclass"),
+        [{ indisvalid: true }],
+      );
     } finally {
       project.delete();
     }
