@@ -13,6 +13,20 @@ import { deployRequest, runWorker } from '../servers/worker.js';
 /** A look each half second instead of each half minute. */
 const PACE = { between: 500, atOnce: 100, told: 1_000 };
 
+interface WatchedOptions {
+  inputs?: Inputs;
+  id?: string;
+  during?: () => Promise<unknown>;
+  /** Milliseconds. */
+  cancelAfter?: number;
+}
+
+interface Watched {
+  report: PhaseReport;
+  overtaken: boolean;
+  log: LogEntry[];
+}
+
 describe('a version that is watched', () => {
   const one = oneServer(appFiles('v0'));
 
@@ -26,30 +40,34 @@ describe('a version that is watched', () => {
   };
 
   /** Deploys a version, then watches it; `id`: the run that watches, by default the one that deployed. */
-  async function watched(
-    version: string,
-    faults: AppFaults,
-    options: { inputs?: Inputs; id?: string; during?: () => Promise<unknown>; cancelAfter?: number } = {},
-  ): Promise<{ report: PhaseReport; overtaken: boolean; log: LogEntry[] }> {
+  async function watched(version: string, faults: AppFaults, options: WatchedOptions = {}): Promise<Watched> {
     const sha = one.origin.commit(appVersion(version, faults));
     const request = deployRequest(one.server.vps, sha, {
       health: { paths: ['/api/health'], timeout: 2_000, deadline: 6_000, successes: 2, checkAssets: false },
     });
     const deployed = await runWorker(one.server.vps, request);
     assert.equal(deployed.result.outcome, 'deployed', JSON.stringify(deployed.result));
+    return looking([1], { ref: sha, 'run-id': options.id ?? request.run.id, ...options.inputs }, options);
+  }
+
+  /** Watches what is live. */
+  function looking(
+    deployedOn: readonly number[],
+    inputs: Inputs,
+    { during, cancelAfter }: Omit<WatchedOptions, 'inputs' | 'id'> = {},
+  ): Promise<Watched> {
     const settings = settingsFor([one.server], {
       mode: 'deploy',
       watch: '3s',
       'health-paths': '/api/health',
       'health-from': 'vps',
-      'run-id': options.id ?? request.run.id,
-      ...options.inputs,
+      ...inputs,
     });
     return withTools(settings, async ({ work, servers, log, cancel }) => {
-      if (options.cancelAfter !== undefined) setTimeout(cancel, options.cancelAfter);
+      if (cancelAfter !== undefined) setTimeout(cancel, cancelAfter);
       const [end] = await Promise.all([
-        watch({ ...work, servers }, { before: [GOOD], deployedOn: new Set([1]), pace: PACE }),
-        options.during?.(),
+        watch({ ...work, servers }, { before: [GOOD], deployedOn: new Set(deployedOn), pace: PACE }),
+        during?.(),
       ]);
       return { ...end, log };
     });
@@ -76,7 +94,7 @@ describe('a version that is watched', () => {
   test('row 174: one that answers badly three times in a row falls', async () => {
     const { report } = await watched(
       'v2',
-      { healthStatus: 503, sickAfter: 15_000, onlyLive: true },
+      { healthStatus: 503, sickAfter: 20_000, onlyLive: true },
       { inputs: { watch: '1m' } },
     );
     assert.equal(report.outcome, 'failed');
@@ -98,5 +116,24 @@ describe('a version that is watched', () => {
     assert.equal(report.cancelled, true);
     assert.deepEqual(report.problems, []);
     assert.equal((await one.server.vps.served())?.version, 'v5');
+  });
+
+  test('row 174: programs without a port are followed by what PM2 tells, each of them', async () => {
+    const { vps } = one.server;
+    await vps.run(
+      `printf '%s' 'setInterval(() => {}, 1000)' > ../jobs.js && pm2 start ../jobs.js --name jobs`,
+      vps.appPath,
+    );
+    const inputs = { ref: 'a'.repeat(40), 'health-from': 'none', 'app-name': 'app none\njobs none' };
+    const good = await looking([], inputs);
+    assert.equal(good.report.outcome, 'passed', JSON.stringify(good.report.problems));
+    assert.match(good.report.steps[0]!.detail!, /^0 restarts, \d+ MB$/);
+    const { report } = await looking(
+      [],
+      { ...inputs, watch: '1m' },
+      { during: () => vps.run('for _ in 1 2; do sleep 2; pm2 sendSignal SIGKILL jobs; done', vps.appPath) },
+    );
+    assert.equal(report.outcome, 'failed');
+    assert.match(report.problems[0]!.message, /: PM2 has restarted instance \d+ [2-9] times since\.$/);
   });
 });
