@@ -5,7 +5,7 @@
 //   --timing no|only            *.timing.* measure time: they run last and one at a time, with the machine to themselves.
 //                               `no` leaves them out, `only` runs nothing else.
 //   --shard <n>/<of>            every <of>th file, from the <n>th on, for jobs beside each other
-//   --jobs <n>                  files at a time; default: as many as there are cores
+//   --jobs <n>                  files at a time; default: one more than there are cores, because many tests wait
 //   --coverage                  of the compiled sources; needs Node 22 or newer, because that of Node 20 fails at some files
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -36,7 +36,7 @@ export function measuresTime(file) {
 }
 
 /** Runs test files; resolves to the exit code of the worst. */
-export async function runTests(files, { jobs = availableParallelism(), coverage = false } = {}) {
+export async function runTests(files, { jobs = availableParallelism() + 1, coverage = false } = {}) {
   const beside = files.filter((file) => !measuresTime(file));
   const codes = [
     await runBeside(beside, jobs, coverage),

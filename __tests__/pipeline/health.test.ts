@@ -295,7 +295,7 @@ describe('whose fault it is', () => {
         holdsMigrations: () => false,
       },
     );
-    assert.match(parsed.problems[0]?.message ?? '', /^health-url: .*ftp:\/\/b\.example/);
+    assert.match(parsed.problems[0]?.message ?? '', /^health-url: entry 2 is not an http or https URL/);
     const warned = judgeHealth(
       [
         {

@@ -57,7 +57,7 @@ export async function watch(
     let left: number | undefined;
     const seenSoFar = (): string => seenWords({ asked, answered }, looks);
     for (;;) {
-      const look = await lookOnce(work, deployedOn, mayAsk(left));
+      const look = await lookAtParts(work, deployedOn, mayAsk(left));
       looks.push(look);
       asked += look.facts.length;
       answered += look.facts.filter(({ ok }) => ok).length;
@@ -99,7 +99,7 @@ export async function watch(
   return { report, overtaken };
 }
 
-async function lookOnce(
+async function lookAtParts(
   work: HealthWork & { readonly servers: ServerWork },
   deployedOn: ReadonlySet<number>,
   ask: boolean,

@@ -192,6 +192,6 @@ describe('--help', () => {
   test('the usage names init beside the modes, below what is wrong', () => {
     const text = usageText([{ message: 'mode: is missing', next: 'Say it.' }]);
     assert.match(text, /^error: mode: is missing\n {2}next: Say it\.\n\nUsage: muva-deploy <mode>/);
-    assert.match(text, /^Modes: plan, .*deploy; and init,/m);
+    assert.match(text, /^Modes: plan, .*deploy, status; and init,/m);
   });
 });
