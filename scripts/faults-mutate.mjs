@@ -639,7 +639,7 @@ const MUTATIONS = [
     "'false'",
     'database/rollback/rollback-database.test',
   ),
-  mutation(174, 'worker/run/watch-live', 'app.others ?? []', '[]', 'pipeline/watch.slow.test'),
+  mutation(174, 'worker/run/watch-live', 'app.others ?? []', '[]', 'pipeline/watch.nightly.test'),
   mutation(181, 'database/schema/own-checks', 'WRITES.has(kind)', 'false', 'database/schema/own-checks.test'),
   mutation(
     182,
