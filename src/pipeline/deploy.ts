@@ -138,14 +138,13 @@ async function resolveInterrupted(
     await recordPhase('plan', async () => (await plan(work)).report);
     return;
   }
+  const live = hosts.length > 0 && hosts.every((host) => host.outcome === 'deployed');
   if (watching) {
-    phases.push({
-      ...skippedPhase('watch', 'It was ended before its time; the new version stays.'),
-      cancelled: true,
-    });
+    // Where it is not live, another run has begun since, and what is to be done is its business.
+    const end = skippedPhase('watch', 'It was ended before its time; the new version stays.');
+    if (live) phases.push({ ...end, cancelled: true });
     return;
   }
-  const live = hosts.length > 0 && hosts.every((host) => host.outcome === 'deployed');
   if (
     live &&
     (settings.skip.includes('health') ||
