@@ -665,6 +665,30 @@ const MUTATIONS = [
     "'false'",
     'database/rollback/rollback-database.test',
   ),
+  mutation(174, 'worker/run/watch-live', 'app.others ?? []', '[]', 'pipeline/watch.nightly.test'),
+  mutation(181, 'database/schema/own-checks', 'WRITES.has(kind)', 'false', 'database/schema/own-checks.test'),
+  mutation(
+    182,
+    'database/schema/own-checks',
+    "(f ->> 'rows')::bigint > 0 or f ? 'failed'",
+    'false',
+    'database/schema/own-checks.test',
+  ),
+  mutation(
+    183,
+    'database/schema/own-checks',
+    'set local transaction_read_only = on;',
+    'null;',
+    'database/schema/own-checks.test',
+  ),
+  mutation(184, 'pipeline/status', "found.runs[0]?.outcome === 'cut'", 'false', 'pipeline/status.test'),
+  mutation(
+    185,
+    'report/summary/language',
+    'message.includes(words) || next.includes(words)',
+    'false',
+    'report/summary/language.test',
+  ),
 ];
 
 const { values: options } = parseArgs({

@@ -923,7 +923,7 @@ export const GROUPS = [
       ),
       row(
         174,
-        'A version falls after health has passed; a newer run begins meanwhile; the run is cancelled',
+        'A version falls after health has passed; a newer run begins meanwhile; the run is cancelled or killed',
         'known',
         'The code is put back, the schema only where no row is lost; the watch ends, told; the version stays: `and fell within`, `what came later is that run`, `live, not watched to the end`',
       ),

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { commentPlan, updateComment, wantsComment } from '../../src/github/comment.js';
-import { closeDeployment, liveAgain, openDeployment, phaseTeller } from '../../src/github/deployment.js';
+import {
+  closeDeployment,
+  deploymentOutcome,
+  liveAgain,
+  openDeployment,
+  phaseTeller,
+} from '../../src/github/deployment.js';
 import { type InputName, inputRule } from '../../src/inputs/input-sources.js';
 import { parseSettings } from '../../src/inputs/read.js';
 import type { Run, Settings } from '../../src/inputs/settings.js';
@@ -180,6 +186,23 @@ describe('GitHub Deployments', () => {
       await warningsOf((options) => openDeployment(options, settings(health), back));
       assert.equal(api.deployments[0]?.ref, back);
     });
+  });
+
+  test('row 174: a run that was ended in its watch has deployed; one that was ended before has not', () => {
+    const ended = (phase: 'health' | 'watch'): Parameters<typeof deploymentOutcome>[0] => ({
+      outcome: 'cancelled',
+      phases: [
+        {
+          ...{ phase, outcome: 'failed', startedAt: 0, milliseconds: 1 },
+          ...{ steps: [], problems: [], facts: {} },
+          cancelled: true,
+        },
+      ],
+    });
+    assert.deepEqual(
+      [deploymentOutcome(ended('watch')), deploymentOutcome(ended('health'))],
+      ['success', 'cancelled'],
+    );
   });
 
   const faults: [fault: Fault, expected: RegExp, next: RegExp | undefined, requests: number][] = [

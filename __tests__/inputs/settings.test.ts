@@ -308,6 +308,12 @@ describe('health', () => {
       accepted({ ...deploy, watch: '2m', skip: 'health' }).warnings.map(({ message }) => message),
       ['watch: is not used: health is left out, so nothing is known to have been good'],
     );
+    assert.deepEqual(
+      accepted({ mode: 'deploy', 'database-url': URL_OK, watch: '2m' }).warnings.map(
+        ({ message }) => message,
+      ),
+      ['watch: is not used: without a server there is no code that it could put back'],
+    );
   });
 
   test('the service key goes to the project, encrypted, or nowhere', () => {

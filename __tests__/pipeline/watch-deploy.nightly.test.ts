@@ -2,12 +2,16 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/lib/log.js';
+import { outcomeText } from '../../src/report/log-format.js';
 import { type Inputs, makeReachable, type Reachable } from '../servers/deployment.js';
 import { type AppFaults, appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
-import { startVps } from '../servers/vps.js';
-import { begunPhases, deployWhole, jobWith } from '../servers/whole-deploy.js';
+import { until } from '../servers/until.js';
+import { ask, startVps } from '../servers/vps.js';
+import { begunPhases, deployWhole, jobWith, postStep } from '../servers/whole-deploy.js';
+
+type Whole = Parameters<typeof postStep>[0];
 
 describe('a whole deploy with watch', () => {
   let origin: Origin;
@@ -37,19 +41,23 @@ describe('a whole deploy with watch', () => {
     faults: AppFaults,
     inputs: Inputs,
     onEntry: (entry: LogEntry, cancel: () => void, database: string) => void = () => {},
-  ): Promise<Awaited<ReturnType<typeof deployWhole>> & { database: string }> {
+  ): Promise<Awaited<ReturnType<typeof deployWhole>> & { database: string; whole: Whole }> {
     const database = await postgres.createDatabase();
     const workingDirectory = jobWith(FILES);
     jobs.push(workingDirectory);
     const ref = origin.commit(appVersion(version, faults));
-    const done = await deployWhole({
+    const whole = {
       servers: [server],
       databaseUrl: database,
       workingDirectory,
       inputs: { watch: '2m', 'allow-data-loss': 'true', ...inputs, ref },
+      session: version,
+    };
+    const done = await deployWhole({
+      ...whole,
       onEntry: (entry, cancel) => onEntry(entry, cancel, database),
     });
-    return { ...done, database };
+    return { ...done, database, whole };
   }
 
   test('row 174: one that ends again and again after the cutover is put back, and its schema with it where nothing was written', async () => {
@@ -90,6 +98,23 @@ describe('a whole deploy with watch', () => {
     assert.equal(report.unsettled, undefined);
     assert.equal((await server.vps.served())?.version, 'v3');
     assert.deepEqual(await query(database, `select to_regclass('later') as r`), [{ r: null }]);
+  });
+
+  test('row 174: killed in the watch: the post step leaves the new version live, though it is sick by then', async () => {
+    const faults = { healthStatus: 503, sickAfter: 30_000, onlyLive: true };
+    const { report, whole } = await deploy('v5', faults, {}, (entry, cancel) => {
+      if (entry.kind === 'phase-started' && entry.phase === 'watch') setTimeout(cancel, 1_000);
+    });
+    assert.equal(report.outcome, 'cancelled', JSON.stringify(report.problems));
+    const status = async (): Promise<number> => (await ask(server.vps.port, '/api/health')).status;
+    await until('the version to be sick', async () => (await status()) === 503, 60_000);
+    const left = await postStep({ ...whole, watching: true });
+    assert.equal(left?.outcome, 'cancelled', JSON.stringify(left?.problems));
+    assert.equal(outcomeText(left!), 'deploy was cancelled: live, not watched to the end');
+    assert.equal(await status(), 503);
+    assert.deepEqual(await query(whole.databaseUrl, `select to_regclass('rooms') is null as gone`), [
+      { gone: false },
+    ]);
   });
 
   test('a good one stays, and the after-health files come after the watch', async () => {

@@ -43,13 +43,14 @@ export async function deployWhole(given: WholeDeploy): Promise<{ report: Report;
 }
 
 /** The post step of a run that was begun with this session; undefined where it has nothing to do. */
-export async function postStep(given: WholeDeploy & { session: string }): Promise<Report | undefined> {
+export async function postStep(
+  given: WholeDeploy & { session: string; watching?: boolean },
+): Promise<Report | undefined> {
   const { entryPoint } = await entryPointOf(given);
-  return resolveInterruptedRun(
-    settingsOf({ ...given, session: `${given.session}-post` }),
-    entryPoint,
-    given.session,
-  );
+  return resolveInterruptedRun(settingsOf({ ...given, session: `${given.session}-post` }), entryPoint, {
+    session: given.session,
+    watching: given.watching === true,
+  });
 }
 
 function settingsOf({

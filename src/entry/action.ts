@@ -3,6 +3,7 @@ import { actionInputs, maskSecrets } from '../github/action-inputs.js';
 import { commentPlan, wantsComment } from '../github/comment.js';
 import {
   closeDeployment,
+  deploymentOutcome,
   liveAgain,
   openDeployment,
   type PhaseTeller,
@@ -49,6 +50,7 @@ const API_AFTER_STOP = 1_500;
 const STATE = {
   begun: 'begun',
   session: 'session',
+  watch: 'watch',
   cancelled: 'cancelled',
   final: 'final',
   deployment: 'deployment',
@@ -103,7 +105,7 @@ export async function post(entryPoint: { dist: string }): Promise<void> {
       resolveInterruptedRun(
         settings,
         { log: recorder.log, signal, dist: entryPoint.dist },
-        stateOf(STATE.session),
+        { session: stateOf(STATE.session), watching: stateOf(STATE.watch) === 'begun' },
       ),
     );
     const nothing = ended.value === undefined && ended.stopped === undefined;
@@ -116,7 +118,7 @@ export async function post(entryPoint: { dist: string }): Promise<void> {
       id === ''
         ? []
         : collect(session, (log) =>
-            closeDeployment({ ...api(session, settings), log }, settings, id, final.outcome),
+            closeDeployment({ ...api(session, settings), log }, settings, id, deploymentOutcome(final)),
           );
     if (report) await publish(report, { ...publication, between });
     else {
@@ -143,6 +145,11 @@ async function work(session: Session, settings: Settings, dist: string): Promise
   const log: Log = (entry) => {
     recorder.log(entry);
     if (entry.kind === 'phase-started') phases?.tell(entry.phase);
+    // Between the two a kill leaves a version that has been proven and stays.
+    if (entry.kind === 'phase-started' && entry.phase === 'watch')
+      saveState(process.env, STATE.watch, 'begun');
+    if (entry.kind === 'phase-ended' && entry.report.phase === 'watch')
+      saveState(process.env, STATE.watch, 'over');
   };
   const ended = await guarded(session, async (signal) => {
     if (settings.githubDeployment && (settings.mode === 'deploy' || settings.mode === 'redeploy')) {
@@ -167,7 +174,7 @@ async function work(session: Session, settings: Settings, dist: string): Promise
     collect(session, async (log) => {
       const to = { ...options, log, ...definedOnly({ deadline }) };
       if (deployment !== undefined && report.unsettled !== true)
-        await closeDeployment(to, settings, deployment, said.outcome);
+        await closeDeployment(to, settings, deployment, deploymentOutcome(said));
       if (wantsComment(settings)) await commentPlan(to, settings, said, publication.places);
     });
   printer.end();

@@ -1,6 +1,7 @@
 import type { Settings } from '../inputs/settings.js';
 import { definedOnly } from '../lib/defined-only.js';
 import type { Outcome, PhaseName, Report } from '../lib/report.js';
+import { isUnwatched } from '../report/unwatched.js';
 import { type ApiCall, type ApiOptions, withApi } from './api.js';
 
 type State = 'in_progress' | 'success' | 'failure' | 'error' | 'inactive';
@@ -88,6 +89,11 @@ export function phaseTeller(options: ApiOptions, settings: Settings, id: string)
 export function liveAgain({ mode, outcome, facts }: Report): string | undefined {
   const back = facts.hosts?.some((host) => host.outcome === 'rolled-back');
   return mode === 'rollback' && outcome === 'success' && back ? facts.deployedSha : undefined;
+}
+
+/** The outcome that a deployment is ended with: a version that was proven and is live is one, though nobody watched it to the end. */
+export function deploymentOutcome({ outcome, phases }: Pick<Report, 'outcome' | 'phases'>): Outcome {
+  return outcome === 'cancelled' && isUnwatched(phases) ? 'success' : outcome;
 }
 
 /** Ends the deployment with the run's outcome. */

@@ -9,7 +9,13 @@ import type { Mode } from './modes.js';
 import type { RunScope } from './scope.js';
 import type { HealthSettings } from './settings.js';
 
-export function readHealth(reader: InputReader, scope: RunScope, mode: Mode): HealthSettings {
+/** `hasServer`: code is deployed too, not the database alone. */
+export function readHealth(
+  reader: InputReader,
+  scope: RunScope,
+  mode: Mode,
+  hasServer: boolean,
+): HealthSettings {
   const [url, ...moreUrls] = scope.url ? readUrls(reader) : [];
   const rest = scope.health ? readRest(reader) : undefined;
   const paths = reader.value('health-paths');
@@ -31,6 +37,12 @@ export function readHealth(reader: InputReader, scope: RunScope, mode: Mode): He
       'watch',
       'is not used: health is left out, so nothing is known to have been good',
       'Take health out of skip.',
+    );
+  if (watch > 0 && scope.health && mode === 'deploy' && !hasServer)
+    reader.warn(
+      'watch',
+      'is not used: without a server there is no code that it could put back',
+      'Give ssh-host, or leave watch out.',
     );
   const maxLatency = reader.value('health-max-latency');
   const expectVersion = reader.value('expect-version');

@@ -36,7 +36,7 @@ export function parseSettings(read: ReadInput, context: InputContext): ParsedSet
   const server = hasServer(scope, read);
   const database = scope.database ? readDatabase(reader, files, server) : undefined;
   const vps = scope.vps ? readVps(reader, mode, context) : undefined;
-  const health = readHealth(reader, scope, mode);
+  const health = readHealth(reader, scope, mode, server);
   const rollback = readRollback(reader, mode, context);
   const token = reader.value('github-token');
 

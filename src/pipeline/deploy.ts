@@ -56,22 +56,30 @@ export async function runPipeline(settings: Settings, entryPoint: EntryPoint): P
   return reported(exact, entryPoint, () => entryPoint.signal.aborted, runPhases);
 }
 
+/** The main step, as far as the post step knows of it. */
+export interface InterruptedRun {
+  /** What it wrote its lock and its runs under. */
+  readonly session: string;
+  /** It was ended while it watched the new version. */
+  readonly watching: boolean;
+}
+
 /**
- * Called by the post step when the main step ended without a final report (cancelled, killed): ends what `session`, the
- * main step, has still at work, then keeps the new version where it is complete and healthy, and undoes what this run
- * changed where not. Returns undefined for modes that write nothing.
+ * Called by the post step when the main step ended without a final report (cancelled, killed): ends what it has still at
+ * work, then keeps the new version where it is complete and healthy, and undoes what this run changed where not. A version
+ * that was being watched is healthy, and stays. Returns undefined for modes that write nothing.
  */
 export async function resolveInterruptedRun(
   settings: Settings,
   entryPoint: EntryPoint,
-  session: string,
+  interrupted: InterruptedRun,
 ): Promise<Report | undefined> {
   if (!WRITING_MODES.includes(settings.mode)) return undefined;
   return reported(
     settings,
     entryPoint,
     () => true,
-    (work, phases) => resolveInterrupted(work, session, phases),
+    (work, phases) => resolveInterrupted(work, interrupted, phases),
   );
 }
 
@@ -107,7 +115,11 @@ async function reported(
 
 const WRITING_MODES: readonly Settings['mode'][] = ['migrate', 'redeploy', 'rollback', 'deploy'];
 
-async function resolveInterrupted(work: Work, session: string, phases: PhaseReport[]): Promise<void> {
+async function resolveInterrupted(
+  work: Work,
+  { session, watching }: InterruptedRun,
+  phases: PhaseReport[],
+): Promise<void> {
   const { settings, servers, log } = work;
   const recordPhase = phaseRecorder(log, phases);
   const hosts = servers ? await resolveInterruptedFleet(servers, session) : [];
@@ -128,6 +140,12 @@ async function resolveInterrupted(work: Work, session: string, phases: PhaseRepo
     return;
   }
   const live = hosts.length > 0 && hosts.every((host) => host.outcome === 'deployed');
+  if (watching) {
+    // Where it is not live, another run has begun since, and what is to be done is its business.
+    const end = skippedPhase('watch', 'It was ended before its time; the new version stays.');
+    if (live) phases.push({ ...end, cancelled: true });
+    return;
+  }
   if (
     live &&
     (settings.skip.includes('health') ||

@@ -7,6 +7,7 @@ import { pause } from '../lib/retry.js';
 import { runPhase } from '../report/phase.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
 import { type WatchedHost, watchFleet } from '../server/fleet/watch-fleet.js';
+import type { WatchedProgram } from '../worker/protocol.js';
 import { askPublicOnce, type HealthWork } from './health-checks.js';
 import {
   judgeWatch,
@@ -45,7 +46,7 @@ export async function watch(
   const { settings, log, signal } = work;
   const span = settings.health.watch;
   let overtaken = false;
-  const headline = `asking for ${formatDuration(span)}, every ${formatDuration(pace.between)}`;
+  const headline = `looking for ${formatDuration(span)}, every ${formatDuration(pace.between)}`;
   const report = await runPhase('watch', log, headline, async (record) => {
     const started = performance.now();
     const startedAt = Date.now();
@@ -54,6 +55,7 @@ export async function watch(
     const looks: WatchLook[] = [];
     let [asked, answered, toldAt, bad] = [0, 0, 0, 0];
     let left: number | undefined;
+    const seenSoFar = (): string => seenWords({ asked, answered }, looks);
     for (;;) {
       const look = await lookAtParts(work, deployedOn, mayAsk(left));
       looks.push(look);
@@ -70,7 +72,7 @@ export async function watch(
           outcome: verdict.kind === 'fallen' ? 'failed' : 'passed',
           startedAt,
           milliseconds: Math.round(elapsed()),
-          detail: `${answered} of ${asked} answers good${programWords(looks)}`,
+          detail: seenSoFar(),
         });
         if (verdict.kind === 'overtaken') {
           overtaken = true;
@@ -80,14 +82,14 @@ export async function watch(
           return;
         }
         if (verdict.kind === 'fallen') throw fallen(verdict, elapsed());
-        record.summarise(`${answered} of ${asked} answers good${programWords(looks)}.`);
+        record.summarise(`${seenSoFar()}.`);
         return;
       }
       if (elapsed() - toldAt >= pace.told) {
         toldAt = elapsed();
         log({
           kind: 'progress',
-          text: `watched for ${formatDuration(toldAt)}: ${answered} of ${asked} answers good${programWords(looks)}`,
+          text: `watched for ${formatDuration(toldAt)}: ${seenSoFar()}`,
         });
       }
       const remaining = Math.max(0, span - elapsed());
@@ -131,15 +133,32 @@ function leastLeft({ hosts }: WatchLook): number | undefined {
   return known.length === 0 ? undefined : Math.min(...known);
 }
 
-/** `, 1 restart, 182 MB`: what the supervisors tell of the programs, all hosts together; nothing where none does. */
-function programWords(looks: readonly WatchLook[]): string {
-  const restartsIn = (look: WatchLook | undefined): number =>
-    (look?.hosts ?? []).flatMap(({ programs }) => programs).reduce((sum, { restarts }) => sum + restarts, 0);
-  const programs = (looks.at(-1)?.hosts ?? []).flatMap((host) => host.programs);
-  if (programs.length === 0) return '';
-  const restarts = restartsIn(looks.at(-1)) - restartsIn(looks[0]);
+/**
+ * `4 of 4 answers good, 1 restart, 182 MB`: the answers, where any was wanted, and what the supervisors tell of the
+ * programs of all hosts together, where they do.
+ */
+function seenWords(
+  { asked, answered }: { asked: number; answered: number },
+  looks: readonly WatchLook[],
+): string {
+  const programs = programsIn(looks.at(-1));
+  const answers = asked > 0 || programs.length === 0 ? [`${answered} of ${asked} answers good`] : [];
+  if (programs.length === 0) return answers.join('');
+  const restarts = restartsOf(programs) - restartsOf(programsIn(looks[0]));
   const bytes = programs.reduce((sum, program) => sum + (program.bytes ?? 0), 0);
-  return `, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}${bytes === 0 ? '' : `, ${formatBytes(bytes)}`}`;
+  return [
+    ...answers,
+    `${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`,
+    ...(bytes === 0 ? [] : [formatBytes(bytes)]),
+  ].join(', ');
+}
+
+function programsIn(look: WatchLook | undefined): WatchedProgram[] {
+  return (look?.hosts ?? []).flatMap(({ programs }) => programs);
+}
+
+function restartsOf(programs: readonly WatchedProgram[]): number {
+  return programs.reduce((sum, { restarts }) => sum + restarts, 0);
 }
 
 function fallen({ why, failing }: Extract<WatchVerdict, { kind: 'fallen' }>, after: number): Failure {

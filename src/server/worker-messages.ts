@@ -21,6 +21,7 @@ import {
   LINE_MARK,
   type PastHostRun,
   type RunResult,
+  type WatchedProgram,
   type WorkerEvent,
   type WorkerLine,
 } from '../worker/protocol.js';
@@ -227,7 +228,7 @@ const look = jsonRecord<HostWatch>({
   liveRun: jsonOptional(jsonText),
   heldBy: jsonOptional(jsonText),
   programs: jsonList(
-    jsonRecord<HostWatch['programs'][number]>({
+    jsonRecord<WatchedProgram>({
       id: jsonWhole(),
       restarts: jsonWhole(),
       status: jsonText,

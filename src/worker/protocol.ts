@@ -266,13 +266,22 @@ export interface WatchRequest {
   health: HealthRequest;
 }
 
+/** An instance of the application or of another program of its checkout, as its supervisor knows it. */
+export interface WatchedProgram {
+  /** Of all that the supervisor runs. */
+  id: number;
+  restarts: number;
+  status: string;
+  bytes?: number;
+}
+
 /** What such a look found. */
 export interface HostWatch {
   /** The run that brought what is live. */
   liveRun?: string;
   /** The run that holds the application's lock now. */
   heldBy?: string;
-  programs: { id: number; restarts: number; status: string; bytes?: number }[];
+  programs: WatchedProgram[];
   /** The one check; none where it was not asked, or its answer is no verdict. */
   health: HealthFact[];
   /** Requests that this deploy may still send there. */

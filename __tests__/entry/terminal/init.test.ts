@@ -214,8 +214,8 @@ jobs:
         'ssh-host': expression('secrets.STAGING_VPS_HOST'),
         'ssh-user': expression('secrets.STAGING_VPS_USER'),
         'ssh-private-key': expression('secrets.STAGING_VPS_SSH_KEY'),
-        'ssh-fingerprint': expression('vars.VPS_FINGERPRINT'),
-        'health-url': expression('vars.HEALTH_URL'),
+        'ssh-fingerprint': expression('vars.STAGING_VPS_FINGERPRINT'),
+        'health-url': expression('vars.STAGING_HEALTH_URL'),
         'health-paths': '/',
         'ssh-port': '2222',
         'app-path': '/var/www/hotel',
@@ -225,10 +225,10 @@ jobs:
         /\.github\/workflows\/staging\.yml deploys this environment too/,
         /There is no lock file: a deploy is refused/,
         /ecosystem\.config\.js starts "npm"/,
-        /supabase\/migrations holds 2 migrations.*baseline: 20250102000000/,
+        /supabase\/migrations holds 2 migrations.*the baseline: line/,
         /No file speaks of \/api\/health/,
         /cli\.js plan[\s\S]*--app-path \/var\/www\/hotel/,
-        /variable {2}VPS_FINGERPRINT/,
+        /variable {2}STAGING_VPS_FINGERPRINT/,
       ])
         assert.match(said, words);
       assert.doesNotMatch(said, /secret +DATABASE_URL/);
@@ -253,6 +253,7 @@ jobs:
       const { on, jobs } = written('staging');
       assert.deepEqual(on.push.branches, ['staging']);
       assert.ok(!('health-paths' in jobs.deploy.steps[1]!.with));
+      assert.doesNotMatch(said, /health-paths/);
       assert.match(said, /There are 2 lock files \(package-lock\.json, yarn\.lock\)/);
     });
 

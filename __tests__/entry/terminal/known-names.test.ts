@@ -27,6 +27,13 @@ describe('names that people have', () => {
     assert.equal(taken('staging', 'secrets.STAGING_URL')['health-url'], 'secrets.STAGING_URL');
   });
 
+  test('what is missing is named as the others are', () => {
+    const prefixed = taken('production', 'secrets.PROD_VPS_HOST', 'vars.VPS_FINGERPRINT');
+    assert.equal(prefixed['ssh-fingerprint'], 'vars.VPS_FINGERPRINT');
+    assert.equal(prefixed['database-url'], 'secrets.PROD_DATABASE_URL');
+    assert.equal(taken('staging', 'secrets.VPS_HOST_STG')['ssh-user'], 'vars.VPS_USER');
+  });
+
   test('known_hosts stand in for the fingerprint, and the token is left out where a URL is', () => {
     const names = taken(
       'staging',

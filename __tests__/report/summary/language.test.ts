@@ -53,6 +53,26 @@ describe('a summary in Spanish', () => {
       assert.notEqual(es.headline(ended), en.headline(ended));
       assert.doesNotMatch(es.headline(ended), /undefined/);
     }
+    const watched: PhaseReport = {
+      ...{
+        phase: 'watch',
+        outcome: 'failed',
+        startedAt: 0,
+        milliseconds: 1,
+        steps: [],
+        problems: [],
+        facts: {},
+      },
+      cancelled: true,
+    };
+    const cut = report({ outcome: 'cancelled', phases: [watched] });
+    assert.deepEqual(
+      [en.headline(cut), es.headline(cut)],
+      [
+        'deploy to staging was cancelled: live, not watched to the end',
+        'despliegue en staging: se canceló: está en marcha, sin vigilarla hasta el final',
+      ],
+    );
     assert.equal(
       es.headline(report({ outcome: 'rolled-back', facts: { schemaAhead: ['2'] } })),
       'despliegue en staging: falló y se revirtió; siguen aplicadas: 2',

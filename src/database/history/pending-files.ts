@@ -186,6 +186,7 @@ function checkBaseline(files: readonly MigrationFile[], rules: FileRules, result
   else if (result.baseline.length > 0)
     result.warnings.push({
       message: `${result.baseline.length} files up to ${baseline} are recorded as applied without being run (baseline)`,
+      next: 'Nothing has to be done. After the deploy the line does nothing, and is better taken out.',
     });
 }
 

@@ -32,7 +32,7 @@ export function expectedRefusals({
       : []),
     ...(migrations
       ? [
-          `${migrations.folder} holds ${migrations.count} ${migrations.count === 1 ? 'migration' : 'migrations'}. Where the database has them without a history, the plan says so: give baseline: ${migrations.newest} (the newest one that is really there).`,
+          `${migrations.folder} holds ${migrations.count} ${migrations.count === 1 ? 'migration' : 'migrations'}. Where the database has them without a history, the plan says so, with the baseline: line that records them without running them.`,
         ]
       : []),
     ...(healthRoute === false

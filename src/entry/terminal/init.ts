@@ -116,7 +116,9 @@ export async function init(words: readonly string[], context: InitContext): Prom
   );
   if (root === undefined)
     context.write('No git repository was found here: GitHub reads the file at the root of one only.\n');
-  context.write(`\n${whatIsLeft(environment, connections, values.has('health-paths'))}`);
+  context.write(
+    `\n${whatIsLeft(environment, connections, values.has('health-paths') || found.healthRoute === true)}`,
+  );
   const old = workflowOf(environment, found.workflows);
   if (old && join(base, old.file) !== path)
     context.write(
@@ -338,7 +340,7 @@ const SOURCES: Partial<Record<InputName, readonly string[]>> = {
 function whatIsLeft(
   environment: string,
   connections: readonly WorkflowConnection[],
-  pathsGiven: boolean,
+  healthKnown: boolean,
 ): string {
   const missing = connections.filter(({ known }) => !known);
   const known = connections.filter((connection) => connection.known);
@@ -359,9 +361,9 @@ Taken as a workflow has it already: ${known.map(({ input, from }) => `${input} f
 What belongs to a GitHub Environment must be in the one named ${environment}; what is a secret of the repository stays one.
 `
 }
-What is left to do, in the repository under Settings > Environments > ${environment}:
+What is left to do, in the repository under Settings > Environments > ${environment} (or Secrets and variables > Actions):
 ${rows.length === 0 ? '  nothing: every name is there.' : rows.join('\n')}
-${pathsGiven ? '' : 'An application without /api/health also needs "health-paths: /" under "with:".\n'}${
+${healthKnown ? '' : 'An application without /api/health also needs "health-paths: /" under "with:".\n'}${
   connections.some(({ input }) => input === 'supabase-access-token')
     ? 'The access token works with limits; with a secret DATABASE_URL (database-url) SQL goes over one session, and backups are dumps.\n'
     : ''

@@ -81,11 +81,17 @@ export function connectionsFor(
     }
     return undefined;
   };
-  const connections = NAMES.flatMap(([input, kind, ...names]): WorkflowConnection[] => {
+  const found = NAMES.map(([, , ...names]) => {
     const own = names.flatMap((name) => words.flatMap((word) => withWord(name, word)));
-    const found = find(own) ?? find(names);
-    if (found !== undefined) return [{ input, from: found, known: true }];
-    return CONNECTION_INPUTS.includes(input) ? [{ input, from: `${kind}.${names[0]!}`, known: false }] : [];
+    return find(own) ?? find(names);
+  });
+  // Who has STAGING_VPS_HOST expects STAGING_VPS_FINGERPRINT: as a variable of the repository it must not be shared.
+  const word = words.find((each) => found.some((from) => from && bare(from).startsWith(`${each}_`)));
+  const connections = NAMES.flatMap(([input, kind, first], at): WorkflowConnection[] => {
+    const from = found[at];
+    if (from !== undefined) return [{ input, from, known: true }];
+    const name = word === undefined ? first! : `${word}_${first!}`;
+    return CONNECTION_INPUTS.includes(input) ? [{ input, from: `${kind}.${name}`, known: false }] : [];
   });
   return withoutNeedless(connections);
 }

@@ -1,5 +1,6 @@
 import type { Outcome, PhaseName, PhaseReport, Problem, Report } from '../../lib/report.js';
 import { outcomeText, type phaseOutcome } from '../log-format.js';
+import { isUnwatched } from '../unwatched.js';
 import { SPANISH_ADVICE } from './spanish-advice.js';
 
 /** The languages of a summary. Outputs, exit codes, the log and the report file are English in each. */
@@ -65,15 +66,17 @@ const MODE_WORDS: Readonly<Record<string, string>> = {
 };
 
 const SPANISH: SummaryWords = {
-  headline({ mode, environment, outcome, facts }) {
+  headline({ mode, environment, outcome, facts, phases }) {
     const where = environment === undefined ? '' : ` en ${environment}`;
     const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
+    const live =
+      outcome === 'cancelled' && isUnwatched(phases) ? ': está en marcha, sin vigilarla hasta el final' : '';
     const stays = facts.schemaAhead ?? [];
     const kept =
       stays.length === 0 || outcome === 'success'
         ? ''
         : `; siguen aplicadas: ${stays.slice(0, 5).join(', ')}`;
-    return `${MODE_WORDS[mode] ?? mode}${where}: ${verdict}${kept}`;
+    return `${MODE_WORDS[mode] ?? mode}${where}: ${verdict}${live}${kept}`;
   },
   phase: (name) => PHASES[name],
   outcome: (outcome) => STEP_WORDS[outcome],

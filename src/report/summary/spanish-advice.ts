@@ -197,6 +197,34 @@ export const SPANISH_ADVICE: readonly (readonly [words: string, advice: string])
   ['holds no SELECT', 'Cada archivo de verify-sql contiene un solo SELECT.'],
   ['holds no .sql file', 'verify-sql nombra una carpeta o un archivo que no está en el repositorio.'],
   ["the database's role cannot read", 'Usa el mismo rol con el que se despliega.'],
+  [
+    'not measured',
+    'La base de prueba no pudo decirlo, por el motivo que sigue; vale lo que dicen las reglas.',
+  ],
+  [
+    'is refused by PostgreSQL here',
+    'Una tabla particionada no admite esa forma; el mensaje dice cuál admite.',
+  ],
+  [
+    'the scratch database could not be emptied again',
+    'Da una base vacía: un service container es uno por trabajo.',
+  ],
+  [
+    'looks applied, though the history does not say so',
+    'Alguien ejecutó esos archivos a mano. Si es así, la línea baseline: del plan los anota sin ejecutarlos.',
+  ],
+  [
+    'some of what the pending files make is there already',
+    'Ningún baseline encaja. supabase migration repair --status applied <versión> anota una sola; o escribe los archivos de modo que puedan repetirse.',
+  ],
+  ['both undo the same migration', 'Una migración tiene un solo archivo .down.sql.'],
+  [
+    'would run these down files as migrations',
+    'La CLI de Supabase ejecuta todo .sql que está junto a las migraciones: lleva los archivos de vuelta a la carpeta down.',
+  ],
+  ['not read, because down-dir is', 'Con down-dir solo se lee esa carpeta.'],
+  ['which the backup does not hold', 'backup: full no guarda las filas de los esquemas de la plataforma.'],
+  ['is a variable of psql', 'Aquí nadie la rellena. Una contraseña no va en un archivo: ponla a mano.'],
   // Server
   [
     'is not pinned',
@@ -411,6 +439,71 @@ export const SPANISH_ADVICE: readonly (readonly [words: string, advice: string])
     'the answer of the worker is not understood',
     'Mira qué ejecuta al entrar el usuario de despliegue (su perfil, su Node).',
   ],
+  [
+    'the last warm build failed',
+    'El build anterior tenía cachés y falló: este no las recibe, por si eran el motivo. El siguiente sí.',
+  ],
+  ['warm builds did not end', 'Los builds con cachés no terminaron: este no las recibe. El siguiente sí.'],
+  [
+    'build caches left out',
+    'Pasan de 2 GB, o queda menos de 1 GB libre. build-cache: off borra lo guardado.',
+  ],
+  [
+    'The new version was healthy, and fell within',
+    'watch la retiró: mira qué imprimió en el servidor (memoria que crece, una conexión que no se devuelve).',
+  ],
+  [
+    'not looked at this time, which is no verdict',
+    'Una mirada de watch no llegó al servidor; no se decide nada por eso.',
+  ],
+  ['without a server there is no code that it could put back', 'Quita watch, o da ssh-host.'],
+  [
+    'breaks on the new schema',
+    'La versión en marcha responde mal desde las migraciones: que solo añadan, y lo que borran espere con -- deploy: after-health.',
+  ],
+  ['since the down files ran', 'Dice si las migraciones eran la causa.'],
+  [
+    'is not asked on the new schema',
+    'No es un fallo: no se mira si las migraciones dañan la versión en marcha, y por qué.',
+  ],
+  [
+    'is asked no more after',
+    'No es un fallo: el resto de las peticiones se guarda para probar la versión nueva.',
+  ],
+  ['are free where the backup goes', 'Libera espacio para la copia; no se cambió nada.'],
+  ['taken over as they are', 'No es un fallo: el commit tiene el mismo archivo.'],
+  [
+    'collisions with files on the server: not checked',
+    'El plan no pudo mirarlo; el despliegue mira antes de cambiar nada.',
+  ],
+  [
+    'and health-from: none would never ask it',
+    'Quita health-from: none. Si el puerto es para otra cosa: app-name: NOMBRE none.',
+  ],
+  [
+    'the PM2 entry stays as it is',
+    'El archivo ecosystem dice otra cosa que PM2: ecosystem: follow sigue al archivo, ecosystem: keep a PM2.',
+  ],
+  ['does not follow the commits', 'ecosystem: follow hace que la entrada de PM2 siga al archivo del commit.'],
+  [
+    'alone, and it is asked on 127.0.0.1',
+    'Haz que la aplicación escuche en 127.0.0.1 (HOST, HOSTNAME, -H), o en todas las direcciones tras el cortafuegos.',
+  ],
+  ['listens on the Unix socket', 'Dale un puerto en 127.0.0.1, y ese puerto al servidor web.'],
+  [
+    'It speaks TLS on its own port',
+    'Se le pregunta por HTTP en el servidor: deja TLS al servidor web que tiene delante.',
+  ],
+  [
+    'The server has files that are in no commit',
+    'Puede que el build necesite uno de ellos: nómbralo en shared-paths.',
+  ],
+  [
+    'does not let this login go on to',
+    'El host de salto prohíbe seguir: AllowTcpForwarding y PermitOpen en su sshd_config.',
+  ],
+  ['PM2 does not take', 'El archivo ecosystem tiene un valor que PM2 no admite.'],
+  ['PM2 did not take the entry of', 'El comando del mensaje la devuelve; la entrada está guardada entera.'],
   // Rollback
   ['was overtaken', 'Deshaz primero la ejecución posterior, o ve detrás de las dos con rollback-to.'],
   ['came after what is live', 'Eso no es volver atrás: despliégalo con mode: deploy y ref.'],

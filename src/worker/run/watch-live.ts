@@ -4,16 +4,18 @@ import { requestsLeft } from '../../lib/request-budget.js';
 import { readText } from '../host/files.js';
 import { currentHolder } from '../host/lock.js';
 import { countedIn, ledgerOf, loopbackTarget } from '../host/loopback-health.js';
-import { openToolbox } from '../host/toolbox.js';
-import type { HostWatch, WatchRequest } from '../protocol.js';
+import { openToolbox, type Toolbox } from '../host/toolbox.js';
+import type { AppRequest, HostWatch, WatchedProgram, WatchRequest } from '../protocol.js';
 import { historyOf, readJournal } from '../state/journal.js';
 import { layoutOf, strategyFor } from '../state/layout.js';
 import { locateStateFolder } from '../state/state-folder.js';
 import { supervisorOf } from '../supervisor/choice.js';
+import type { Instance } from '../supervisor/entry.js';
 
 /**
- * One light look at what is live, while a run watches it: one request at most, what the supervisor tells of its programs, and
- * whether another run is at work or has deployed. Asks neither git nor the lock, and writes nothing but its request.
+ * One light look at what is live, while a run watches it: one request at most, what the supervisor tells of its programs (the
+ * others of the checkout too, which answer nobody), and whether another run is at work or has deployed. Asks neither git
+ * nor the lock, and writes nothing but its request.
  */
 export async function watchLive(
   { app, health: asked }: WatchRequest,
@@ -51,13 +53,19 @@ export async function watchLive(
       heldBy: currentHolder(state)?.runId,
       requestsLeft: counted && requestsLeft(counted.ledger.sent(), counted.budget, Date.now()),
     }),
-    programs: (entry?.instances ?? []).map(({ id, pid, restarts, status }) => ({
-      id,
-      restarts,
-      status,
-      ...definedOnly({ bytes: residentBytes(pid) }),
-    })),
+    programs: [...(entry?.instances ?? []), ...(await otherInstances(tools, app))].map(watchedProgram),
   };
+}
+
+async function otherInstances(tools: Toolbox, app: AppRequest): Promise<Instance[]> {
+  const instances: Instance[] = [];
+  for (const appName of app.others ?? [])
+    instances.push(...(await supervisorOf(tools, { ...app, appName }).running(undefined)).instances);
+  return instances;
+}
+
+function watchedProgram({ id, pid, restarts, status }: Instance): WatchedProgram {
+  return { id, restarts, status, ...definedOnly({ bytes: residentBytes(pid) }) };
 }
 
 /** Bytes of a page of memory; every Linux that runs Node on x86 and most on ARM has these. */

@@ -39,7 +39,7 @@ export function entryTraps(entry: Pm2Entry, { appName, next }: EntryContext): Pr
         entry.mode === 'cluster'
           ? `PM2 runs ${basename(entry.script)} in cluster mode; it cannot share the port that way, so it is restarted, and each deploy is a gap of one start.`
           : `PM2 runs ${basename(entry.script)}, not the application: signals reach only the wrapper, and each deploy is a gap of one start.`,
-      next: `In the ecosystem file use ${script} with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`,
+      next: `In the ecosystem file use ${script} with exec_mode: "cluster", and deploy that with ecosystem: follow.`,
     });
   if (entry.mode === 'fork' && !wrapper)
     traps.push({
@@ -47,8 +47,8 @@ export function entryTraps(entry: Pm2Entry, { appName, next }: EntryContext): Pr
         'PM2 runs the application in fork mode: a reload stops it and then starts it, so requests fail for 0.4 to 4 seconds at each cutover.',
       next:
         entry.interpreter === 'none'
-          ? `Cluster mode has no gap, but runs only Node: give PM2 the script behind ${basename(entry.script)} in the ecosystem file, with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`
-          : `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
+          ? `Cluster mode has no gap, but runs only Node: give PM2 the script behind ${basename(entry.script)} in the ecosystem file, with exec_mode: "cluster", and deploy that with ecosystem: follow.`
+          : `Cluster mode with one instance has no gap: exec_mode: "cluster" in the ecosystem file, deployed with ecosystem: follow; or once pm2 delete ${appName}, and start it with -i 1.`,
     });
   if (entry.waitReady && next)
     traps.push({
