@@ -7077,14 +7077,14 @@ function entryTraps(entry, { appName, next }) {
             message: entry.mode === 'cluster'
                 ? `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)} in cluster mode; it cannot share the port that way, so it is restarted, and each deploy is a gap of one start.`
                 : `PM2 runs ${(0,external_node_path_namespaceObject.basename)(entry.script)}, not the application: signals reach only the wrapper, and each deploy is a gap of one start.`,
-            next: `In the ecosystem file use ${script} with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`,
+            next: `In the ecosystem file use ${script} with exec_mode: "cluster", and deploy that with ecosystem: follow.`,
         });
     if (entry.mode === 'fork' && !wrapper)
         traps.push({
             message: 'PM2 runs the application in fork mode: a reload stops it and then starts it, so requests fail for 0.4 to 4 seconds at each cutover.',
             next: entry.interpreter === 'none'
-                ? `Cluster mode has no gap, but runs only Node: give PM2 the script behind ${(0,external_node_path_namespaceObject.basename)(entry.script)} in the ecosystem file, with exec_mode: "cluster"; then pm2 delete ${appName} and start it again, once.`
-                : `Cluster mode with one instance has no gap: pm2 delete ${appName}, then start it with -i 1, once.`,
+                ? `Cluster mode has no gap, but runs only Node: give PM2 the script behind ${(0,external_node_path_namespaceObject.basename)(entry.script)} in the ecosystem file, with exec_mode: "cluster", and deploy that with ecosystem: follow.`
+                : `Cluster mode with one instance has no gap: exec_mode: "cluster" in the ecosystem file, deployed with ecosystem: follow; or once pm2 delete ${appName}, and start it with -i 1.`,
         });
     if (entry.waitReady && next)
         traps.push({
@@ -8559,6 +8559,8 @@ function connects(port, timeout) {
         socket.once('connect', () => done(true)).once('error', () => done(false));
     });
 }
+/** What is said of an application that does: nothing here asks it that way. */
+const SPEAKS_TLS = 'speaks TLS on its own port, where it is asked by plain HTTP';
 /** What a handshake fails of where there is a certificate, and it is another one: that too is TLS. */
 const ITS_CERTIFICATE = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_CERT_)/;
 /** True where a port of this host answers a TLS handshake within `timeout` milliseconds, whatever its certificate says. */
@@ -8733,7 +8735,7 @@ function secondPort(said) {
         return undefined;
     return 'It wants another port too, which the live version has: let it leave that out where REHEARSAL=1 is set, or say rehearse: false.';
 }
-const TLS = 'It speaks TLS on its own port, where it is asked by plain HTTP: leave TLS to the web server in front of it, at least where REHEARSAL=1 is set and on loopback.';
+const TLS = `It ${SPEAKS_TLS}: leave TLS to the web server in front of it, at least where REHEARSAL=1 is set and on loopback.`;
 function unhealthyRehearsal(facts, said, knownWhy) {
     const failure = unhealthy('The new version is not healthy on its spare port', facts, secondPort(said) ?? 'See the output of the rehearsal.');
     const [problem] = failure.problems;
@@ -9194,6 +9196,7 @@ function isPointer(path) {
 ;// CONCATENATED MODULE: ./compiled/src/worker/host-state/live-version.js
 
 
+
 /** Judges what the live version answered. Scripts and styles follow their page. Pure. */
 function judgeLive(facts) {
     const failed = facts.filter(({ ok }) => !ok);
@@ -9206,7 +9209,7 @@ function judgeLive(facts) {
 }
 /** True for an answer of a program that is up and has nothing there that could tell how it is. */
 function isDeaf({ fault, status, detail }) {
-    if (fault === 'redirect')
+    if (fault === 'redirect' || fault === 'tls')
         return true;
     if (fault === 'status')
         return status !== null && status >= 400 && status <= 499;
@@ -9233,6 +9236,16 @@ function wasDown(before) {
 }
 /** Milliseconds that the live version is given; what it does not answer by then it does not answer. */
 const live_version_LONGEST_LOOK = 5_000;
+/** Milliseconds that a handshake may take. */
+const LONGEST_HANDSHAKE = 1_000;
+/** A connection that is closed without an answer is that of a sick program, unless it waits for another language. */
+async function knowTls(port, facts) {
+    const isCut = ({ fault }) => fault === 'cut';
+    if (!facts.some(isCut) || !(await speaksTls(port, LONGEST_HANDSHAKE)))
+        return facts;
+    const next = 'Leave TLS to the web server in front of it, at least on loopback.';
+    return facts.map((fact) => (isCut(fact) ? { ...fact, fault: 'tls', detail: SPEAKS_TLS, next } : fact));
+}
 /** Asks the live version each check until it is good once; undefined where nothing is live, or its port is not known. */
 async function askLive({ facts: { liveSha, port } }, health, signal) {
     if (liveSha === undefined || port === undefined)
@@ -9244,7 +9257,7 @@ async function askLive({ facts: { liveSha, port } }, health, signal) {
         expectVersion: false,
         signal,
     });
-    return facts;
+    return await knowTls(port, facts);
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/worker/run/decide.js
@@ -10742,17 +10755,25 @@ function failureAdvice(what, ended) {
 
 
 
-/** Everything that can fail: checkout, install, build, and (where the action waits for that, on its word) rehearsal, all beside the live application. */
+/** Everything that can fail: checkout, install, build, rehearsal, all beside the live application; where the database is changed in between, on the word of the action. */
 async function prepareStage(found, repository, context, result, live) {
     const { request, reporter } = context;
     reporter.event({ kind: 'state', state: 'preparing' });
     const release = newReleaseName(request.sha);
     const folder = releaseFolder(found.releases, release);
     try {
-        const stage = await build(found, repository, context, { release, folder });
+        // The backup comes while the database is waited for, and room for it is needed once.
+        const waitsAt = request.cutover === 'builds-later' ? 'installed' : 'built';
+        const forDatabase = async (at) => {
+            if (at !== waitsAt)
+                return;
+            refuseBackup(found, request);
+            await context.hold(at, live);
+        };
+        const installed = () => forDatabase('installed');
+        const stage = await build(found, repository, context, { release, folder, installed });
         await tryStage(found, stage, context);
-        refuseBackup(found, request);
-        await context.hold('built', live);
+        await forDatabase('built');
         const bootMs = await rehearseStage(found, stage, context, result);
         return bootMs === undefined ? stage : { ...stage, bootMs };
     }
@@ -10762,7 +10783,7 @@ async function prepareStage(found, repository, context, result, live) {
         throw told;
     }
 }
-async function build(found, repository, context, { release, folder }) {
+async function build(found, repository, context, { release, folder, installed }) {
     const { request, reporter } = context;
     const stage = await reporter.step('stage', () => checkOutStage(found, repository, request, folder));
     const pointers = await pointersIn(stage);
@@ -10779,7 +10800,7 @@ async function build(found, repository, context, { release, folder }) {
     let made;
     if (request.packedBuild === undefined) {
         await bring();
-        made = await installAndBuild(found, context, folder);
+        made = await installAndBuild(found, context, folder, installed);
     }
     else
         made = await reporter.step('unpack', async () => {
@@ -10878,8 +10899,8 @@ async function decideFirstStart({ supervisor }, { request, reporter }, folder) {
     });
 }
 const prepare_listed = ({ paths }) => paths.join(', ');
-/** Installs and builds in the stage; resolves to what this made. */
-async function installAndBuild(found, { request, reporter, signal }, folder) {
+/** Installs and builds in the stage, and waits between the two for `installed`; resolves to what this made. */
+async function installAndBuild(found, { request, reporter, signal }, folder, installed) {
     const options = { tools: found.tools, request, folder, reporter, signal };
     const { install, build } = decideRecipe(options);
     // An install or a build may begin with an empty folder, and take the symlinks of shared paths away with the old one.
@@ -10889,6 +10910,7 @@ async function installAndBuild(found, { request, reporter, signal }, folder) {
     };
     if (install !== undefined)
         await reporter.step('install', () => inStage('install', install), () => install);
+    await installed();
     if (build === undefined)
         return findOutput(found, request, folder);
     return reporter.step('build', () => withBuildCache({ ...found, live: found.live, stage: { tools: found.tools, folder }, request, reporter, signal }, () => inStage('build', build), () => checkOutput(found, request, folder)), (made) => `${build}: ${prepare_listed(made)}`);
@@ -13199,9 +13221,16 @@ async function tidy(found, repository, request, reporter) {
 
 /** Milliseconds between two looks for the word. */
 const hold_BETWEEN_LOOKS = 100;
+/** Where a run stops for a word. */
+const STOPS = {
+    'at-once': [],
+    'on-go': ['rehearsed'],
+    'step-by-step': ['built', 'rehearsed'],
+    'builds-later': ['installed', 'rehearsed'],
+};
 /** True where a run stops at this state. Pure. */
 function stopsAt(at, cutover) {
-    return cutover === 'step-by-step' || (cutover === 'on-go' && at === 'rehearsed');
+    return STOPS[cutover].includes(at);
 }
 /**
  * What becomes of a run that waits and has not heard of the action for its lease. It goes forward only where that
@@ -13219,7 +13248,7 @@ async function hold(at, { request, folder, reporter, signal, clock, tell, live }
         clock.pause();
     if (!stopsAt(at, request.cutover))
         return;
-    const word = at === 'built' ? folder.rehearse : folder.go;
+    const word = at === 'rehearsed' ? folder.go : folder.rehearse;
     // A word that came before its state is none: the build could have left it.
     removePath(word);
     removePath(folder.look);
@@ -13237,18 +13266,18 @@ async function hold(at, { request, folder, reporter, signal, clock, tell, live }
             reporter.progress(`the action has not been heard of for ${formatDuration(request.goLease)}: the deploy goes on without it`);
             break;
         }
-        if (at === 'built' && (0,external_node_fs_namespaceObject.existsSync)(folder.look)) {
+        if (at !== 'rehearsed' && (0,external_node_fs_namespaceObject.existsSync)(folder.look)) {
             removePath(folder.look);
             void live?.before();
         }
         await pause(hold_BETWEEN_LOOKS, signal);
     }
     // The word says that the database is changed.
-    if (at === 'built')
+    if (at !== 'rehearsed')
         live?.begin();
     tell(false);
     clock.resume();
-    if (at === 'built')
+    if (at !== 'rehearsed')
         reporter.event({ kind: 'state', state: 'preparing' });
 }
 function unheard(at, lease) {
@@ -13794,8 +13823,9 @@ async function askOnce(target, health, { path, timeout, signal, counted }) {
 
 
 /**
- * One light look at what is live, while a run watches it: one request at most, what the supervisor tells of its programs, and
- * whether another run is at work or has deployed. Asks neither git nor the lock, and writes nothing but its request.
+ * One light look at what is live, while a run watches it: one request at most, what the supervisor tells of its programs (the
+ * others of the checkout too, which answer nobody), and whether another run is at work or has deployed. Asks neither git
+ * nor the lock, and writes nothing but its request.
  */
 async function watchLive({ app, health: asked }, env) {
     const plain = openToolbox(env);
@@ -13829,13 +13859,17 @@ async function watchLive({ app, health: asked }, env) {
             heldBy: currentHolder(state)?.runId,
             requestsLeft: counted && requestsLeft(counted.ledger.sent(), counted.budget, Date.now()),
         }),
-        programs: (entry?.instances ?? []).map(({ id, pid, restarts, status }) => ({
-            id,
-            restarts,
-            status,
-            ...definedOnly({ bytes: residentBytes(pid) }),
-        })),
+        programs: [...(entry?.instances ?? []), ...(await otherInstances(tools, app))].map(watchedProgram),
     };
+}
+async function otherInstances(tools, app) {
+    const instances = [];
+    for (const appName of app.others ?? [])
+        instances.push(...(await supervisorOf(tools, { ...app, appName }).running(undefined)).instances);
+    return instances;
+}
+function watchedProgram({ id, pid, restarts, status }) {
+    return { id, restarts, status, ...definedOnly({ bytes: residentBytes(pid) }) };
 }
 /** Bytes of a page of memory; every Linux that runs Node on x86 and most on ARM has these. */
 const PAGE = 4_096;

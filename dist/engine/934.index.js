@@ -73,7 +73,7 @@ function expectedRefusals({ lockFiles, packages, ecosystem, migrations, healthRo
             : []),
         ...(migrations
             ? [
-                `${migrations.folder} holds ${migrations.count} ${migrations.count === 1 ? 'migration' : 'migrations'}. Where the database has them without a history, the plan says so: give baseline: ${migrations.newest} (the newest one that is really there).`,
+                `${migrations.folder} holds ${migrations.count} ${migrations.count === 1 ? 'migration' : 'migrations'}. Where the database has them without a history, the plan says so, with the baseline: line that records them without running them.`,
             ]
             : []),
         ...(healthRoute === false
@@ -206,12 +206,18 @@ function connectionsFor(environment, workflows) {
         }
         return undefined;
     };
-    const connections = NAMES.flatMap(([input, kind, ...names]) => {
+    const found = NAMES.map(([, , ...names]) => {
         const own = names.flatMap((name) => words.flatMap((word) => withWord(name, word)));
-        const found = find(own) ?? find(names);
-        if (found !== undefined)
-            return [{ input, from: found, known: true }];
-        return CONNECTION_INPUTS.includes(input) ? [{ input, from: `${kind}.${names[0]}`, known: false }] : [];
+        return find(own) ?? find(names);
+    });
+    // Who has STAGING_VPS_HOST expects STAGING_VPS_FINGERPRINT: as a variable of the repository it must not be shared.
+    const word = words.find((each) => found.some((from) => from && bare(from).startsWith(`${each}_`)));
+    const connections = NAMES.flatMap(([input, kind, first], at) => {
+        const from = found[at];
+        if (from !== undefined)
+            return [{ input, from, known: true }];
+        const name = word === undefined ? first : `${word}_${first}`;
+        return CONNECTION_INPUTS.includes(input) ? [{ input, from: `${kind}.${name}`, known: false }] : [];
     });
     return withoutNeedless(connections);
 }
@@ -553,7 +559,7 @@ async function init(words, context) {
     context.write(`${before}${(0,external_node_path_.relative)(context.folder, path)} is written; it runs on every push to ${branch}.\n`);
     if (root === undefined)
         context.write('No git repository was found here: GitHub reads the file at the root of one only.\n');
-    context.write(`\n${whatIsLeft(environment, connections, values.has('health-paths'))}`);
+    context.write(`\n${whatIsLeft(environment, connections, values.has('health-paths') || found.healthRoute === true)}`);
     const old = workflowOf(environment, found.workflows);
     if (old && (0,external_node_path_.join)(base, old.file) !== path)
         context.write(`\n${old.file} deploys this environment too: take its deploy steps out, or both run on each push.\n`);
@@ -745,7 +751,7 @@ const SOURCES = {
     ],
     'health-url': ['the public address, such as https://staging.example.com'],
 };
-function whatIsLeft(environment, connections, pathsGiven) {
+function whatIsLeft(environment, connections, healthKnown) {
     const missing = connections.filter(({ known }) => !known);
     const known = connections.filter((connection) => connection.known);
     const width = Math.max(...connections.map(({ from }) => from.length)) + 2;
@@ -763,9 +769,9 @@ ${known.length === 0
 Taken as a workflow has it already: ${known.map(({ input, from }) => `${input} from ${from}`).join(', ')}.
 What belongs to a GitHub Environment must be in the one named ${environment}; what is a secret of the repository stays one.
 `}
-What is left to do, in the repository under Settings > Environments > ${environment}:
+What is left to do, in the repository under Settings > Environments > ${environment} (or Secrets and variables > Actions):
 ${rows.length === 0 ? '  nothing: every name is there.' : rows.join('\n')}
-${pathsGiven ? '' : 'An application without /api/health also needs "health-paths: /" under "with:".\n'}${connections.some(({ input }) => input === 'supabase-access-token')
+${healthKnown ? '' : 'An application without /api/health also needs "health-paths: /" under "with:".\n'}${connections.some(({ input }) => input === 'supabase-access-token')
         ? 'The access token works with limits; with a secret DATABASE_URL (database-url) SQL goes over one session, and backups are dumps.\n'
         : ''}Then push. To see first what would happen, add "mode: plan" under "with:".
 `;

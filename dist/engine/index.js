@@ -1440,7 +1440,8 @@ function readEach(reader, input, items, parse) {
 
 
 
-function readHealth(reader, scope, mode) {
+/** `hasServer`: code is deployed too, not the database alone. */
+function readHealth(reader, scope, mode, hasServer) {
     const [url, ...moreUrls] = scope.url ? readUrls(reader) : [];
     const rest = scope.health ? readRest(reader) : undefined;
     const paths = reader.value('health-paths');
@@ -1455,6 +1456,8 @@ function readHealth(reader, scope, mode) {
     const watch = reader.value('watch');
     if (watch > 0 && !scope.health && mode === 'deploy')
         reader.warn('watch', 'is not used: health is left out, so nothing is known to have been good', 'Take health out of skip.');
+    if (watch > 0 && scope.health && mode === 'deploy' && !hasServer)
+        reader.warn('watch', 'is not used: without a server there is no code that it could put back', 'Give ssh-host, or leave watch out.');
     const maxLatency = reader.value('health-max-latency');
     const expectVersion = reader.value('expect-version');
     return {
@@ -1875,7 +1878,7 @@ function parseSettings(read, context) {
     const server = hasServer(scope, read);
     const database = scope.database ? readDatabase(reader, files, server) : undefined;
     const vps = scope.vps ? readVps(reader, mode, context) : undefined;
-    const health = readHealth(reader, scope, mode);
+    const health = readHealth(reader, scope, mode, server);
     const rollback = readRollback(reader, mode, context);
     const token = reader.value('github-token');
     const common = {
@@ -2246,7 +2249,7 @@ const DATABASE = {
     }),
     'migrate-before': input(choice(['cutover', 'build']), {
         fallback: 'cutover',
-        description: 'cutover: migrations are committed when every host is prepared; build: before the hosts build, for builds that read the new schema.',
+        description: 'cutover: migrations are committed when every host is prepared; build: when they have installed and before they build, for builds that read the new schema.',
     }),
     'include-all': input(kinds_boolean, {
         fallback: 'false',
@@ -3856,6 +3859,8 @@ var defined_only = __nccwpck_require__(8417);
 var duration = __nccwpck_require__(7275);
 // EXTERNAL MODULE: ./compiled/src/report/log-format.js
 var log_format = __nccwpck_require__(7346);
+// EXTERNAL MODULE: ./compiled/src/report/unwatched.js
+var unwatched = __nccwpck_require__(3817);
 ;// CONCATENATED MODULE: ./compiled/src/report/summary/spanish-advice.js
 /**
  * What to do, in Spanish, for the messages that docs/troubleshooting.md lists: some words of the message, and the advice. A
@@ -4056,6 +4061,34 @@ const SPANISH_ADVICE = [
     ['holds no SELECT', 'Cada archivo de verify-sql contiene un solo SELECT.'],
     ['holds no .sql file', 'verify-sql nombra una carpeta o un archivo que no está en el repositorio.'],
     ["the database's role cannot read", 'Usa el mismo rol con el que se despliega.'],
+    [
+        'not measured',
+        'La base de prueba no pudo decirlo, por el motivo que sigue; vale lo que dicen las reglas.',
+    ],
+    [
+        'is refused by PostgreSQL here',
+        'Una tabla particionada no admite esa forma; el mensaje dice cuál admite.',
+    ],
+    [
+        'the scratch database could not be emptied again',
+        'Da una base vacía: un service container es uno por trabajo.',
+    ],
+    [
+        'looks applied, though the history does not say so',
+        'Alguien ejecutó esos archivos a mano. Si es así, la línea baseline: del plan los anota sin ejecutarlos.',
+    ],
+    [
+        'some of what the pending files make is there already',
+        'Ningún baseline encaja. supabase migration repair --status applied <versión> anota una sola; o escribe los archivos de modo que puedan repetirse.',
+    ],
+    ['both undo the same migration', 'Una migración tiene un solo archivo .down.sql.'],
+    [
+        'would run these down files as migrations',
+        'La CLI de Supabase ejecuta todo .sql que está junto a las migraciones: lleva los archivos de vuelta a la carpeta down.',
+    ],
+    ['not read, because down-dir is', 'Con down-dir solo se lee esa carpeta.'],
+    ['which the backup does not hold', 'backup: full no guarda las filas de los esquemas de la plataforma.'],
+    ['is a variable of psql', 'Aquí nadie la rellena. Una contraseña no va en un archivo: ponla a mano.'],
     // Server
     [
         'is not pinned',
@@ -4270,6 +4303,71 @@ const SPANISH_ADVICE = [
         'the answer of the worker is not understood',
         'Mira qué ejecuta al entrar el usuario de despliegue (su perfil, su Node).',
     ],
+    [
+        'the last warm build failed',
+        'El build anterior tenía cachés y falló: este no las recibe, por si eran el motivo. El siguiente sí.',
+    ],
+    ['warm builds did not end', 'Los builds con cachés no terminaron: este no las recibe. El siguiente sí.'],
+    [
+        'build caches left out',
+        'Pasan de 2 GB, o queda menos de 1 GB libre. build-cache: off borra lo guardado.',
+    ],
+    [
+        'The new version was healthy, and fell within',
+        'watch la retiró: mira qué imprimió en el servidor (memoria que crece, una conexión que no se devuelve).',
+    ],
+    [
+        'not looked at this time, which is no verdict',
+        'Una mirada de watch no llegó al servidor; no se decide nada por eso.',
+    ],
+    ['without a server there is no code that it could put back', 'Quita watch, o da ssh-host.'],
+    [
+        'breaks on the new schema',
+        'La versión en marcha responde mal desde las migraciones: que solo añadan, y lo que borran espere con -- deploy: after-health.',
+    ],
+    ['since the down files ran', 'Dice si las migraciones eran la causa.'],
+    [
+        'is not asked on the new schema',
+        'No es un fallo: no se mira si las migraciones dañan la versión en marcha, y por qué.',
+    ],
+    [
+        'is asked no more after',
+        'No es un fallo: el resto de las peticiones se guarda para probar la versión nueva.',
+    ],
+    ['are free where the backup goes', 'Libera espacio para la copia; no se cambió nada.'],
+    ['taken over as they are', 'No es un fallo: el commit tiene el mismo archivo.'],
+    [
+        'collisions with files on the server: not checked',
+        'El plan no pudo mirarlo; el despliegue mira antes de cambiar nada.',
+    ],
+    [
+        'and health-from: none would never ask it',
+        'Quita health-from: none. Si el puerto es para otra cosa: app-name: NOMBRE none.',
+    ],
+    [
+        'the PM2 entry stays as it is',
+        'El archivo ecosystem dice otra cosa que PM2: ecosystem: follow sigue al archivo, ecosystem: keep a PM2.',
+    ],
+    ['does not follow the commits', 'ecosystem: follow hace que la entrada de PM2 siga al archivo del commit.'],
+    [
+        'alone, and it is asked on 127.0.0.1',
+        'Haz que la aplicación escuche en 127.0.0.1 (HOST, HOSTNAME, -H), o en todas las direcciones tras el cortafuegos.',
+    ],
+    ['listens on the Unix socket', 'Dale un puerto en 127.0.0.1, y ese puerto al servidor web.'],
+    [
+        'It speaks TLS on its own port',
+        'Se le pregunta por HTTP en el servidor: deja TLS al servidor web que tiene delante.',
+    ],
+    [
+        'The server has files that are in no commit',
+        'Puede que el build necesite uno de ellos: nómbralo en shared-paths.',
+    ],
+    [
+        'does not let this login go on to',
+        'El host de salto prohíbe seguir: AllowTcpForwarding y PermitOpen en su sshd_config.',
+    ],
+    ['PM2 does not take', 'El archivo ecosystem tiene un valor que PM2 no admite.'],
+    ['PM2 did not take the entry of', 'El comando del mensaje la devuelve; la entrada está guardada entera.'],
     // Rollback
     ['was overtaken', 'Deshaz primero la ejecución posterior, o ve detrás de las dos con rollback-to.'],
     ['came after what is live', 'Eso no es volver atrás: despliégalo con mode: deploy y ref.'],
@@ -4299,6 +4397,7 @@ const SPANISH_ADVICE = [
 ];
 
 ;// CONCATENATED MODULE: ./compiled/src/report/summary/language.js
+
 
 
 const ENGLISH = {
@@ -4344,14 +4443,15 @@ const MODE_WORDS = {
     redeploy: 'despliegue del código',
 };
 const SPANISH = {
-    headline({ mode, environment, outcome, facts }) {
+    headline({ mode, environment, outcome, facts, phases }) {
         const where = environment === undefined ? '' : ` en ${environment}`;
         const verdict = mode === 'rollback' && outcome === 'rolled-back' ? VERDICTS.success : VERDICTS[outcome];
+        const live = outcome === 'cancelled' && (0,unwatched/* isUnwatched */.u)(phases) ? ': está en marcha, sin vigilarla hasta el final' : '';
         const stays = facts.schemaAhead ?? [];
         const kept = stays.length === 0 || outcome === 'success'
             ? ''
             : `; siguen aplicadas: ${stays.slice(0, 5).join(', ')}`;
-        return `${MODE_WORDS[mode] ?? mode}${where}: ${verdict}${kept}`;
+        return `${MODE_WORDS[mode] ?? mode}${where}: ${verdict}${live}${kept}`;
     },
     phase: (name) => PHASES[name],
     outcome: (outcome) => STEP_WORDS[outcome],
@@ -5207,6 +5307,7 @@ async function ownId({ graphql }) {
 ;// CONCATENATED MODULE: ./compiled/src/github/deployment.js
 
 
+
 /** How a run's outcome reads on the deployments page. Only `success` takes the place of the deployment before it. */
 const DEPLOYMENT_STATES = {
     success: 'success',
@@ -5274,6 +5375,10 @@ function phaseTeller(options, settings, id) {
 function liveAgain({ mode, outcome, facts }) {
     const back = facts.hosts?.some((host) => host.outcome === 'rolled-back');
     return mode === 'rollback' && outcome === 'success' && back ? facts.deployedSha : undefined;
+}
+/** The outcome that a deployment is ended with: a version that was proven and is live is one, though nobody watched it to the end. */
+function deploymentOutcome({ outcome, phases }) {
+    return outcome === 'cancelled' && (0,unwatched/* isUnwatched */.u)(phases) ? 'success' : outcome;
 }
 /** Ends the deployment with the run's outcome. */
 async function closeDeployment(options, settings, id, outcome) {
@@ -7324,8 +7429,6 @@ function skippedPhase(phase, why) {
     };
 }
 
-// EXTERNAL MODULE: ./compiled/src/report/unwatched.js
-var unwatched = __nccwpck_require__(3817);
 // EXTERNAL MODULE: ./compiled/src/lib/local-programs.js + 1 modules
 var local_programs = __nccwpck_require__(9391);
 ;// CONCATENATED MODULE: ./compiled/src/server/checkout/local-git.js
@@ -8735,7 +8838,7 @@ const worker_messages_event = jsonByKind({
     output: { source: jsonText, text: jsonText },
     warning: { problem },
     state: {
-        state: jsonOneOf('waiting-for-lock', 'preparing', 'built', 'rehearsed', 'cutting-over', 'verifying', 'putting-back'),
+        state: jsonOneOf('waiting-for-lock', 'preparing', 'installed', 'built', 'rehearsed', 'cutting-over', 'verifying', 'putting-back'),
     },
     live: { after: jsonOptional(took), health: jsonList(check) },
     ended: { result },
@@ -9138,7 +9241,7 @@ function notRunProblem(server, { code, stdout, stderr }) {
     return {
         message: `the login on ${server} did not run our command, and ended with exit code ${code}${said ? `: ${said}` : ''}`,
         code: String(code),
-        next: 'The account must be able to run sh: check its login shell (getent passwd), and command= in authorized_keys or ForceCommand in sshd_config.',
+        next: 'The account must be able to run sh: check its login shell (getent passwd), an exec in its .bashrc, and command= in authorized_keys or ForceCommand in sshd_config.',
     };
 }
 function lastOutputLines(text) {
@@ -9321,7 +9424,7 @@ class WorkerDied extends Failure {
     }
 }
 /** States in which a run waits. */
-const UNTIMED = ['waiting-for-lock', 'built', 'rehearsed'];
+const UNTIMED = ['waiting-for-lock', 'installed', 'built', 'rehearsed'];
 /**
  * Tells the events of a started run until it has ended, over as many connections as it takes, each event once.
  * Throws a Failure with the outcome `unknown` where the server stays away, the worker ended without a result, or its
@@ -10577,6 +10680,8 @@ function placed(source, raw) {
 
 /** Milliseconds that one query may take. */
 const CHECK_TIMEOUT = 10_000;
+/** After so many of them a query that is cancelled has met its own limit: that counts from before its clock is read. */
+const SURELY_ITS_OWN = CHECK_TIMEOUT - 1_000;
 /** Milliseconds that a query waits for a lock where nothing is to be committed. */
 const LOOK_LOCK_TIMEOUT = 5_000;
 /** How many values of `problem` are told of each file, and the characters of each. */
@@ -10717,7 +10822,7 @@ begin
     raise exception using errcode = '${CODES.undone}';
   exception when sqlstate '${CODES.undone}' then null;
     when query_canceled then
-      if clock_timestamp() - began < interval '${CHECK_TIMEOUT} ms' then raise; end if;
+      if clock_timestamp() - began < interval '${SURELY_ITS_OWN} ms' then raise; end if;
       failed := 'no answer within ${CHECK_TIMEOUT / 1_000} s';
     when others then
       ${raising ? `if left(sqlstate, 2) in ('40', '53', '55', '57', '58') then raise; end if;` : ''}
@@ -11768,7 +11873,7 @@ const kindQueries = (owner) => [
    where k.conparentid = 0 or c.relispartition`,
     `select 'constraint', s.nspname, k.conname || ' on ' || t.typname, concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)
    from pg_type t join schemas s on s.oid = t.typnamespace join pg_constraint k on k.contypid = t.oid and k.contype <> 'n'`,
-    `select 'index', c.nspname, x.relname,
+    `select 'index', c.nspname, x.relname || ' on ' || c.relname,
      concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered, i.indisreplident)
    from relations c join pg_index i on i.indrelid = c.oid join pg_class x on x.oid = i.indexrelid
    where not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))`,
@@ -12953,7 +13058,7 @@ function mentions(body, name) {
 
 
 /** Blanks of Unicode, and characters of no width: PostgreSQL takes each for a letter. */
-const STRANGE = /[\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]/u;
+const STRANGE = /[\u0085\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]/u;
 /** Names the first of these characters that stands in a word outside of quotes and comments. */
 function strangeCharacter(file, source) {
     if (!STRANGE.test(source))
@@ -13021,8 +13126,13 @@ function readTransactions(source, statements, at) {
             part.statements.push(statement);
             part.end = statement.to;
         }
-        else
-            refuse(statement, `${oneLine(source.slice(statement.from, statement.to)).toUpperCase()} would end the transaction in the middle of the file`, 'Remove it: what a file does is committed, by its own COMMITs or at its end.');
+        else {
+            const [words = ''] = oneLine(source.slice(statement.from, statement.to)).split("'");
+            refuse(statement, `${words.trim().toUpperCase()} would end the transaction in the middle of the file`, 'Remove it: what a file does is committed, by its own COMMITs or at its end.');
+            // It does end what was begun; only COMMIT AND CHAIN begins another.
+            if (statement.node.chain !== true)
+                open = undefined;
+        }
     }
     if (open)
         refuse(open, 'BEGIN without COMMIT', 'Remove it, or add the COMMIT: nothing ends that transaction.');
@@ -16325,6 +16435,7 @@ function checkBaseline(files, rules, result) {
     else if (result.baseline.length > 0)
         result.warnings.push({
             message: `${result.baseline.length} files up to ${baseline} are recorded as applied without being run (baseline)`,
+            next: 'Nothing has to be done. After the deploy the line does nothing, and is better taken out.',
         });
 }
 /** A comment that was meant to hold a file back must not be passed over. */
@@ -16393,7 +16504,9 @@ async function askCatalogFacts(database, { relations, functions }, sending) {
       and pg_catalog.pg_get_expr(conbin, conrelid) = pg_catalog.format('(%I IS NOT NULL)', attname)),
   'functions', array(select json_build_object('schema', nspname, 'name', proname, 'volatile', provolatile = 'v',
       'language', case when own then lanname end,
-      'body', case when own and pg_catalog.length(prosrc) <= ${LARGEST_BODY} then prosrc end)
+      'body', case when own and pg_catalog.length(prosrc) <= ${LARGEST_BODY}
+        -- The body of BEGIN ATOMIC is kept parsed, and can be had with its definition alone.
+        then case when prosrc = '' and lanname = 'sql' then pg_catalog.pg_get_functiondef(p.oid) else prosrc end end)
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = pronamespace
     join pg_catalog.pg_language l on l.oid = prolang
     cross join lateral (select nspname !~ '^pg_' and nspname not in (${platform}) and lanname in ('sql', 'plpgsql')
@@ -16947,6 +17060,7 @@ function formatted(template, values) {
 
 
 
+
 function isUnread(text) {
     return 'why' in text;
 }
@@ -16956,7 +17070,7 @@ function runReader({ parse, parseBody }, facts) {
     const bodies = new Map();
     for (const { schema, name, language, body } of facts?.functions ?? [])
         if (language !== null && body !== null)
-            add(bodies, name, { name: `${schema}.${name}`, language, source: body, unseen: true });
+            add(bodies, name, { name: `${schema}.${name}`, unseen: true, ...run_statements_bodyOf(language, body, parse) });
     const asked = new Set();
     const placed = (place, text) => ({
         index: place.index,
@@ -16974,8 +17088,9 @@ function runReader({ parse, parseBody }, facts) {
             learn(node);
         if (kind === 'DoStmt')
             found.push(...readBody(doBody(node), place));
+        // The call of CALL is no expression in the tree.
         if (RUNS_CALLS.has(kind))
-            found.push(...readCalls(node, place));
+            found.push(...readCalls(kind === 'CallStmt' ? { FuncCall: node.funccall } : node, place));
         return found;
     };
     const learn = (node) => {
@@ -16984,9 +17099,12 @@ function runReader({ parse, parseBody }, facts) {
         const language = optionText(optionOf(node.options, 'language'))?.toLowerCase() ?? 'sql';
         const { List: texts } = (optionOf(node.options, 'as')?.arg ?? {});
         const source = strings(texts?.items)[0];
+        const statements = atomicStatements(node);
         // A later one replaces what the catalog has.
-        if (source !== undefined)
-            bodies.set(name, [{ name: parts.join('.'), language, source }]);
+        if (source !== undefined || statements !== undefined)
+            bodies.set(name, [
+                { name: parts.join('.'), language, source: source ?? '', ...(0,defined_only/* definedOnly */.U)({ statements }) },
+            ]);
     };
     const readCalls = (tree, place) => calledFunctions(tree).flatMap((parts) => {
         const name = parts.at(-1) ?? '';
@@ -17001,6 +17119,8 @@ function runReader({ parse, parseBody }, facts) {
     /** `at`: where the body itself stands in the file, for its statements' own places. */
     const readBody = (body, outer, at) => {
         const place = { ...outer, depth: outer.depth + 1 };
+        if (body.statements)
+            return body.statements.flatMap((each) => readNode(each, 'a statement', place));
         if (body.language === 'sql')
             return readText(body.source, place);
         if (body.language !== 'plpgsql')
@@ -17064,6 +17184,20 @@ function innerQueries({ kind, node }) {
 function isAnalyzed({ options }) {
     const option = optionOf(options, 'analyze');
     return option !== undefined && !isOff(option);
+}
+/** A body as the catalog gives it: of BEGIN ATOMIC the whole definition. */
+function run_statements_bodyOf(language, body, parse) {
+    const [first] = language === 'sql' ? (parse(body).statements ?? []) : [];
+    const statements = first?.kind === 'CreateFunctionStmt' ? atomicStatements(first.node) : undefined;
+    return { language, source: body, ...(0,defined_only/* definedOnly */.U)({ statements }) };
+}
+/** The statements of BEGIN ATOMIC ... END, or what RETURN computes; undefined for a body that is a text. */
+function atomicStatements({ sql_body }) {
+    const { List: outer, ReturnStmt: returned } = (sql_body ?? {});
+    if (returned)
+        return [{ kind: 'SelectStmt', node: returned }];
+    const [inner] = outer?.items ?? [];
+    return inner?.List?.items?.flatMap((each) => Object.entries(each).map(([kind, node]) => ({ kind, node: node })));
 }
 function doBody({ args }) {
     const { String: body } = (optionOf(args, 'as')?.arg ?? {});
@@ -17190,8 +17324,9 @@ function relationNames({ kind, node }) {
     // What only reads or keeps names is asked for by nobody.
     if (!/^(?:Alter|Drop|Truncate|Delete|Update|Merge|Index|Rename|RefreshMatView|Cluster|Reindex|Lock|Create)/.test(kind))
         return [];
+    // A schema, a function or a type is named in another way.
     if (kind === 'DropStmt')
-        return droppedNames(node).map((parts) => String(node.removeType === 'OBJECT_POLICY' ? parts.at(-2) : parts.at(-1)));
+        return droppedNames(node).flatMap((parts) => (node.removeType === 'OBJECT_POLICY' ? parts.at(-2) : parts.at(-1)) ?? []);
     return [...nodesOf(node)].flatMap(({ relname }) => (relname === undefined ? [] : String(relname)));
 }
 /** The functions that the defaults of new columns call. */
@@ -18710,6 +18845,1106 @@ function knownStill(earlier, { outcome }) {
 function newlyFailing(before, now) {
     const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
     return now.filter((fact) => !fact.ok && !wasBad.has(`${fact.from} ${fact.name}`));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/server/fleet/run-worker.js
+
+
+
+
+
+
+/** Milliseconds around a run's own limits, for the start and the last answer. */
+const run_worker_AROUND = 120_000;
+/** Starts a run on one host and tells its events until it has ended. */
+async function runWorker(fleet, host, request, audience) {
+    const key = (0,external_node_crypto_.randomBytes)(KEY_LENGTH);
+    await startRun(fleet, host, request, key);
+    const { log } = audience;
+    const following = followRun(fleet, host, request, {
+        key,
+        deadline: request.lockWait + request.timeout + run_worker_AROUND,
+        onEvent: (event) => reportEvent(host, event, audience),
+        onDropped: (problem) => log({ kind: 'warning', problem }),
+        onLost: (problem) => log({
+            kind: 'progress',
+            text: `${problem.message}; the run goes on there, connecting again`,
+        }),
+    });
+    return following.catch((error) => abandoned(fleet, host, request, error));
+}
+/** What strangers have changed is not brought to its end: the run is stopped where it has not cut over. */
+async function abandoned(fleet, host, request, error) {
+    if (error instanceof TamperedRecord)
+        await sendSignal(fleet, host, 'cancel', request).catch(() => {
+            // It goes on then, and is found by the look at the server.
+        });
+    throw error;
+}
+function reportEvent(host, event, { log, record, onState, onLive }) {
+    switch (event.kind) {
+        case 'progress':
+            log({ kind: 'progress', text: host.prefix + event.text });
+            break;
+        case 'step': {
+            // The server's clock may be off, so the step is dated by when it was told here.
+            const { step } = event;
+            record.add({ ...step, name: host.prefix + step.name, startedAt: Date.now() - step.milliseconds });
+            break;
+        }
+        case 'output':
+            log({ kind: 'output', source: host.prefix + event.source, text: event.text });
+            break;
+        case 'warning':
+            log({ kind: 'warning', problem: onHost(host, event.problem) });
+            break;
+        case 'state':
+            onState?.(event.state);
+            break;
+        case 'live':
+            onLive?.(event);
+            break;
+        case 'started':
+        case 'ended':
+            break;
+    }
+}
+const HOST_OUTCOMES = {
+    deployed: 'deployed',
+    unchanged: 'unchanged',
+    'rolled-back': 'rolled-back',
+    'put-back': 'rolled-back',
+    failed: 'failed',
+    broken: 'rollback-failed',
+    cancelled: 'unchanged',
+    'newer-is-live': 'skipped',
+};
+/** A run's result as the fact that outputs and the rollback decision read. */
+function hostFact(position, result) {
+    // Where the new version did not stay, what was live before is live now.
+    const live = result.deployedSha ?? (result.outcome === 'broken' ? undefined : result.previousSha);
+    const detail = result.outcome === 'cancelled' ? 'stopped before the cutover' : result.problems[0]?.message;
+    return {
+        host: position,
+        outcome: HOST_OUTCOMES[result.outcome],
+        ...(0,defined_only/* definedOnly */.U)({
+            'previous-sha': result.previousSha,
+            'deployed-sha': live,
+            release: result.release,
+            'downtime-ms': result.downtimeMs,
+            'rollback-ms': result.rollbackMs,
+            rehearsed: result.rehearsed,
+            detail,
+        }),
+    };
+}
+/** The fact of a host that gave no result: nothing was started there (`failed`), or it could not be found out. */
+function factOfError(position, error, failed = 'failed') {
+    const outcome = error instanceof Failure && error.outcome === 'failed' ? failed : 'unknown';
+    return { host: position, outcome, detail: problemsOf(error)[0].message };
+}
+
+;// CONCATENATED MODULE: ./compiled/src/server/fleet/what-serves.js
+
+
+/** Milliseconds; one look at a host, and one at its application. */
+const what_serves_LOOK = 30_000;
+const PROBE = 10_000;
+/** Looks at a host whose worker is gone without a result; writes nothing. undefined where it cannot be looked at. */
+async function findWhatServes(fleet, host, { app, run, health }) {
+    const { expectVersion: _, ...asked } = health;
+    const probe = {
+        command: 'probe',
+        app,
+        health: { ...asked, deadline: Math.min(asked.deadline, PROBE) },
+        counted: false,
+    };
+    try {
+        const found = await askWorker(fleet, host, { command: 'inspect', app, run, explicit: false, rehearse: false, dirtyCheckout: 'refuse' }, { deadline: what_serves_LOOK });
+        if (found.kind !== 'host')
+            return undefined;
+        const answer = await askWorker(fleet, host, probe, { deadline: what_serves_LOOK }).catch(() => undefined);
+        return { facts: found.facts, answers: answer?.kind === 'probed' && answer.healthy };
+    }
+    catch {
+        // It is told already why the run has no end; that nothing more is known is said by the outcome.
+        return undefined;
+    }
+}
+/** True where the server's journal says that this run brought its commit, and that it was verified. Pure. */
+function broughtByRun({ facts }, sha, runId) {
+    return facts.liveSha === sha && facts.liveVerified && facts.liveRun === runId;
+}
+/** The same in words. Pure. */
+function servedWords({ prefix }, { facts, answers }) {
+    const { liveSha, liveRelease, liveVerified } = facts;
+    const what = liveSha === undefined ? 'no version' : liveSha + (liveRelease ? ` (${liveRelease})` : '');
+    const proof = liveVerified ? ', which was verified before' : '';
+    return {
+        message: `${prefix}in place on the server is ${what}${proof}; on loopback it ${answers ? 'answers and is healthy' : 'does not answer as it should'}.`,
+    };
+}
+/** What the outputs tell of it. Pure. */
+function servedFact({ facts }) {
+    return (0,defined_only/* definedOnly */.U)({ 'deployed-sha': facts.liveSha, release: facts.liveRelease });
+}
+
+;// CONCATENATED MODULE: ./compiled/src/server/fleet/rollout.js
+
+
+
+
+
+
+
+/** Good ends let the other hosts go on; after any other, no further host is changed. */
+function isGoodEnd(end) {
+    return (end.fact.outcome === 'deployed' ||
+        (end.fact.outcome === 'unchanged' && end.result?.outcome !== 'cancelled'));
+}
+/**
+ * Starts the deploy on all hosts. Everything that can fail is done on all of them first.
+ * @throws Cancelled where a person cancelled before anything was started.
+ */
+function beginRollout(fleet, plan, { log, record }) {
+    if (plan.signal.aborted)
+        throw new Cancelled();
+    const several = fleet.hosts.length > 1;
+    const request = { ...plan.request, ...(several ? {} : { goesAlone: true }) };
+    const steps = stepsByPhase(record);
+    const audience = { log, record: steps };
+    const running = fleet.hosts.map((host, index) => startHost(fleet, host, { ...request, ...plan.own[index] }, plan, { log, steps }));
+    const stop = (why) => stopAll(fleet, running, request, log, why);
+    const listenNoMore = whenAborted(plan.signal, () => void stop('cancelled'));
+    const broken = new AbortController();
+    for (const run of running)
+        void run.end.then((end) => {
+            if (isGoodEnd(end) || broken.signal.aborted)
+                return;
+            broken.abort();
+            void stop(`${end.host.name} did not succeed`);
+        });
+    const halted = () => plan.signal.aborted || running.some((run) => run.ended !== undefined && !isGoodEnd(run.ended));
+    let ended;
+    const finish = () => {
+        ended ??= (async () => {
+            const ends = superseded(await Promise.all(running.map((run) => run.end)));
+            listenNoMore();
+            return ends.every(isGoodEnd) ? [...ends] : putHostsBack(fleet, ends, plan, audience);
+        })();
+        return ended;
+    };
+    return {
+        broken: broken.signal,
+        halted,
+        async prepared() {
+            await Promise.all(running.map((run) => run.prepared));
+            if (halted())
+                return false;
+            steps.close();
+            return true;
+        },
+        async confirm() {
+            const problems = await Promise.all(running.map((run) => absence(fleet, run, request)));
+            if (problems.some((found) => found.length > 0))
+                throw new Failure(problems.flat());
+        },
+        rehearse() {
+            for (const run of running)
+                if (awaitsDatabase(run))
+                    void tell(fleet, run, 'rehearse', request, log, () => awaitsDatabase(run) && !halted());
+        },
+        async rehearsed(into) {
+            steps.open(into);
+            await Promise.all(running.map((run) => run.rehearsed));
+        },
+        async cutOver(into) {
+            await this.rehearsed(into);
+            if (request.cutover !== 'at-once')
+                await letGo(fleet, running, request, plan, log, halted);
+            return finish();
+        },
+        async stop(why) {
+            await stop(why);
+            return finish();
+        },
+    };
+}
+/** Passes steps on to the phase that is open; those told between two phases belong to the next. */
+function stepsByPhase(first) {
+    let current = first;
+    let cuttingOver = false;
+    const waiting = [];
+    return {
+        add(step) {
+            if (current)
+                current.add(step);
+            else
+                waiting.push(step);
+        },
+        later(step) {
+            if (cuttingOver)
+                current?.add(step);
+            else
+                waiting.push(step);
+        },
+        close() {
+            current = undefined;
+        },
+        open(record) {
+            current = record;
+            cuttingOver = true;
+            for (const step of waiting.splice(0))
+                record.add(step);
+        },
+    };
+}
+/** Milliseconds that the live version of a host is waited for; it has five seconds there. */
+const BASELINE = 8_000;
+/** Why a host cannot be counted on; empty where it waits, or had nothing to do. */
+async function absence(fleet, run, request) {
+    const { host } = run;
+    if (run.ended)
+        return isGoodEnd(run.ended) ? [] : [notWaiting(host), ...run.ended.problems];
+    try {
+        run.baseline = reached();
+        const { accepted } = await sendSignal(fleet, host, request.looksAtLive ? 'look' : 'ask', request);
+        if (accepted && awaitsDatabase(run) && request.looksAtLive)
+            await Promise.race([run.baseline.promise, run.end, pause(BASELINE)]);
+        if (run.ended)
+            return absence(fleet, run, request);
+        return accepted && isWaiting(run) ? [] : [notWaiting(host)];
+    }
+    catch (error) {
+        return [notWaiting(host), ...problemsOf(error)];
+    }
+}
+function isWaiting(run) {
+    return awaitsDatabase(run) || run.state === 'rehearsed';
+}
+/** It waits for the database to be changed. */
+function awaitsDatabase({ state }) {
+    return state === 'installed' || state === 'built';
+}
+function notWaiting({ name }) {
+    return {
+        message: `${name} no longer waits with its prepared version, so nothing is written to the database`,
+        next: 'Start the workflow again.',
+    };
+}
+/** Where a newer run is live on one host, the others were stopped for that reason and are called so. Pure. */
+function superseded(ends) {
+    if (!ends.some((end) => end.fact.outcome === 'skipped'))
+        return ends;
+    return ends.map((end) => end.result?.outcome === 'cancelled' ? { ...end, fact: { ...end.fact, outcome: 'skipped' } } : end);
+}
+function startHost(fleet, host, request, plan, { log, steps }) {
+    const prepared = reached();
+    const rehearsed = reached();
+    let waits = false;
+    const own = {
+        log,
+        record: {
+            add: (told) => {
+                // What a host was doing when it was told to stop did not fail.
+                const step = run.stopping && !run.cuttingOver && told.outcome === 'failed' ? stopped(told) : told;
+                if (waits)
+                    steps.later(step);
+                else
+                    steps.add(step);
+            },
+        },
+        onLive: (look) => {
+            if (look.after === undefined)
+                run.baseline.now();
+            plan.onLive?.(host, look);
+        },
+        onState: (state) => {
+            run.state = state;
+            if (isWaiting(run))
+                void keepHeard(fleet, run, request);
+            run.cuttingOver ||= state === 'cutting-over';
+            if (!isWaiting(run) && state !== 'cutting-over')
+                return;
+            waits = true;
+            prepared.now();
+            if (!awaitsDatabase(run))
+                rehearsed.now();
+        },
+    };
+    const run = {
+        host,
+        gone: false,
+        stopping: false,
+        cuttingOver: false,
+        baseline: reached(),
+        prepared: prepared.promise,
+        rehearsed: rehearsed.promise,
+        end: work(),
+    };
+    async function work() {
+        const found = await hostEndOf(fleet, host, request, own);
+        // Being stopped on our own word is nothing to complain about.
+        const end = run.stopping && found.result?.outcome === 'cancelled' ? { ...found, problems: [] } : found;
+        run.ended = end;
+        prepared.now();
+        rehearsed.now();
+        return end;
+    }
+    return run;
+}
+/** How often in its lease a host that waits hears of us. */
+const WORDS_A_LEASE = 4;
+/**
+ * Lets a host know, for as long as it waits in this state, that the action is there: that it streams tells it nothing,
+ * for it notices late that a connection leads nowhere.
+ */
+async function keepHeard(fleet, run, request) {
+    const { state } = run;
+    const over = new AbortController();
+    void run.end.then(() => over.abort());
+    const waits = () => run.state === state && !over.signal.aborted;
+    while (waits()) {
+        try {
+            await pause(request.goLease / WORDS_A_LEASE, over.signal);
+            if (waits())
+                await sendSignal(fleet, run.host, 'ask', request);
+        }
+        catch {
+            // A server that is out of reach is told by those who follow it.
+        }
+    }
+}
+function reached() {
+    let now = () => { };
+    const promise = new Promise((resolve) => {
+        now = resolve;
+    });
+    return { promise, now };
+}
+function stopped(step) {
+    return { ...step, outcome: 'skipped', detail: 'stopped' };
+}
+async function hostEndOf(fleet, host, request, audience) {
+    try {
+        const result = await runWorker(fleet, host, request, audience);
+        const problems = result.problems.map((problem) => onHost(host, problem));
+        return { host, result, problems, fact: hostFact(host.position, result) };
+    }
+    catch (error) {
+        const died = error instanceof WorkerDied;
+        const served = died ? await findWhatServes(fleet, host, request) : undefined;
+        const end = {
+            host,
+            died,
+            problems: problemsOf(error),
+            fact: factOfError(host.position, error),
+        };
+        if (!served || !broughtByRun(served, request.sha, request.run.id))
+            return end;
+        // It had done its work, and could not say so.
+        audience.log({ kind: 'warning', problem: end.problems[0] });
+        const { detail: _, ...fact } = end.fact;
+        return {
+            ...end,
+            died: false,
+            problems: [],
+            fact: { ...fact, outcome: 'deployed', ...servedFact(served) },
+        };
+    }
+}
+/** Lets one of the waiting hosts go, then the rest, until one has not ended well. */
+async function letGo(fleet, running, request, plan, log, halted) {
+    const go = async (run) => {
+        if (halted() || run.ended)
+            return;
+        run.gone = true;
+        log({ kind: 'progress', text: `${run.host.name} cuts over` });
+        await tell(fleet, run, 'go', request, log, () => !run.cuttingOver);
+        await run.end;
+    };
+    const [canary, ...rest] = running.filter((run) => run.ended === undefined);
+    if (canary)
+        await go(canary);
+    const next = async () => {
+        for (let run = rest.shift(); run; run = rest.shift())
+            await go(run);
+    };
+    await Promise.all(Array.from({ length: plan.maxParallel }, next));
+}
+/** Stops every run that has not been let go; one that cuts over already finishes by itself. */
+async function stopAll(fleet, running, request, log, why) {
+    await Promise.all(running.map(async (run) => {
+        if (run.ended || run.gone || run.stopping)
+            return;
+        run.stopping = true;
+        const told = await tell(fleet, run, 'cancel', request, log, () => !run.cuttingOver);
+        const text = told
+            ? `was told to stop: ${why}`
+            : 'cuts over already: it finishes, and verifies or puts back by itself';
+        // How a run ended is told by its steps, and the word of it may come after the last line of the log.
+        if (!run.ended)
+            log({ kind: 'progress', text: `${run.host.name} ${text}` });
+    }));
+}
+/** Milliseconds between two tries to say a word. */
+const rollout_BETWEEN_WORDS = 1_000;
+const TOLD_TO = {
+    rehearse: 'rehearse',
+    go: 'cut over',
+    cancel: 'stop',
+};
+/**
+ * Says a word to a run, again and again until it takes it, ends or no longer needs it; false without the word. One that
+ * is just being started is not known yet, a server may be out of reach for a while, and a run that does not hear its word
+ * would wait for it as long as it is followed.
+ */
+async function tell(fleet, run, word, request, log, needed) {
+    let lost = false;
+    while (!run.ended && needed()) {
+        try {
+            const { accepted } = await sendSignal(fleet, run.host, word, request);
+            if (accepted)
+                return true;
+        }
+        catch (error) {
+            const { message } = problemsOf(error)[0];
+            if (!lost)
+                log({
+                    kind: 'progress',
+                    text: `${run.host.name} could not be told to ${TOLD_TO[word]} yet: ${message}`,
+                });
+            lost = true;
+        }
+        await pause(rollout_BETWEEN_WORDS);
+    }
+    return false;
+}
+/**
+ * Undoes the cutover on the hosts that did succeed, and on those whose worker died on the way. A host that is only
+ * out of reach is left alone: its worker may be bringing the deploy to a good end.
+ */
+async function putHostsBack(fleet, ends, plan, audience) {
+    return Promise.all(ends.map(async (end) => {
+        if (end.fact.outcome !== 'deployed' && !end.died)
+            return end;
+        audience.log({ kind: 'progress', text: `${end.host.name} is put back` });
+        const started = Date.now();
+        try {
+            const result = await runWorker(fleet, end.host, plan.undo, audience);
+            return afterUndo(end, result, Date.now() - started);
+        }
+        catch (error) {
+            const served = end.died ? await findWhatServes(fleet, end.host, plan.undo) : undefined;
+            return {
+                ...end,
+                fact: {
+                    ...factOfError(end.host.position, error, 'rollback-failed'),
+                    ...(served ? servedFact(served) : {}),
+                },
+                problems: [
+                    ...end.problems,
+                    ...(served ? [servedWords(end.host, served)] : []),
+                    ...problemsOf(error),
+                ],
+            };
+        }
+    }));
+}
+/** What a host's end is called once it was put back. Pure. */
+function afterUndo(end, undone, milliseconds) {
+    const { detail: _first, ...before } = end.fact;
+    const live = undone.deployedSha ?? before['previous-sha'];
+    const fact = {
+        ...before,
+        ...(0,defined_only/* definedOnly */.U)({ 'deployed-sha': live, release: undone.release }),
+        outcome: outcomeAfterUndo(undone),
+        'rollback-ms': undone.rollbackMs ?? milliseconds,
+    };
+    return {
+        ...end,
+        result: undone,
+        fact,
+        problems: [...end.problems, ...undone.problems.map((p) => onHost(end.host, p))],
+    };
+}
+function outcomeAfterUndo(undone) {
+    // Nothing to undo: the run had died before its cutover, and the old version serves.
+    if (undone.outcome === 'unchanged')
+        return 'failed';
+    return undone.outcome === 'rolled-back' ? 'rolled-back' : 'rollback-failed';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/host-ends.js
+
+
+
+
+/** What became of the hosts, as a phase tells it. */
+/** Ends the phase by what became of the hosts. @throws a Failure, Cancelled */
+function judgeEnds(ends, record, cancelled) {
+    const live = record.facts.hosts ?? [];
+    Object.assign(record.facts, redeployFacts(ends));
+    record.facts.hosts = mergeHosts(live, ends.map(({ fact }) => fact));
+    const bad = ends.filter((end) => !isGoodEnd(end) && end.fact.outcome !== 'skipped');
+    if (bad.length === 0)
+        return;
+    const problems = bad.flatMap((end) => end.problems);
+    if (cancelled && problems.length === 0)
+        throw new Cancelled();
+    const unknown = bad.some((end) => end.fact.outcome === 'unknown');
+    throw new Failure(problems.length > 0 ? problems : [unnamed(bad)], unknown ? 'unknown' : 'failed');
+}
+/** The outputs of all hosts in one: the first host's commits, the worst downtime. Pure. */
+function redeployFacts(ends) {
+    const hosts = ends.map((end) => end.fact);
+    const first = (key) => hosts.find((host) => host[key] !== undefined)?.[key];
+    const longest = (key) => {
+        const times = hosts.flatMap((host) => host[key] ?? []);
+        return times.length > 0 ? Math.max(...times) : undefined;
+    };
+    const facts = {
+        previousSha: first('previous-sha'),
+        deployedSha: first('deployed-sha'),
+        release: first('release'),
+        downtimeMs: longest('downtime-ms'),
+        rollbackMs: longest('rollback-ms'),
+    };
+    const known = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
+    return { ...known, hosts, rolledBack: hosts.some((host) => host.outcome === 'rolled-back') };
+}
+function unnamed(bad) {
+    const which = bad.map((end) => `${end.host.name} ${end.fact.detail ?? end.fact.outcome}`);
+    return { message: `the deploy did not succeed: ${which.join(', ')}` };
+}
+/** The closing sentence: what is served now, and what was left alone. Pure. */
+function redeploySummary(ends, sha) {
+    const short = sha.slice(0, 7);
+    const sentences = [
+        [(hosts) => `${short} is live on ${hosts}${downtime(ends)}.`, (end) => end.fact.outcome === 'deployed'],
+        [
+            (hosts) => `${short} was live on ${hosts} already.`,
+            (end) => end.fact.outcome === 'unchanged' && isGoodEnd(end),
+        ],
+        [
+            (hosts) => `On ${hosts} the live version was not touched.`,
+            (end) => !isGoodEnd(end) && (end.fact.outcome === 'unchanged' || end.fact.outcome === 'failed'),
+        ],
+        [
+            (hosts) => `On ${hosts} a newer run is live already: nothing was changed.`,
+            (end) => end.fact.outcome === 'skipped',
+        ],
+        [
+            (hosts) => `On ${hosts} the previous version is live again.`,
+            (end) => end.fact.outcome === 'rolled-back',
+        ],
+        [
+            (hosts) => `On ${hosts} the previous version could not be put back.`,
+            (end) => end.fact.outcome === 'rollback-failed',
+        ],
+        [
+            (hosts) => `How it ended on ${hosts} is not known; what is in place there now is told.`,
+            (end) => end.fact.outcome === 'unknown' && end.fact['deployed-sha'] !== undefined,
+        ],
+        [
+            (hosts) => `It is not known which version is live on ${hosts}.`,
+            (end) => end.fact.outcome === 'unknown' && end.fact['deployed-sha'] === undefined,
+        ],
+    ];
+    return sentences
+        .map(([words, which]) => {
+        const hosts = ends.filter(which).map((end) => end.host.name);
+        return hosts.length === 0 ? '' : words(hosts.join(', '));
+    })
+        .filter((sentence) => sentence !== '')
+        .join(' ');
+}
+function downtime(ends) {
+    const times = ends.flatMap((end) => end.fact['downtime-ms'] ?? []);
+    return times.length === 0
+        ? ''
+        : `, ${(0,duration/* formatDuration */.a)(Math.max(...times))} without an answer during the cutover`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/build-output-names.js
+
+/** All names of output that anything here knows. */
+const build_output_names_NAMES = {
+    '.next': ['result', 'made', 'sent', 'whole', 'closed'],
+    dist: ['result', 'made', 'sent', 'whole', 'closed'],
+    build: ['result', 'made', 'sent', 'closed'],
+    out: ['result', 'made', 'sent', 'closed'],
+    '.output': ['result', 'made', 'sent'],
+    '.nuxt': ['result', 'made', 'sent'],
+    '.svelte-kit': ['result', 'made', 'sent'],
+    node_modules: ['made', 'sent', 'whole', 'closed'],
+    '.yarn': ['made', 'sent', 'whole'],
+    generated: ['made', 'sent', 'whole'],
+    '.medusa': ['made', 'sent'],
+    '.solid': ['made', 'sent'],
+    '.vinxi': ['made', 'sent'],
+    _site: ['made', 'sent'],
+    '.turbo': ['made', 'closed'],
+    coverage: ['made', 'closed'],
+    '.astro': ['made'],
+    '.cache': ['made'],
+    '.contentlayer': ['made'],
+    '.docusaurus': ['made'],
+    '.netlify': ['made'],
+    '.nitro': ['made'],
+    '.parcel-cache': ['made'],
+    '.react-router': ['made'],
+    '.swc': ['made'],
+    '.velite': ['made'],
+    '.vercel': ['made'],
+    '.vite': ['made'],
+    __generated__: ['made'],
+    'storybook-static': ['made'],
+    // On a server these may be sources or data as well.
+    cjs: ['sent'],
+    esm: ['sent'],
+    lib: ['sent'],
+    www: ['sent'],
+    '.pnp.cjs': ['sent'],
+    '.pnp.loader.mjs': ['sent'],
+    public: ['whole'],
+};
+function marked(mark) {
+    return Object.keys(build_output_names_NAMES).filter((name) => build_output_names_NAMES[name]?.includes(mark));
+}
+/** Output of which one is there after every build, at the root of a project. */
+const USUAL_OUTPUT = marked('result');
+/** Folders that never hold an environment file of the project. */
+const WITHOUT_ENV_FILES = marked('closed');
+const MADE = new Set(marked('made'));
+const SENT = new Set(marked('sent'));
+const WHOLE = new Set(marked('whole'));
+const FILES = /^(next-env\.d\.ts|.+\.tsbuildinfo|\.eslintcache|\.stylelintcache|\.pnp\.(cjs|loader\.mjs|data\.json)|__ENV\.js)$/;
+/** What next-pwa and its kin put among the public files. */
+const SERVICE_WORKERS = /^(sw|(workbox|swe-worker|worker|fallback)-[\w-]+)\.js(\.map)?$/;
+/** What nobody misses: marks of running programs, and what package managers and desktops leave. */
+const LITTER = /^((npm-debug|yarn-debug|yarn-error|pnpm-debug)\.log.*|\.DS_Store|Thumbs\.db|.+\.pid)$/;
+/** True for a path that a build or an install makes, wherever in the project it lies. */
+function isUsualOutput(path) {
+    const name = basename(path);
+    return (MADE.has(name) || FILES.test(name) || (basename(dirname(path)) === 'public' && SERVICE_WORKERS.test(name)));
+}
+/** True for an ignored path that `build-on: runner` sends without being told to. */
+function isSentOutput(path) {
+    const parts = path.split('/');
+    return SENT.has((0,external_node_path_.basename)(path)) || parts.some((part) => WHOLE.has(part));
+}
+/** What an install makes: it goes along with any build-output. */
+function isInstalled(path) {
+    return /^(node_modules|\.yarn|\.pnp\..+)$/.test(basename(path));
+}
+function isLitter(path) {
+    return LITTER.test(basename(path));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/server/checkout/pack-build.js
+
+
+
+
+
+
+
+
+/** Caches that only speed up the next build, and are often larger than the build. */
+const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
+/** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
+async function packBuild(options) {
+    const { workingDirectory, sha, folder } = options;
+    const head = (await checkoutGit(['rev-parse', 'HEAD'], workingDirectory)).trim();
+    if (head !== sha) {
+        throw new Failure({
+            message: `build-on: runner packs the build of this job, and the checkout is at ${head.slice(0, 12)}, not at ${sha.slice(0, 12)}`,
+            next: 'Check out the commit that is deployed (actions/checkout with the same ref), build it, then run this step.',
+        });
+    }
+    const words = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
+    const ignored = (await checkoutGit(words, workingDirectory)).split('\0');
+    const { paths, leftOut } = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
+    for (const path of options.buildOutput)
+        await mustExist(workingDirectory, path);
+    if (paths.length === 0) {
+        throw new Failure({
+            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${(0,shorten_list/* shortenList */.Y)(leftOut)}` : ''}`,
+            next: 'Install and build in a step before this one, or name what the build makes in build-output.',
+        });
+    }
+    const file = (0,external_node_path_.join)(folder, 'build.tgz');
+    const excluded = CACHES.map((path) => `--exclude=${path}`);
+    await pack(['-czf', file, ...excluded, '--', ...paths], workingDirectory, options.signal);
+    return { file, bytes: (await (0,promises_namespaceObject.stat)(file)).size, paths, leftOut };
+}
+/**
+ * What of the ignored paths is packed: the named output and node_modules, or what builds are known to make; never what
+ * belongs to the host. A checkout holds other ignored files too: credentials that earlier steps of the job left there
+ * (`gha-creds-*.json`, `.npmrc`, keys), logs, reports. Without names of what a build makes they would all go to the
+ * server. `leftOut`: what a person may miss there. Pure.
+ */
+function pathsToPack(ignored, buildOutput, sharedPaths) {
+    const listed = ignored.map((path) => path.replace(/\/$/, '')).filter((path) => path !== '');
+    // git names a folder of which all is ignored beside what is in it: only the latter says what each thing is.
+    const present = listed.filter((path) => !listed.some((other) => other.startsWith(`${path}/`)));
+    if (buildOutput.length > 0) {
+        const modules = present.filter((path) => path.split('/').pop() === 'node_modules');
+        return { paths: [...new Set([...buildOutput, ...modules])], leftOut: [] };
+    }
+    const ofTheHost = (path) => /^\.env($|\.)/.test(path.split('/').pop()) ||
+        sharedPaths.some((shared) => path === shared || path.startsWith(`${shared}/`)) ||
+        CACHES.includes(path);
+    const rest = present.filter((path) => !ofTheHost(path));
+    return { paths: rest.filter(isSentOutput), leftOut: rest.filter((path) => !isSentOutput(path)) };
+}
+/** `12 MB: .next, node_modules; not sent: .npmrc, reports`, so that nothing is missed without a word. */
+function describePacked({ bytes, paths, leftOut }) {
+    const packed = `${formatBytes(bytes)}: ${paths.join(', ')}`;
+    return leftOut.length === 0
+        ? packed
+        : `${packed}; not sent: ${(0,shorten_list/* shortenList */.Y)(leftOut, 8)} (name in build-output what the application needs)`;
+}
+async function mustExist(workingDirectory, path) {
+    try {
+        await (0,promises_namespaceObject.stat)((0,external_node_path_.join)(workingDirectory, path));
+    }
+    catch {
+        throw new Failure({
+            message: `build-output names ${path}, which is not in the checkout`,
+            next: 'Build in a step before this one.',
+        });
+    }
+}
+/** Stdout of a git command that is expected to succeed. */
+async function checkoutGit(words, workingDirectory) {
+    const { code, stdout, stderr } = await localGit(words, workingDirectory);
+    if (code === 0)
+        return stdout;
+    throw new Failure({
+        message: `git ${words[0]} failed: ${lastLine(stderr)}`,
+        code: String(code),
+    });
+}
+/** Packs in a program that a cancel ends: a build of some gigabytes takes its time. */
+async function pack(words, cwd, signal) {
+    let ended;
+    try {
+        ended = await (0,local_programs/* runProgram */.mB)(['tar', ...words], { cwd, signal });
+    }
+    catch (error) {
+        if (signal.aborted)
+            throw new Cancelled();
+        throw tarFailed(problemsOf(error)[0].message);
+    }
+    if (ended.code !== 0)
+        throw tarFailed(lastLine(ended.stderr), ended.code);
+}
+function tarFailed(why, code = null) {
+    return new Failure({
+        message: `tar failed: ${why || 'it was ended by a signal'}`,
+        ...(code === null ? {} : { code: String(code) }),
+        next: 'Look at the room of this machine, and at what is named in build-output.',
+    });
+}
+function lastLine(text) {
+    return text.trim().split('\n').pop() ?? '';
+}
+
+;// CONCATENATED MODULE: ./compiled/src/server/fleet/send-build.js
+
+
+
+
+/** Streams a packed build to every host: all of them get it, or none keeps it. Resolves with its path on each. */
+async function sendToAll(fleet, looks, file, sha, signal) {
+    const name = `${sha.slice(0, 12)}-${(0,external_node_crypto_.randomUUID)()}.tgz`;
+    const folderOf = (host) => {
+        const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
+        if (place === undefined)
+            throw new Failure({ message: `${host.prefix}there is no folder to store the build in` });
+        return `${place}/incoming`;
+    };
+    const folders = fleet.hosts.map(folderOf);
+    const sent = await Promise.allSettled(fleet.hosts.map((host, index) => storeFile(host, { folder: folders[index], name, content: (0,external_node_fs_.createReadStream)(file) }, signal)));
+    const failed = sent.find((one) => one.status === 'rejected');
+    if (failed) {
+        await Promise.all(fleet.hosts.map((host, index) => dropFile(host, folders[index], name)));
+        throw failed.reason;
+    }
+    return folders.map((folder) => `${folder}/${name}`);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/missing-schema.js
+/** What PostgreSQL and PostgREST say of a table or column that is not there. */
+const MISSING = /\b(42P01|42703|PGRST20[0-5])\b|relation "[^"]*" does not exist|column "?[^\s"]+"? (of relation "[^"]*" )?does not exist|Could not find the (table|column|'[^']*' column)/i;
+/** True where a program's output tells of a table or column that the database does not have. */
+function tellsOfMissing(text) {
+    return MISSING.test(text);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/build-reads-schema.js
+
+/** What is said where a build asks the database, which is changed only after it. Pure. */
+/** The problems of a build, with the input that helps where it asked for what the pending migrations make. */
+function withMigrateBefore(problems) {
+    return problems.map((problem) => tellsOfMissing(problem.message)
+        ? {
+            ...problem,
+            next: 'The build asks for a table or column that the pending migrations may make, and they are committed only after it. Say migrate-before: build, or let the build do without the database.',
+        }
+        : problem);
+}
+/** Names of an env file with which a build reaches the database. */
+const REACHES = /^[ \t]*(?:export[ \t]+)?(DATABASE_URL|\w*SUPABASE\w*(?:KEY|URL))[ \t]*=[ \t]*\S/gm;
+/** Which of them stand in the env file that the build is given, each once. */
+function databaseNamesIn(envFile) {
+    return [...new Set([...envFile.matchAll(REACHES)].map(([, name]) => name ?? ''))];
+}
+/** Why the order that is asked for cannot be kept. */
+function orderRefusals({ database, vps }) {
+    if (database?.migrateBefore !== 'build' || vps?.buildOn !== 'runner')
+        return [];
+    return [
+        {
+            message: 'migrate-before: build does nothing with build-on: runner: the build is made before this step.',
+            next: 'Migrate in a step before the build (mode: migrate), and leave migrate-before out here.',
+        },
+    ];
+}
+/** What a plan warns of where migrations are pending and the build can ask the database. */
+function orderWarnings({ database, vps }, pending) {
+    if (pending === 0 || database?.migrateBefore !== 'cutover' || vps?.envFile === undefined)
+        return [];
+    const names = databaseNamesIn(vps.envFile.reveal());
+    if (names.length === 0)
+        return [];
+    return [
+        {
+            message: `the build can ask the database (${names.join(', ')} in env-file), and it runs before the pending migrations are committed`,
+            next: 'A static build may swallow the errors and make empty pages. If it reads the new schema, say migrate-before: build.',
+        },
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/plan-hosts.js
+
+
+
+/** What a deploy would be refused for on one host, with the host's position in front. */
+function hostRefusals(report) {
+    const { problem, facts } = report;
+    const problems = problem ? [problem] : facts ? [...facts.refusals, ...facts.deployRefusals] : [];
+    return problems.map((problem) => onHost(report, problem));
+}
+/** Traps of one host that do not stop a deploy. */
+function hostWarnings(report) {
+    return (report.facts?.warnings ?? []).map((problem) => onHost(report, problem));
+}
+/** What every host serves now, as outputs: it stays true until a later phase changes it. */
+function liveFacts(reports) {
+    const hosts = reports.map(({ host, facts }) => {
+        const { liveSha, liveRelease } = facts ?? {};
+        return {
+            host,
+            outcome: 'unchanged',
+            ...(liveSha === undefined ? {} : { 'previous-sha': liveSha, 'deployed-sha': liveSha }),
+            ...(0,defined_only/* definedOnly */.U)({ release: liveRelease }),
+        };
+    });
+    const live = hosts.find((fact) => fact['deployed-sha'] !== undefined);
+    return {
+        hosts,
+        ...(live?.['deployed-sha'] === undefined
+            ? {}
+            : { previousSha: live['deployed-sha'], deployedSha: live['deployed-sha'] }),
+        ...(live?.release === undefined ? {} : { release: live.release }),
+    };
+}
+/** The look at one host as a step; refused or unreachable is failed. */
+function hostStep(report, next, timed) {
+    const detail = report.facts ? describeHost(report.facts, next) : undefined;
+    return {
+        name: `host ${report.host}`,
+        outcome: hostRefusals(report).length > 0 ? 'failed' : 'passed',
+        ...timed,
+        ...(0,defined_only/* definedOnly */.U)({ detail }),
+    };
+}
+/** What a deploy would do on a host, in one line: commits, layout, process, room; in a second one that it is not rehearsed. */
+function describeHost(facts, next) {
+    const short = (sha) => sha?.slice(0, 7);
+    const live = short(facts.liveSha);
+    const move = facts.liveSha !== undefined && facts.liveSha === next
+        ? `${live} is live already`
+        : `${live ?? 'nothing live'} -> ${short(next) ?? 'no commit given'}`;
+    const entry = facts.entry ? `${facts.entry.mode} x${facts.entry.instances}` : 'first start';
+    const judged = facts.portless ? ['no port: judged by PM2 alone'] : [];
+    const parts = [move, facts.strategy, entry, ...judged, `${formatBytes(facts.freeBytes)} free`];
+    return facts.notRehearsedWhy === undefined
+        ? parts.join(', ')
+        : `${parts.join(', ')}\nnot rehearsed: ${facts.notRehearsedWhy}`;
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/prepare.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * Where the hosts wait. One host with nothing in between goes through without the action; where the database is changed
+ * in between, the rehearsal is on its new schema. Pure.
+ */
+function cutoverOf(between, hosts) {
+    if (between === 'commits')
+        return 'step-by-step';
+    if (between === 'commits-before-build')
+        return 'builds-later';
+    return between === 'nothing' && hosts === 1 ? 'at-once' : 'on-go';
+}
+/** Starts to prepare every host, from what a look has found there. */
+async function prepareHosts(servers, looks, between, record, { onLive, backup } = {}) {
+    const { fleet, settings, log, signal } = servers;
+    const sha = await deployedCommit(servers);
+    Object.assign(record.facts, liveFacts(looks));
+    refuseHosts(looks);
+    const packed = settings.vps.buildOn === 'runner' ? await sendBuild(servers, sha, looks, record) : [];
+    const request = deployRequest(settings, {
+        sha,
+        invocation: (0,external_node_crypto_.randomUUID)(),
+        cutover: cutoverOf(between, fleet.hosts.length),
+        goLease: fleet.goLease,
+        looksAtLive: onLive !== undefined,
+    });
+    const undo = rollbackRequest(settings, (0,external_node_crypto_.randomUUID)(), { undoRun: settings.run.id });
+    const own = looks.map(({ needsToken }, index) => ({
+        ...(0,defined_only/* definedOnly */.U)({ packedBuild: packed[index], backup: index === 0 ? backup : undefined }),
+        ...(needsToken ? withToken(settings) : {}),
+    }));
+    const plan = {
+        request,
+        undo,
+        own,
+        maxParallel: settings.vps.maxParallel,
+        signal,
+        ...(0,defined_only/* definedOnly */.U)({ onLive }),
+    };
+    return beginRollout(fleet, plan, { log, record });
+}
+async function deployedCommit({ settings }) {
+    const { ref } = settings.vps;
+    if (ref === undefined)
+        throw new Failure({ message: 'there is no commit to deploy' });
+    return exactCommit(ref, settings.workingDirectory);
+}
+/** Why hosts are stopped that were or would have been prepared in vain. */
+const NOT_PREPARED = 'not every server could be prepared';
+/**
+ * Everything that can fail, on all hosts, before anything is committed or a live application touched. `look`: what a
+ * plan found a moment ago. `untouched`: this run has changed nothing before.
+ */
+async function prepare(servers, looks, between, untouched, beforeCommit = {}) {
+    const { settings, log, signal } = servers;
+    let prepared;
+    const report = await runPhase('prepare', log, settings.vps.ref, async (record) => {
+        const rollout = await prepareHosts(servers, looks, between, record, beforeCommit);
+        if (await rollout.prepared()) {
+            prepared = rollout;
+            record.summarise(PREPARED[between]);
+            return;
+        }
+        const ends = await rollout.stop(NOT_PREPARED);
+        const sha = await deployedCommit(servers);
+        if (untouched && ends.every(isUntouched))
+            record.summarise(`Nothing was changed. ${redeploySummary(ends, sha)}`);
+        else
+            record.summarise(redeploySummary(ends, sha));
+        const told = ends.map((end) => ({ ...end, problems: withMigrateBefore(end.problems) }));
+        judgeEnds(between === 'commits' ? told : ends, record, signal.aborted);
+    });
+    return { report, ...(0,defined_only/* definedOnly */.U)({ rollout: prepared }) };
+}
+const PREPARED = {
+    'commits-before-build': 'Installed; neither the database nor the live version was touched.',
+    nothing: 'Built, and ready for the cutover.',
+    records: 'Ready for the cutover; the live version was not touched.',
+    commits: 'Built; neither the database nor the live version was touched.',
+};
+function isUntouched({ fact }) {
+    return fact.outcome === 'unchanged' || fact.outcome === 'failed' || fact.outcome === 'skipped';
+}
+/** Packs the build of this job and streams it to every host; resolves with its path on each. */
+async function sendBuild({ fleet, settings, signal }, sha, looks, record) {
+    const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_.join)((0,external_node_os_.tmpdir)(), 'muva-build-'));
+    try {
+        const { workingDirectory } = settings;
+        const { buildOutput, sharedPaths } = settings.vps;
+        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }), describePacked);
+        return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
+    }
+}
+/** What the worker would refuse is refused here, on all hosts, before anything is started on one of them. */
+function refuseHosts(looks) {
+    const problems = looks.flatMap(hostRefusals);
+    if (problems.length > 0)
+        throw new Failure(problems);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/rehearsed-unharmed.js
+
+
+
+/**
+ * Resolves when no host rehearses any more. `until`: tells of the live version that the down files help sooner.
+ * @throws a Failure where they do; all hosts are stopped then
+ */
+async function rehearsedUnharmed(servers, rollout, record, until) {
+    const rehearsed = rollout.rehearsed(record);
+    const harm = await (until ? until(rehearsed) : rehearsed);
+    if (!harm)
+        return;
+    const stopped = await rollout.stop('the live version breaks on the new schema');
+    record.facts.hosts = stopped.map(({ fact }) => fact);
+    record.summarise(redeploySummary(stopped, await deployedCommit(servers)));
+    throw new Failure([harm, ...stopped.flatMap(({ problems }) => problems)]);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/build-on-new-schema.js
+
+
+
+
+/**
+ * With `migrate-before: build`, the second part of `prepare`: the hosts, which have installed, build and rehearse on the
+ * new schema. `until`: as `rehearsedUnharmed` takes it.
+ */
+async function buildOnNewSchema(servers, rollout, until) {
+    const { settings, log, signal } = servers;
+    return runPhase('prepare', log, settings.vps.ref, async (record) => {
+        await rehearsedUnharmed(servers, rollout, record, until);
+        if (!rollout.halted()) {
+            record.summarise('Built on the new schema; the live version was not touched.');
+            return;
+        }
+        const ends = await rollout.stop(NOT_PREPARED);
+        record.summarise(redeploySummary(ends, await deployedCommit(servers)));
+        judgeEnds(ends, record, signal.aborted);
+    });
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/decide.js
@@ -20895,7 +22130,7 @@ async function health(work, options = {}) {
     });
 }
 /** Milliseconds that the look before a deploy may take: for the checks, and for reaching the servers as well. */
-const BASELINE = { checks: 3_000, servers: 8_000 };
+const health_BASELINE = { checks: 3_000, servers: 8_000 };
 /**
  * One quick look before anything is changed, so that what is broken already is not blamed on this run. One good
  * answer within three seconds is enough, so that a hiccup now does not excuse a fault later. The expected version
@@ -20905,12 +22140,12 @@ const BASELINE = { checks: 3_000, servers: 8_000 };
  */
 async function healthBaseline(work) {
     const { expectVersion: _notYet, ...health } = work.settings.health;
-    const timeout = Math.min(health.timeout, BASELINE.checks);
+    const timeout = Math.min(health.timeout, health_BASELINE.checks);
     const quick = askedBy(work, {
         ...health,
         successes: 1,
         timeout,
-        deadline: Math.min(health.deadline, BASELINE.checks),
+        deadline: Math.min(health.deadline, health_BASELINE.checks),
         // A server asks for those of the new version before it is live; requests are few.
         checkAssets: health.checkAssets && vantagePoints(work).inside === undefined,
     });
@@ -20937,7 +22172,7 @@ function askedBy(work, health) {
 async function inTime(asking) {
     let timer;
     const late = new Promise((resolve) => {
-        timer = setTimeout(() => resolve([]), BASELINE.servers);
+        timer = setTimeout(() => resolve([]), health_BASELINE.servers);
     });
     try {
         return await Promise.race([asking.catch(() => []), late]);
@@ -21703,12 +22938,12 @@ async function undo(work) {
             },
         });
     if (target.kind === 'nothing') {
-        tell(steps, 'database: nothing to undo', target.why);
+        rollback_database_tell(steps, 'database: nothing to undo', target.why);
         return { reverted: [], schemaAhead: [], changed: false };
     }
     switch (order.how) {
         case 'keep':
-            tell(steps, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
+            rollback_database_tell(steps, 'database: schema kept', `rollback-database is keep: ${target.versions.join(', ')}`);
             return { reverted: [], schemaAhead: target.versions, changed: false };
         case 'records':
             return deleteRecords(work, target);
@@ -21716,7 +22951,7 @@ async function undo(work) {
             return revert(work, target);
     }
 }
-function tell(steps, name, detail) {
+function rollback_database_tell(steps, name, detail) {
     steps.add({ name, outcome: 'passed', startedAt: Date.now(), milliseconds: 0, detail });
 }
 /** Deletes history rows and nothing else, as rollback scripts without down files do. */
@@ -21736,7 +22971,7 @@ async function deleteRecords(work, target) {
     await sendChange(access, rules, versions, message).catch((error) => {
         throw revertFailure(error, []).failure;
     });
-    tell(steps, 'database: delete history rows', versions.join(', '));
+    rollback_database_tell(steps, 'database: delete history rows', versions.join(', '));
     return { reverted: versions, schemaAhead: [], changed: true };
 }
 async function revert(work, target) {
@@ -21752,7 +22987,7 @@ async function revert(work, target) {
             kind: 'warning',
             problem: { message: `schema ahead of code: ${schemaAhead.join(', ')}; ${why}`, next: NEXT_AHEAD },
         });
-        tell(steps, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
+        rollback_database_tell(steps, 'database: schema kept', `${schemaAhead.join(', ')}: ${why}`);
     }
     if (wished.length === 0)
         return { reverted: [], schemaAhead, changed: false };
@@ -21762,12 +22997,12 @@ async function revert(work, target) {
         const stays = [...reverted, ...schemaAhead];
         order.onKept(stays);
         access.log({ kind: 'warning', problem: { message: result.kept.message, next: NEXT_AHEAD } });
-        tell(steps, 'database: schema kept', `${stays.join(', ')}: no row is lost that was written since`);
+        rollback_database_tell(steps, 'database: schema kept', `${stays.join(', ')}: no row is lost that was written since`);
         return { reverted: [], schemaAhead: stays, changed: false };
     }
     for (const loss of result.losses)
         access.log({ kind: 'warning', problem: { message: `deleted with it: ${describeLoss(loss)}` } });
-    tell(steps, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
+    rollback_database_tell(steps, 'database: compare with the schema before', PROOF[result.fingerprint] ?? result.fingerprint);
     return { reverted, schemaAhead, changed: true };
 }
 /** A number that a person names is done as a whole or not at all. */
@@ -22091,6 +23326,8 @@ const FILE_DEADLINE = 10 * 60_000;
  * database stays as it was.
  */
 async function proveReversible(tools, setting, plan) {
+    // Said at once, not only on the day when a file with a down file is pending.
+    refuseSameDatabase(setting);
     const calm = (detail) => ({ detail, refusals: [], warnings: [] });
     const { files } = await readMigrationFiles(setting.workingDirectory, setting);
     const due = new Set([...plan.pending, ...plan.deferred].map(({ version }) => version));
@@ -23278,58 +24515,6 @@ function sortOut(facts, { requiredTables, requiredFunctions, rls, rlsExcept }, m
     return { open, unclear };
 }
 
-;// CONCATENATED MODULE: ./compiled/src/lib/missing-schema.js
-/** What PostgreSQL and PostgREST say of a table or column that is not there. */
-const MISSING = /\b(42P01|42703|PGRST20[0-5])\b|relation "[^"]*" does not exist|column "?[^\s"]+"? (of relation "[^"]*" )?does not exist|Could not find the (table|column|'[^']*' column)/i;
-/** True where a program's output tells of a table or column that the database does not have. */
-function tellsOfMissing(text) {
-    return MISSING.test(text);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/pipeline/build-reads-schema.js
-
-/** What is said where a build asks the database, which is changed only after it. Pure. */
-/** The problems of a build, with the input that helps where it asked for what the pending migrations make. */
-function withMigrateBefore(problems) {
-    return problems.map((problem) => tellsOfMissing(problem.message)
-        ? {
-            ...problem,
-            next: 'The build asks for a table or column that the pending migrations may make, and they are committed only after it. Say migrate-before: build, or let the build do without the database.',
-        }
-        : problem);
-}
-/** Names of an env file with which a build reaches the database. */
-const REACHES = /^[ \t]*(?:export[ \t]+)?(DATABASE_URL|\w*SUPABASE\w*(?:KEY|URL))[ \t]*=[ \t]*\S/gm;
-/** Which of them stand in the env file that the build is given, each once. */
-function databaseNamesIn(envFile) {
-    return [...new Set([...envFile.matchAll(REACHES)].map(([, name]) => name ?? ''))];
-}
-/** Why the order that is asked for cannot be kept. */
-function orderRefusals({ database, vps }) {
-    if (database?.migrateBefore !== 'build' || vps?.buildOn !== 'runner')
-        return [];
-    return [
-        {
-            message: 'migrate-before: build does nothing with build-on: runner: the build is made before this step.',
-            next: 'Migrate in a step before the build (mode: migrate), and leave migrate-before out here.',
-        },
-    ];
-}
-/** What a plan warns of where migrations are pending and the build can ask the database. */
-function orderWarnings({ database, vps }, pending) {
-    if (pending === 0 || database?.migrateBefore !== 'cutover' || vps?.envFile === undefined)
-        return [];
-    const names = databaseNamesIn(vps.envFile.reveal());
-    if (names.length === 0)
-        return [];
-    return [
-        {
-            message: `the build can ask the database (${names.join(', ')} in env-file), and it runs before the pending migrations are committed`,
-            next: 'A static build may swallow the errors and make empty pages. If it reads the new schema, say migrate-before: build.',
-        },
-    ];
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/lib/collision-words.js
 
 /** Why the commit cannot be deployed: git would overwrite what lies there. Pure. */
@@ -23439,65 +24624,6 @@ async function planCollisions(servers, looks) {
         }
     });
     return (await Promise.all(ofHosts)).flat();
-}
-
-;// CONCATENATED MODULE: ./compiled/src/pipeline/plan-hosts.js
-
-
-
-/** What a deploy would be refused for on one host, with the host's position in front. */
-function hostRefusals(report) {
-    const { problem, facts } = report;
-    const problems = problem ? [problem] : facts ? [...facts.refusals, ...facts.deployRefusals] : [];
-    return problems.map((problem) => onHost(report, problem));
-}
-/** Traps of one host that do not stop a deploy. */
-function hostWarnings(report) {
-    return (report.facts?.warnings ?? []).map((problem) => onHost(report, problem));
-}
-/** What every host serves now, as outputs: it stays true until a later phase changes it. */
-function liveFacts(reports) {
-    const hosts = reports.map(({ host, facts }) => {
-        const { liveSha, liveRelease } = facts ?? {};
-        return {
-            host,
-            outcome: 'unchanged',
-            ...(liveSha === undefined ? {} : { 'previous-sha': liveSha, 'deployed-sha': liveSha }),
-            ...(0,defined_only/* definedOnly */.U)({ release: liveRelease }),
-        };
-    });
-    const live = hosts.find((fact) => fact['deployed-sha'] !== undefined);
-    return {
-        hosts,
-        ...(live?.['deployed-sha'] === undefined
-            ? {}
-            : { previousSha: live['deployed-sha'], deployedSha: live['deployed-sha'] }),
-        ...(live?.release === undefined ? {} : { release: live.release }),
-    };
-}
-/** The look at one host as a step; refused or unreachable is failed. */
-function hostStep(report, next, timed) {
-    const detail = report.facts ? describeHost(report.facts, next) : undefined;
-    return {
-        name: `host ${report.host}`,
-        outcome: hostRefusals(report).length > 0 ? 'failed' : 'passed',
-        ...timed,
-        ...(0,defined_only/* definedOnly */.U)({ detail }),
-    };
-}
-/** What a deploy would do on a host, in one line: commits, layout, process, room; in a second one that it is not rehearsed. */
-function describeHost(facts, next) {
-    const short = (sha) => sha?.slice(0, 7);
-    const live = short(facts.liveSha);
-    const move = facts.liveSha !== undefined && facts.liveSha === next
-        ? `${live} is live already`
-        : `${live ?? 'nothing live'} -> ${short(next) ?? 'no commit given'}`;
-    const entry = facts.entry ? `${facts.entry.mode} x${facts.entry.instances}` : 'first start';
-    const judged = facts.portless ? ['no port: judged by PM2 alone'] : [];
-    const parts = [move, facts.strategy, entry, ...judged, `${formatBytes(facts.freeBytes)} free`];
-    return facts.notRehearsedWhy === undefined
-        ? parts.join(', ')
-        : `${parts.join(', ')}\nnot rehearsed: ${facts.notRehearsedWhy}`;
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/plan.js
@@ -23772,945 +24898,6 @@ function planSummary(result) {
     return 'Nothing has been changed yet.';
 }
 
-;// CONCATENATED MODULE: ./compiled/src/lib/build-output-names.js
-
-/** All names of output that anything here knows. */
-const build_output_names_NAMES = {
-    '.next': ['result', 'made', 'sent', 'whole', 'closed'],
-    dist: ['result', 'made', 'sent', 'whole', 'closed'],
-    build: ['result', 'made', 'sent', 'closed'],
-    out: ['result', 'made', 'sent', 'closed'],
-    '.output': ['result', 'made', 'sent'],
-    '.nuxt': ['result', 'made', 'sent'],
-    '.svelte-kit': ['result', 'made', 'sent'],
-    node_modules: ['made', 'sent', 'whole', 'closed'],
-    '.yarn': ['made', 'sent', 'whole'],
-    generated: ['made', 'sent', 'whole'],
-    '.medusa': ['made', 'sent'],
-    '.solid': ['made', 'sent'],
-    '.vinxi': ['made', 'sent'],
-    _site: ['made', 'sent'],
-    '.turbo': ['made', 'closed'],
-    coverage: ['made', 'closed'],
-    '.astro': ['made'],
-    '.cache': ['made'],
-    '.contentlayer': ['made'],
-    '.docusaurus': ['made'],
-    '.netlify': ['made'],
-    '.nitro': ['made'],
-    '.parcel-cache': ['made'],
-    '.react-router': ['made'],
-    '.swc': ['made'],
-    '.velite': ['made'],
-    '.vercel': ['made'],
-    '.vite': ['made'],
-    __generated__: ['made'],
-    'storybook-static': ['made'],
-    // On a server these may be sources or data as well.
-    cjs: ['sent'],
-    esm: ['sent'],
-    lib: ['sent'],
-    www: ['sent'],
-    '.pnp.cjs': ['sent'],
-    '.pnp.loader.mjs': ['sent'],
-    public: ['whole'],
-};
-function marked(mark) {
-    return Object.keys(build_output_names_NAMES).filter((name) => build_output_names_NAMES[name]?.includes(mark));
-}
-/** Output of which one is there after every build, at the root of a project. */
-const USUAL_OUTPUT = marked('result');
-/** Folders that never hold an environment file of the project. */
-const WITHOUT_ENV_FILES = marked('closed');
-const MADE = new Set(marked('made'));
-const SENT = new Set(marked('sent'));
-const WHOLE = new Set(marked('whole'));
-const FILES = /^(next-env\.d\.ts|.+\.tsbuildinfo|\.eslintcache|\.stylelintcache|\.pnp\.(cjs|loader\.mjs|data\.json)|__ENV\.js)$/;
-/** What next-pwa and its kin put among the public files. */
-const SERVICE_WORKERS = /^(sw|(workbox|swe-worker|worker|fallback)-[\w-]+)\.js(\.map)?$/;
-/** What nobody misses: marks of running programs, and what package managers and desktops leave. */
-const LITTER = /^((npm-debug|yarn-debug|yarn-error|pnpm-debug)\.log.*|\.DS_Store|Thumbs\.db|.+\.pid)$/;
-/** True for a path that a build or an install makes, wherever in the project it lies. */
-function isUsualOutput(path) {
-    const name = basename(path);
-    return (MADE.has(name) || FILES.test(name) || (basename(dirname(path)) === 'public' && SERVICE_WORKERS.test(name)));
-}
-/** True for an ignored path that `build-on: runner` sends without being told to. */
-function isSentOutput(path) {
-    const parts = path.split('/');
-    return SENT.has((0,external_node_path_.basename)(path)) || parts.some((part) => WHOLE.has(part));
-}
-/** What an install makes: it goes along with any build-output. */
-function isInstalled(path) {
-    return /^(node_modules|\.yarn|\.pnp\..+)$/.test(basename(path));
-}
-function isLitter(path) {
-    return LITTER.test(basename(path));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/server/checkout/pack-build.js
-
-
-
-
-
-
-
-
-/** Caches that only speed up the next build, and are often larger than the build. */
-const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
-/** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
-async function packBuild(options) {
-    const { workingDirectory, sha, folder } = options;
-    const head = (await checkoutGit(['rev-parse', 'HEAD'], workingDirectory)).trim();
-    if (head !== sha) {
-        throw new Failure({
-            message: `build-on: runner packs the build of this job, and the checkout is at ${head.slice(0, 12)}, not at ${sha.slice(0, 12)}`,
-            next: 'Check out the commit that is deployed (actions/checkout with the same ref), build it, then run this step.',
-        });
-    }
-    const words = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
-    const ignored = (await checkoutGit(words, workingDirectory)).split('\0');
-    const { paths, leftOut } = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
-    for (const path of options.buildOutput)
-        await mustExist(workingDirectory, path);
-    if (paths.length === 0) {
-        throw new Failure({
-            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${(0,shorten_list/* shortenList */.Y)(leftOut)}` : ''}`,
-            next: 'Install and build in a step before this one, or name what the build makes in build-output.',
-        });
-    }
-    const file = (0,external_node_path_.join)(folder, 'build.tgz');
-    const excluded = CACHES.map((path) => `--exclude=${path}`);
-    await pack(['-czf', file, ...excluded, '--', ...paths], workingDirectory, options.signal);
-    return { file, bytes: (await (0,promises_namespaceObject.stat)(file)).size, paths, leftOut };
-}
-/**
- * What of the ignored paths is packed: the named output and node_modules, or what builds are known to make; never what
- * belongs to the host. A checkout holds other ignored files too: credentials that earlier steps of the job left there
- * (`gha-creds-*.json`, `.npmrc`, keys), logs, reports. Without names of what a build makes they would all go to the
- * server. `leftOut`: what a person may miss there. Pure.
- */
-function pathsToPack(ignored, buildOutput, sharedPaths) {
-    const listed = ignored.map((path) => path.replace(/\/$/, '')).filter((path) => path !== '');
-    // git names a folder of which all is ignored beside what is in it: only the latter says what each thing is.
-    const present = listed.filter((path) => !listed.some((other) => other.startsWith(`${path}/`)));
-    if (buildOutput.length > 0) {
-        const modules = present.filter((path) => path.split('/').pop() === 'node_modules');
-        return { paths: [...new Set([...buildOutput, ...modules])], leftOut: [] };
-    }
-    const ofTheHost = (path) => /^\.env($|\.)/.test(path.split('/').pop()) ||
-        sharedPaths.some((shared) => path === shared || path.startsWith(`${shared}/`)) ||
-        CACHES.includes(path);
-    const rest = present.filter((path) => !ofTheHost(path));
-    return { paths: rest.filter(isSentOutput), leftOut: rest.filter((path) => !isSentOutput(path)) };
-}
-/** `12 MB: .next, node_modules; not sent: .npmrc, reports`, so that nothing is missed without a word. */
-function describePacked({ bytes, paths, leftOut }) {
-    const packed = `${formatBytes(bytes)}: ${paths.join(', ')}`;
-    return leftOut.length === 0
-        ? packed
-        : `${packed}; not sent: ${(0,shorten_list/* shortenList */.Y)(leftOut, 8)} (name in build-output what the application needs)`;
-}
-async function mustExist(workingDirectory, path) {
-    try {
-        await (0,promises_namespaceObject.stat)((0,external_node_path_.join)(workingDirectory, path));
-    }
-    catch {
-        throw new Failure({
-            message: `build-output names ${path}, which is not in the checkout`,
-            next: 'Build in a step before this one.',
-        });
-    }
-}
-/** Stdout of a git command that is expected to succeed. */
-async function checkoutGit(words, workingDirectory) {
-    const { code, stdout, stderr } = await localGit(words, workingDirectory);
-    if (code === 0)
-        return stdout;
-    throw new Failure({
-        message: `git ${words[0]} failed: ${lastLine(stderr)}`,
-        code: String(code),
-    });
-}
-/** Packs in a program that a cancel ends: a build of some gigabytes takes its time. */
-async function pack(words, cwd, signal) {
-    let ended;
-    try {
-        ended = await (0,local_programs/* runProgram */.mB)(['tar', ...words], { cwd, signal });
-    }
-    catch (error) {
-        if (signal.aborted)
-            throw new Cancelled();
-        throw tarFailed(problemsOf(error)[0].message);
-    }
-    if (ended.code !== 0)
-        throw tarFailed(lastLine(ended.stderr), ended.code);
-}
-function tarFailed(why, code = null) {
-    return new Failure({
-        message: `tar failed: ${why || 'it was ended by a signal'}`,
-        ...(code === null ? {} : { code: String(code) }),
-        next: 'Look at the room of this machine, and at what is named in build-output.',
-    });
-}
-function lastLine(text) {
-    return text.trim().split('\n').pop() ?? '';
-}
-
-;// CONCATENATED MODULE: ./compiled/src/server/fleet/run-worker.js
-
-
-
-
-
-
-/** Milliseconds around a run's own limits, for the start and the last answer. */
-const run_worker_AROUND = 120_000;
-/** Starts a run on one host and tells its events until it has ended. */
-async function runWorker(fleet, host, request, audience) {
-    const key = (0,external_node_crypto_.randomBytes)(KEY_LENGTH);
-    await startRun(fleet, host, request, key);
-    const { log } = audience;
-    const following = followRun(fleet, host, request, {
-        key,
-        deadline: request.lockWait + request.timeout + run_worker_AROUND,
-        onEvent: (event) => reportEvent(host, event, audience),
-        onDropped: (problem) => log({ kind: 'warning', problem }),
-        onLost: (problem) => log({
-            kind: 'progress',
-            text: `${problem.message}; the run goes on there, connecting again`,
-        }),
-    });
-    return following.catch((error) => abandoned(fleet, host, request, error));
-}
-/** What strangers have changed is not brought to its end: the run is stopped where it has not cut over. */
-async function abandoned(fleet, host, request, error) {
-    if (error instanceof TamperedRecord)
-        await sendSignal(fleet, host, 'cancel', request).catch(() => {
-            // It goes on then, and is found by the look at the server.
-        });
-    throw error;
-}
-function reportEvent(host, event, { log, record, onState, onLive }) {
-    switch (event.kind) {
-        case 'progress':
-            log({ kind: 'progress', text: host.prefix + event.text });
-            break;
-        case 'step': {
-            // The server's clock may be off, so the step is dated by when it was told here.
-            const { step } = event;
-            record.add({ ...step, name: host.prefix + step.name, startedAt: Date.now() - step.milliseconds });
-            break;
-        }
-        case 'output':
-            log({ kind: 'output', source: host.prefix + event.source, text: event.text });
-            break;
-        case 'warning':
-            log({ kind: 'warning', problem: onHost(host, event.problem) });
-            break;
-        case 'state':
-            onState?.(event.state);
-            break;
-        case 'live':
-            onLive?.(event);
-            break;
-        case 'started':
-        case 'ended':
-            break;
-    }
-}
-const HOST_OUTCOMES = {
-    deployed: 'deployed',
-    unchanged: 'unchanged',
-    'rolled-back': 'rolled-back',
-    'put-back': 'rolled-back',
-    failed: 'failed',
-    broken: 'rollback-failed',
-    cancelled: 'unchanged',
-    'newer-is-live': 'skipped',
-};
-/** A run's result as the fact that outputs and the rollback decision read. */
-function hostFact(position, result) {
-    // Where the new version did not stay, what was live before is live now.
-    const live = result.deployedSha ?? (result.outcome === 'broken' ? undefined : result.previousSha);
-    const detail = result.outcome === 'cancelled' ? 'stopped before the cutover' : result.problems[0]?.message;
-    return {
-        host: position,
-        outcome: HOST_OUTCOMES[result.outcome],
-        ...(0,defined_only/* definedOnly */.U)({
-            'previous-sha': result.previousSha,
-            'deployed-sha': live,
-            release: result.release,
-            'downtime-ms': result.downtimeMs,
-            'rollback-ms': result.rollbackMs,
-            rehearsed: result.rehearsed,
-            detail,
-        }),
-    };
-}
-/** The fact of a host that gave no result: nothing was started there (`failed`), or it could not be found out. */
-function factOfError(position, error, failed = 'failed') {
-    const outcome = error instanceof Failure && error.outcome === 'failed' ? failed : 'unknown';
-    return { host: position, outcome, detail: problemsOf(error)[0].message };
-}
-
-;// CONCATENATED MODULE: ./compiled/src/server/fleet/what-serves.js
-
-
-/** Milliseconds; one look at a host, and one at its application. */
-const what_serves_LOOK = 30_000;
-const PROBE = 10_000;
-/** Looks at a host whose worker is gone without a result; writes nothing. undefined where it cannot be looked at. */
-async function findWhatServes(fleet, host, { app, run, health }) {
-    const { expectVersion: _, ...asked } = health;
-    const probe = {
-        command: 'probe',
-        app,
-        health: { ...asked, deadline: Math.min(asked.deadline, PROBE) },
-        counted: false,
-    };
-    try {
-        const found = await askWorker(fleet, host, { command: 'inspect', app, run, explicit: false, rehearse: false, dirtyCheckout: 'refuse' }, { deadline: what_serves_LOOK });
-        if (found.kind !== 'host')
-            return undefined;
-        const answer = await askWorker(fleet, host, probe, { deadline: what_serves_LOOK }).catch(() => undefined);
-        return { facts: found.facts, answers: answer?.kind === 'probed' && answer.healthy };
-    }
-    catch {
-        // It is told already why the run has no end; that nothing more is known is said by the outcome.
-        return undefined;
-    }
-}
-/** True where the server's journal says that this run brought its commit, and that it was verified. Pure. */
-function broughtByRun({ facts }, sha, runId) {
-    return facts.liveSha === sha && facts.liveVerified && facts.liveRun === runId;
-}
-/** The same in words. Pure. */
-function servedWords({ prefix }, { facts, answers }) {
-    const { liveSha, liveRelease, liveVerified } = facts;
-    const what = liveSha === undefined ? 'no version' : liveSha + (liveRelease ? ` (${liveRelease})` : '');
-    const proof = liveVerified ? ', which was verified before' : '';
-    return {
-        message: `${prefix}in place on the server is ${what}${proof}; on loopback it ${answers ? 'answers and is healthy' : 'does not answer as it should'}.`,
-    };
-}
-/** What the outputs tell of it. Pure. */
-function servedFact({ facts }) {
-    return (0,defined_only/* definedOnly */.U)({ 'deployed-sha': facts.liveSha, release: facts.liveRelease });
-}
-
-;// CONCATENATED MODULE: ./compiled/src/server/fleet/rollout.js
-
-
-
-
-
-
-
-/** Good ends let the other hosts go on; after any other, no further host is changed. */
-function isGoodEnd(end) {
-    return (end.fact.outcome === 'deployed' ||
-        (end.fact.outcome === 'unchanged' && end.result?.outcome !== 'cancelled'));
-}
-/**
- * Starts the deploy on all hosts. Everything that can fail is done on all of them first.
- * @throws Cancelled where a person cancelled before anything was started.
- */
-function beginRollout(fleet, plan, { log, record }) {
-    if (plan.signal.aborted)
-        throw new Cancelled();
-    const several = fleet.hosts.length > 1;
-    const request = { ...plan.request, ...(several ? {} : { goesAlone: true }) };
-    const steps = stepsByPhase(record);
-    const audience = { log, record: steps };
-    const running = fleet.hosts.map((host, index) => startHost(fleet, host, { ...request, ...plan.own[index] }, plan, { log, steps }));
-    const stop = (why) => stopAll(fleet, running, request, log, why);
-    const listenNoMore = whenAborted(plan.signal, () => void stop('cancelled'));
-    const broken = new AbortController();
-    for (const run of running)
-        void run.end.then((end) => {
-            if (isGoodEnd(end) || broken.signal.aborted)
-                return;
-            broken.abort();
-            void stop(`${end.host.name} did not succeed`);
-        });
-    const halted = () => plan.signal.aborted || running.some((run) => run.ended !== undefined && !isGoodEnd(run.ended));
-    let ended;
-    const finish = () => {
-        ended ??= (async () => {
-            const ends = superseded(await Promise.all(running.map((run) => run.end)));
-            listenNoMore();
-            return ends.every(isGoodEnd) ? [...ends] : putHostsBack(fleet, ends, plan, audience);
-        })();
-        return ended;
-    };
-    return {
-        broken: broken.signal,
-        async prepared() {
-            await Promise.all(running.map((run) => run.prepared));
-            if (halted())
-                return false;
-            steps.close();
-            return true;
-        },
-        async confirm() {
-            const problems = await Promise.all(running.map((run) => absence(fleet, run, request)));
-            if (problems.some((found) => found.length > 0))
-                throw new Failure(problems.flat());
-        },
-        rehearse() {
-            for (const run of running)
-                if (run.state === 'built')
-                    void rollout_tell(fleet, run, 'rehearse', request, log, () => run.state === 'built' && !halted());
-        },
-        async rehearsed(into) {
-            steps.open(into);
-            await Promise.all(running.map((run) => run.rehearsed));
-        },
-        async cutOver(into) {
-            await this.rehearsed(into);
-            if (request.cutover !== 'at-once')
-                await letGo(fleet, running, request, plan, log, halted);
-            return finish();
-        },
-        async stop(why) {
-            await stop(why);
-            return finish();
-        },
-    };
-}
-/** Passes steps on to the phase that is open; those told between two phases belong to the next. */
-function stepsByPhase(first) {
-    let current = first;
-    let cuttingOver = false;
-    const waiting = [];
-    return {
-        add(step) {
-            if (current)
-                current.add(step);
-            else
-                waiting.push(step);
-        },
-        later(step) {
-            if (cuttingOver)
-                current?.add(step);
-            else
-                waiting.push(step);
-        },
-        close() {
-            current = undefined;
-        },
-        open(record) {
-            current = record;
-            cuttingOver = true;
-            for (const step of waiting.splice(0))
-                record.add(step);
-        },
-    };
-}
-/** Milliseconds that the live version of a host is waited for; it has five seconds there. */
-const rollout_BASELINE = 8_000;
-/** Why a host cannot be counted on; empty where it waits, or had nothing to do. */
-async function absence(fleet, run, request) {
-    const { host } = run;
-    if (run.ended)
-        return isGoodEnd(run.ended) ? [] : [notWaiting(host), ...run.ended.problems];
-    try {
-        run.baseline = reached();
-        const { accepted } = await sendSignal(fleet, host, request.looksAtLive ? 'look' : 'ask', request);
-        if (accepted && run.state === 'built' && request.looksAtLive)
-            await Promise.race([run.baseline.promise, run.end, pause(rollout_BASELINE)]);
-        if (run.ended)
-            return absence(fleet, run, request);
-        return accepted && isWaiting(run) ? [] : [notWaiting(host)];
-    }
-    catch (error) {
-        return [notWaiting(host), ...problemsOf(error)];
-    }
-}
-function isWaiting({ state }) {
-    return state === 'built' || state === 'rehearsed';
-}
-function notWaiting({ name }) {
-    return {
-        message: `${name} no longer waits with its prepared version, so nothing is written to the database`,
-        next: 'Start the workflow again.',
-    };
-}
-/** Where a newer run is live on one host, the others were stopped for that reason and are called so. Pure. */
-function superseded(ends) {
-    if (!ends.some((end) => end.fact.outcome === 'skipped'))
-        return ends;
-    return ends.map((end) => end.result?.outcome === 'cancelled' ? { ...end, fact: { ...end.fact, outcome: 'skipped' } } : end);
-}
-function startHost(fleet, host, request, plan, { log, steps }) {
-    const prepared = reached();
-    const rehearsed = reached();
-    let waits = false;
-    const own = {
-        log,
-        record: {
-            add: (told) => {
-                // What a host was doing when it was told to stop did not fail.
-                const step = run.stopping && !run.cuttingOver && told.outcome === 'failed' ? stopped(told) : told;
-                if (waits)
-                    steps.later(step);
-                else
-                    steps.add(step);
-            },
-        },
-        onLive: (look) => {
-            if (look.after === undefined)
-                run.baseline.now();
-            plan.onLive?.(host, look);
-        },
-        onState: (state) => {
-            run.state = state;
-            if (isWaiting(run))
-                void keepHeard(fleet, run, request);
-            run.cuttingOver ||= state === 'cutting-over';
-            if (state !== 'built' && state !== 'rehearsed' && state !== 'cutting-over')
-                return;
-            waits = true;
-            prepared.now();
-            if (state !== 'built')
-                rehearsed.now();
-        },
-    };
-    const run = {
-        host,
-        gone: false,
-        stopping: false,
-        cuttingOver: false,
-        baseline: reached(),
-        prepared: prepared.promise,
-        rehearsed: rehearsed.promise,
-        end: work(),
-    };
-    async function work() {
-        const found = await hostEndOf(fleet, host, request, own);
-        // Being stopped on our own word is nothing to complain about.
-        const end = run.stopping && found.result?.outcome === 'cancelled' ? { ...found, problems: [] } : found;
-        run.ended = end;
-        prepared.now();
-        rehearsed.now();
-        return end;
-    }
-    return run;
-}
-/** How often in its lease a host that waits hears of us. */
-const WORDS_A_LEASE = 4;
-/**
- * Lets a host know, for as long as it waits in this state, that the action is there: that it streams tells it nothing,
- * for it notices late that a connection leads nowhere.
- */
-async function keepHeard(fleet, run, request) {
-    const { state } = run;
-    const over = new AbortController();
-    void run.end.then(() => over.abort());
-    const waits = () => run.state === state && !over.signal.aborted;
-    while (waits()) {
-        try {
-            await pause(request.goLease / WORDS_A_LEASE, over.signal);
-            if (waits())
-                await sendSignal(fleet, run.host, 'ask', request);
-        }
-        catch {
-            // A server that is out of reach is told by those who follow it.
-        }
-    }
-}
-function reached() {
-    let now = () => { };
-    const promise = new Promise((resolve) => {
-        now = resolve;
-    });
-    return { promise, now };
-}
-function stopped(step) {
-    return { ...step, outcome: 'skipped', detail: 'stopped' };
-}
-async function hostEndOf(fleet, host, request, audience) {
-    try {
-        const result = await runWorker(fleet, host, request, audience);
-        const problems = result.problems.map((problem) => onHost(host, problem));
-        return { host, result, problems, fact: hostFact(host.position, result) };
-    }
-    catch (error) {
-        const died = error instanceof WorkerDied;
-        const served = died ? await findWhatServes(fleet, host, request) : undefined;
-        const end = {
-            host,
-            died,
-            problems: problemsOf(error),
-            fact: factOfError(host.position, error),
-        };
-        if (!served || !broughtByRun(served, request.sha, request.run.id))
-            return end;
-        // It had done its work, and could not say so.
-        audience.log({ kind: 'warning', problem: end.problems[0] });
-        const { detail: _, ...fact } = end.fact;
-        return {
-            ...end,
-            died: false,
-            problems: [],
-            fact: { ...fact, outcome: 'deployed', ...servedFact(served) },
-        };
-    }
-}
-/** Lets one of the waiting hosts go, then the rest, until one has not ended well. */
-async function letGo(fleet, running, request, plan, log, halted) {
-    const go = async (run) => {
-        if (halted() || run.ended)
-            return;
-        run.gone = true;
-        log({ kind: 'progress', text: `${run.host.name} cuts over` });
-        await rollout_tell(fleet, run, 'go', request, log, () => !run.cuttingOver);
-        await run.end;
-    };
-    const [canary, ...rest] = running.filter((run) => run.ended === undefined);
-    if (canary)
-        await go(canary);
-    const next = async () => {
-        for (let run = rest.shift(); run; run = rest.shift())
-            await go(run);
-    };
-    await Promise.all(Array.from({ length: plan.maxParallel }, next));
-}
-/** Stops every run that has not been let go; one that cuts over already finishes by itself. */
-async function stopAll(fleet, running, request, log, why) {
-    await Promise.all(running.map(async (run) => {
-        if (run.ended || run.gone || run.stopping)
-            return;
-        run.stopping = true;
-        const told = await rollout_tell(fleet, run, 'cancel', request, log, () => !run.cuttingOver);
-        const text = told
-            ? `was told to stop: ${why}`
-            : 'cuts over already: it finishes, and verifies or puts back by itself';
-        // How a run ended is told by its steps, and the word of it may come after the last line of the log.
-        if (!run.ended)
-            log({ kind: 'progress', text: `${run.host.name} ${text}` });
-    }));
-}
-/** Milliseconds between two tries to say a word. */
-const rollout_BETWEEN_WORDS = 1_000;
-const TOLD_TO = {
-    rehearse: 'rehearse',
-    go: 'cut over',
-    cancel: 'stop',
-};
-/**
- * Says a word to a run, again and again until it takes it, ends or no longer needs it; false without the word. One that
- * is just being started is not known yet, a server may be out of reach for a while, and a run that does not hear its word
- * would wait for it as long as it is followed.
- */
-async function rollout_tell(fleet, run, word, request, log, needed) {
-    let lost = false;
-    while (!run.ended && needed()) {
-        try {
-            const { accepted } = await sendSignal(fleet, run.host, word, request);
-            if (accepted)
-                return true;
-        }
-        catch (error) {
-            const { message } = problemsOf(error)[0];
-            if (!lost)
-                log({
-                    kind: 'progress',
-                    text: `${run.host.name} could not be told to ${TOLD_TO[word]} yet: ${message}`,
-                });
-            lost = true;
-        }
-        await pause(rollout_BETWEEN_WORDS);
-    }
-    return false;
-}
-/**
- * Undoes the cutover on the hosts that did succeed, and on those whose worker died on the way. A host that is only
- * out of reach is left alone: its worker may be bringing the deploy to a good end.
- */
-async function putHostsBack(fleet, ends, plan, audience) {
-    return Promise.all(ends.map(async (end) => {
-        if (end.fact.outcome !== 'deployed' && !end.died)
-            return end;
-        audience.log({ kind: 'progress', text: `${end.host.name} is put back` });
-        const started = Date.now();
-        try {
-            const result = await runWorker(fleet, end.host, plan.undo, audience);
-            return afterUndo(end, result, Date.now() - started);
-        }
-        catch (error) {
-            const served = end.died ? await findWhatServes(fleet, end.host, plan.undo) : undefined;
-            return {
-                ...end,
-                fact: {
-                    ...factOfError(end.host.position, error, 'rollback-failed'),
-                    ...(served ? servedFact(served) : {}),
-                },
-                problems: [
-                    ...end.problems,
-                    ...(served ? [servedWords(end.host, served)] : []),
-                    ...problemsOf(error),
-                ],
-            };
-        }
-    }));
-}
-/** What a host's end is called once it was put back. Pure. */
-function afterUndo(end, undone, milliseconds) {
-    const { detail: _first, ...before } = end.fact;
-    const live = undone.deployedSha ?? before['previous-sha'];
-    const fact = {
-        ...before,
-        ...(0,defined_only/* definedOnly */.U)({ 'deployed-sha': live, release: undone.release }),
-        outcome: outcomeAfterUndo(undone),
-        'rollback-ms': undone.rollbackMs ?? milliseconds,
-    };
-    return {
-        ...end,
-        result: undone,
-        fact,
-        problems: [...end.problems, ...undone.problems.map((p) => onHost(end.host, p))],
-    };
-}
-function outcomeAfterUndo(undone) {
-    // Nothing to undo: the run had died before its cutover, and the old version serves.
-    if (undone.outcome === 'unchanged')
-        return 'failed';
-    return undone.outcome === 'rolled-back' ? 'rolled-back' : 'rollback-failed';
-}
-
-;// CONCATENATED MODULE: ./compiled/src/server/fleet/send-build.js
-
-
-
-
-/** Streams a packed build to every host: all of them get it, or none keeps it. Resolves with its path on each. */
-async function sendToAll(fleet, looks, file, sha, signal) {
-    const name = `${sha.slice(0, 12)}-${(0,external_node_crypto_.randomUUID)()}.tgz`;
-    const folderOf = (host) => {
-        const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
-        if (place === undefined)
-            throw new Failure({ message: `${host.prefix}there is no folder to store the build in` });
-        return `${place}/incoming`;
-    };
-    const folders = fleet.hosts.map(folderOf);
-    const sent = await Promise.allSettled(fleet.hosts.map((host, index) => storeFile(host, { folder: folders[index], name, content: (0,external_node_fs_.createReadStream)(file) }, signal)));
-    const failed = sent.find((one) => one.status === 'rejected');
-    if (failed) {
-        await Promise.all(fleet.hosts.map((host, index) => dropFile(host, folders[index], name)));
-        throw failed.reason;
-    }
-    return folders.map((folder) => `${folder}/${name}`);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/pipeline/host-ends.js
-
-
-
-
-/** What became of the hosts, as a phase tells it. */
-/** Ends the phase by what became of the hosts. @throws a Failure, Cancelled */
-function judgeEnds(ends, record, cancelled) {
-    const live = record.facts.hosts ?? [];
-    Object.assign(record.facts, redeployFacts(ends));
-    record.facts.hosts = mergeHosts(live, ends.map(({ fact }) => fact));
-    const bad = ends.filter((end) => !isGoodEnd(end) && end.fact.outcome !== 'skipped');
-    if (bad.length === 0)
-        return;
-    const problems = bad.flatMap((end) => end.problems);
-    if (cancelled && problems.length === 0)
-        throw new Cancelled();
-    const unknown = bad.some((end) => end.fact.outcome === 'unknown');
-    throw new Failure(problems.length > 0 ? problems : [unnamed(bad)], unknown ? 'unknown' : 'failed');
-}
-/** The outputs of all hosts in one: the first host's commits, the worst downtime. Pure. */
-function redeployFacts(ends) {
-    const hosts = ends.map((end) => end.fact);
-    const first = (key) => hosts.find((host) => host[key] !== undefined)?.[key];
-    const longest = (key) => {
-        const times = hosts.flatMap((host) => host[key] ?? []);
-        return times.length > 0 ? Math.max(...times) : undefined;
-    };
-    const facts = {
-        previousSha: first('previous-sha'),
-        deployedSha: first('deployed-sha'),
-        release: first('release'),
-        downtimeMs: longest('downtime-ms'),
-        rollbackMs: longest('rollback-ms'),
-    };
-    const known = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
-    return { ...known, hosts, rolledBack: hosts.some((host) => host.outcome === 'rolled-back') };
-}
-function unnamed(bad) {
-    const which = bad.map((end) => `${end.host.name} ${end.fact.detail ?? end.fact.outcome}`);
-    return { message: `the deploy did not succeed: ${which.join(', ')}` };
-}
-/** The closing sentence: what is served now, and what was left alone. Pure. */
-function redeploySummary(ends, sha) {
-    const short = sha.slice(0, 7);
-    const sentences = [
-        [(hosts) => `${short} is live on ${hosts}${downtime(ends)}.`, (end) => end.fact.outcome === 'deployed'],
-        [
-            (hosts) => `${short} was live on ${hosts} already.`,
-            (end) => end.fact.outcome === 'unchanged' && isGoodEnd(end),
-        ],
-        [
-            (hosts) => `On ${hosts} the live version was not touched.`,
-            (end) => !isGoodEnd(end) && (end.fact.outcome === 'unchanged' || end.fact.outcome === 'failed'),
-        ],
-        [
-            (hosts) => `On ${hosts} a newer run is live already: nothing was changed.`,
-            (end) => end.fact.outcome === 'skipped',
-        ],
-        [
-            (hosts) => `On ${hosts} the previous version is live again.`,
-            (end) => end.fact.outcome === 'rolled-back',
-        ],
-        [
-            (hosts) => `On ${hosts} the previous version could not be put back.`,
-            (end) => end.fact.outcome === 'rollback-failed',
-        ],
-        [
-            (hosts) => `How it ended on ${hosts} is not known; what is in place there now is told.`,
-            (end) => end.fact.outcome === 'unknown' && end.fact['deployed-sha'] !== undefined,
-        ],
-        [
-            (hosts) => `It is not known which version is live on ${hosts}.`,
-            (end) => end.fact.outcome === 'unknown' && end.fact['deployed-sha'] === undefined,
-        ],
-    ];
-    return sentences
-        .map(([words, which]) => {
-        const hosts = ends.filter(which).map((end) => end.host.name);
-        return hosts.length === 0 ? '' : words(hosts.join(', '));
-    })
-        .filter((sentence) => sentence !== '')
-        .join(' ');
-}
-function downtime(ends) {
-    const times = ends.flatMap((end) => end.fact['downtime-ms'] ?? []);
-    return times.length === 0
-        ? ''
-        : `, ${(0,duration/* formatDuration */.a)(Math.max(...times))} without an answer during the cutover`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/pipeline/prepare.js
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/**
- * Where the hosts wait. One host with nothing in between goes through without the action; where the database is changed
- * in between, the rehearsal is on its new schema. Pure.
- */
-function cutoverOf(between, hosts) {
-    if (between === 'commits')
-        return 'step-by-step';
-    return between === 'nothing' && hosts === 1 ? 'at-once' : 'on-go';
-}
-/** Starts to prepare every host, from what a look has found there. */
-async function prepareHosts(servers, looks, between, record, { onLive, backup } = {}) {
-    const { fleet, settings, log, signal } = servers;
-    const sha = await deployedCommit(servers);
-    Object.assign(record.facts, liveFacts(looks));
-    refuseHosts(looks);
-    const packed = settings.vps.buildOn === 'runner' ? await sendBuild(servers, sha, looks, record) : [];
-    const request = deployRequest(settings, {
-        sha,
-        invocation: (0,external_node_crypto_.randomUUID)(),
-        cutover: cutoverOf(between, fleet.hosts.length),
-        goLease: fleet.goLease,
-        looksAtLive: onLive !== undefined,
-    });
-    const undo = rollbackRequest(settings, (0,external_node_crypto_.randomUUID)(), { undoRun: settings.run.id });
-    const own = looks.map(({ needsToken }, index) => ({
-        ...(0,defined_only/* definedOnly */.U)({ packedBuild: packed[index], backup: index === 0 ? backup : undefined }),
-        ...(needsToken ? withToken(settings) : {}),
-    }));
-    const plan = {
-        request,
-        undo,
-        own,
-        maxParallel: settings.vps.maxParallel,
-        signal,
-        ...(0,defined_only/* definedOnly */.U)({ onLive }),
-    };
-    return beginRollout(fleet, plan, { log, record });
-}
-async function deployedCommit({ settings }) {
-    const { ref } = settings.vps;
-    if (ref === undefined)
-        throw new Failure({ message: 'there is no commit to deploy' });
-    return exactCommit(ref, settings.workingDirectory);
-}
-/** Why hosts are stopped that were or would have been prepared in vain. */
-const NOT_PREPARED = 'not every server could be prepared';
-/**
- * Everything that can fail, on all hosts, before anything is committed or a live application touched. `look`: what a
- * plan found a moment ago. `untouched`: this run has changed nothing before.
- */
-async function prepare(servers, looks, between, untouched, beforeCommit = {}) {
-    const { settings, log, signal } = servers;
-    let prepared;
-    const report = await runPhase('prepare', log, settings.vps.ref, async (record) => {
-        const rollout = await prepareHosts(servers, looks, between, record, beforeCommit);
-        if (await rollout.prepared()) {
-            prepared = rollout;
-            record.summarise(PREPARED[between]);
-            return;
-        }
-        const ends = await rollout.stop(NOT_PREPARED);
-        const sha = await deployedCommit(servers);
-        if (untouched && ends.every(isUntouched))
-            record.summarise(`Nothing was changed. ${redeploySummary(ends, sha)}`);
-        else
-            record.summarise(redeploySummary(ends, sha));
-        const told = ends.map((end) => ({ ...end, problems: withMigrateBefore(end.problems) }));
-        judgeEnds(between === 'commits' ? told : ends, record, signal.aborted);
-    });
-    return { report, ...(0,defined_only/* definedOnly */.U)({ rollout: prepared }) };
-}
-const PREPARED = {
-    nothing: 'Built, and ready for the cutover.',
-    records: 'Ready for the cutover; the live version was not touched.',
-    commits: 'Built; neither the database nor the live version was touched.',
-};
-function isUntouched({ fact }) {
-    return fact.outcome === 'unchanged' || fact.outcome === 'failed' || fact.outcome === 'skipped';
-}
-/** Packs the build of this job and streams it to every host; resolves with its path on each. */
-async function sendBuild({ fleet, settings, signal }, sha, looks, record) {
-    const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_.join)((0,external_node_os_.tmpdir)(), 'muva-build-'));
-    try {
-        const { workingDirectory } = settings;
-        const { buildOutput, sharedPaths } = settings.vps;
-        const build = await record.step('pack the build', () => packBuild({ workingDirectory, sha, buildOutput, sharedPaths, folder, signal }), describePacked);
-        return await record.step('send the build', () => sendToAll(fleet, looks, build.file, sha, signal));
-    }
-    finally {
-        await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
-    }
-}
-/** What the worker would refuse is refused here, on all hosts, before anything is started on one of them. */
-function refuseHosts(looks) {
-    const problems = looks.flatMap(hostRefusals);
-    if (problems.length > 0)
-        throw new Failure(problems);
-}
-
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/redeploy.js
 
 
@@ -24736,20 +24923,12 @@ async function lookFirst(servers) {
 }
 /**
  * Lets the prepared hosts cut over, one after the other; each host's worker owns the outcome, and puts its old version
- * back by itself. `until`: tells of the live version
- * that the down files help sooner; no host cuts over then.
+ * back by itself. `until`: as `rehearsedUnharmed` takes it; no host cuts over where the live version is harmed.
  */
 async function cutOverHosts(servers, rollout, until) {
     const { settings, log, signal } = servers;
     return runPhase('redeploy', log, settings.vps.ref, async (record) => {
-        const rehearsed = rollout.rehearsed(record);
-        const harm = await (until ? until(rehearsed) : rehearsed);
-        if (harm) {
-            const stopped = await rollout.stop('the live version breaks on the new schema');
-            record.facts.hosts = stopped.map(({ fact }) => fact);
-            record.summarise(redeploySummary(stopped, await deployedCommit(servers)));
-            throw new Failure([harm, ...stopped.flatMap(({ problems }) => problems)]);
-        }
+        await rehearsedUnharmed(servers, rollout, record, until);
         const ends = await rollout.cutOver(record);
         record.changed();
         record.summarise(redeploySummary(ends, await deployedCommit(servers)));
@@ -25650,7 +25829,7 @@ async function watch(work, { before, deployedOn, pace = WATCH_PACE }) {
     const { settings, log, signal } = work;
     const span = settings.health.watch;
     let overtaken = false;
-    const headline = `asking for ${(0,duration/* formatDuration */.a)(span)}, every ${(0,duration/* formatDuration */.a)(pace.between)}`;
+    const headline = `looking for ${(0,duration/* formatDuration */.a)(span)}, every ${(0,duration/* formatDuration */.a)(pace.between)}`;
     const report = await runPhase('watch', log, headline, async (record) => {
         const started = performance.now();
         const startedAt = Date.now();
@@ -25659,6 +25838,7 @@ async function watch(work, { before, deployedOn, pace = WATCH_PACE }) {
         const looks = [];
         let [asked, answered, toldAt, bad] = [0, 0, 0, 0];
         let left;
+        const seenSoFar = () => seenWords({ asked, answered }, looks);
         for (;;) {
             const look = await lookAtParts(work, deployedOn, mayAsk(left));
             looks.push(look);
@@ -25675,7 +25855,7 @@ async function watch(work, { before, deployedOn, pace = WATCH_PACE }) {
                     outcome: verdict.kind === 'fallen' ? 'failed' : 'passed',
                     startedAt,
                     milliseconds: Math.round(elapsed()),
-                    detail: `${answered} of ${asked} answers good${programWords(looks)}`,
+                    detail: seenSoFar(),
                 });
                 if (verdict.kind === 'overtaken') {
                     overtaken = true;
@@ -25684,14 +25864,14 @@ async function watch(work, { before, deployedOn, pace = WATCH_PACE }) {
                 }
                 if (verdict.kind === 'fallen')
                     throw fallen(verdict, elapsed());
-                record.summarise(`${answered} of ${asked} answers good${programWords(looks)}.`);
+                record.summarise(`${seenSoFar()}.`);
                 return;
             }
             if (elapsed() - toldAt >= pace.told) {
                 toldAt = elapsed();
                 log({
                     kind: 'progress',
-                    text: `watched for ${(0,duration/* formatDuration */.a)(toldAt)}: ${answered} of ${asked} answers good${programWords(looks)}`,
+                    text: `watched for ${(0,duration/* formatDuration */.a)(toldAt)}: ${seenSoFar()}`,
                 });
             }
             const remaining = Math.max(0, span - elapsed());
@@ -25726,15 +25906,28 @@ function leastLeft({ hosts }) {
     const known = hosts.flatMap(({ requestsLeft }) => requestsLeft ?? []);
     return known.length === 0 ? undefined : Math.min(...known);
 }
-/** `, 1 restart, 182 MB`: what the supervisors tell of the programs, all hosts together; nothing where none does. */
-function programWords(looks) {
-    const restartsIn = (look) => (look?.hosts ?? []).flatMap(({ programs }) => programs).reduce((sum, { restarts }) => sum + restarts, 0);
-    const programs = (looks.at(-1)?.hosts ?? []).flatMap((host) => host.programs);
+/**
+ * `4 of 4 answers good, 1 restart, 182 MB`: the answers, where any was wanted, and what the supervisors tell of the
+ * programs of all hosts together, where they do.
+ */
+function seenWords({ asked, answered }, looks) {
+    const programs = programsIn(looks.at(-1));
+    const answers = asked > 0 || programs.length === 0 ? [`${answered} of ${asked} answers good`] : [];
     if (programs.length === 0)
-        return '';
-    const restarts = restartsIn(looks.at(-1)) - restartsIn(looks[0]);
+        return answers.join('');
+    const restarts = restartsOf(programs) - restartsOf(programsIn(looks[0]));
     const bytes = programs.reduce((sum, program) => sum + (program.bytes ?? 0), 0);
-    return `, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}${bytes === 0 ? '' : `, ${formatBytes(bytes)}`}`;
+    return [
+        ...answers,
+        `${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`,
+        ...(bytes === 0 ? [] : [formatBytes(bytes)]),
+    ].join(', ');
+}
+function programsIn(look) {
+    return (look?.hosts ?? []).flatMap(({ programs }) => programs);
+}
+function restartsOf(programs) {
+    return programs.reduce((sum, { restarts }) => sum + restarts, 0);
 }
 function fallen({ why, failing }, after) {
     const detail = failing?.detail ?? (failing?.status ? `answers ${failing.status}` : undefined);
@@ -25770,20 +25963,21 @@ function fallen({ why, failing }, after) {
 
 
 
+
 /** Runs one mode from start to end. Always returns a report: whatever is thrown below becomes a failed phase. */
 async function runPipeline(settings, entryPoint) {
     const exact = await withExactCommit(settings);
     return reported(exact, entryPoint, () => entryPoint.signal.aborted, runPhases);
 }
 /**
- * Called by the post step when the main step ended without a final report (cancelled, killed): ends what `session`, the
- * main step, has still at work, then keeps the new version where it is complete and healthy, and undoes what this run
- * changed where not. Returns undefined for modes that write nothing.
+ * Called by the post step when the main step ended without a final report (cancelled, killed): ends what it has still at
+ * work, then keeps the new version where it is complete and healthy, and undoes what this run changed where not. A version
+ * that was being watched is healthy, and stays. Returns undefined for modes that write nothing.
  */
-async function resolveInterruptedRun(settings, entryPoint, session) {
+async function resolveInterruptedRun(settings, entryPoint, interrupted) {
     if (!WRITING_MODES.includes(settings.mode))
         return undefined;
-    return reported(settings, entryPoint, () => true, (work, phases) => resolveInterrupted(work, session, phases));
+    return reported(settings, entryPoint, () => true, (work, phases) => resolveInterrupted(work, interrupted, phases));
 }
 /** Opens the parts, lets `fill` add the phases, and makes one report of them and of every warning told. */
 async function reported(settings, entryPoint, cancelled, fill) {
@@ -25808,7 +26002,7 @@ async function reported(settings, entryPoint, cancelled, fill) {
     return finishedReport(settings, phases, warnings, startedAt, cancelled());
 }
 const WRITING_MODES = ['migrate', 'redeploy', 'rollback', 'deploy'];
-async function resolveInterrupted(work, session, phases) {
+async function resolveInterrupted(work, { session, watching }, phases) {
     const { settings, servers, log } = work;
     const recordPhase = phaseRecorder(log, phases);
     const hosts = servers ? await resolveInterruptedFleet(servers, session) : [];
@@ -25829,6 +26023,13 @@ async function resolveInterrupted(work, session, phases) {
         return;
     }
     const live = hosts.length > 0 && hosts.every((host) => host.outcome === 'deployed');
+    if (watching) {
+        // Where it is not live, another run has begun since, and what is to be done is its business.
+        const end = skippedPhase('watch', 'It was ended before its time; the new version stays.');
+        if (live)
+            phases.push({ ...end, cancelled: true });
+        return;
+    }
     if (live &&
         (settings.skip.includes('health') ||
             (await recordPhase('health', () => health(work))).outcome === 'passed'))
@@ -25992,31 +26193,31 @@ function earlierVersions({ run }, look) {
 }
 /**
  * The part of a deploy that writes, phase after phase, until one does not pass: prepare, backup, migrate, verify, redeploy,
- * health, watch, and the migrations that wait for these. With `migrate-before: build` the database comes before prepare.
+ * health, watch, and the migrations that wait for these. With `migrate-before: build` the build is a second part of prepare,
+ * after verify.
  */
 async function change(work, recordPhase, phases, known) {
     const { settings, database, servers } = work;
     const { look, before } = known;
-    const databaseFirst = database?.settings.database.migrateBefore === 'build';
     let rollout;
-    const guard = databaseFirst ? undefined : guardOf(work, look);
+    const guard = guardOf(work, look);
     try {
-        if (database && databaseFirst && !(await changeSchema(database, servers, recordPhase, look)))
-            return;
         if (servers) {
-            rollout = await prepared(servers, recordPhase, known, databaseFirst ? undefined : database, guard);
+            rollout = await prepared(servers, recordPhase, known, database, guard);
             if (!rollout)
                 return;
         }
-        if (database &&
-            !databaseFirst &&
-            !(await changeSchema(database, servers, recordPhase, look, rollout, guard))) {
+        if (database && !(await changeSchema(database, servers, recordPhase, look, rollout, guard))) {
             if (servers && rollout)
                 await deploy_stopped(servers, rollout, recordPhase);
             return;
         }
-        if (servers && rollout && !(await passed(redeployed(servers, rollout, recordPhase, guard))))
-            return guard?.harm;
+        if (servers && rollout) {
+            const builds = betweenOf(database, look) === 'commits-before-build';
+            const finish = builds ? builtAndCutOver : redeployed;
+            if (!(await finish(servers, rollout, recordPhase, guard?.until)))
+                return guard?.harm;
+        }
         if (!settings.skip.includes('health')) {
             const expect = (0,defined_only/* definedOnly */.U)({ expectSha: servers?.settings.vps.ref });
             if (!(await passed(recordPhase('health', () => health(work, { before, ...expect })))))
@@ -26071,20 +26272,25 @@ async function watched(work, recordPhase, phases) {
     });
     return ended.outcome === 'passed' && !overtaken;
 }
-/** All hosts with everything done that can fail; undefined where the deploy ends there. `database`: changed after this. */
+/** All hosts with everything done that can fail before the database is changed; undefined where the deploy ends there. */
 async function prepared(servers, recordPhase, { look, untouched }, database, guard) {
-    const commits = (look.database?.batches.length ?? 0) > 0;
-    const between = database === undefined ? 'nothing' : commits ? 'commits' : 'records';
-    const nothingYet = untouched && (database !== undefined || look.database === undefined);
+    const between = betweenOf(database, look);
     let rollout;
     await recordPhase('prepare', async () => {
         const backup = database && (await backupOnHost(database));
         const beforeCommit = (0,defined_only/* definedOnly */.U)({ onLive: guard?.heard, backup });
-        const done = await prepare(servers, look.hosts ?? [], between, nothingYet, beforeCommit);
+        const done = await prepare(servers, look.hosts ?? [], between, untouched, beforeCommit);
         rollout = done.rollout;
         return done.report;
     });
     return rollout;
+}
+function betweenOf(database, look) {
+    if (database === undefined)
+        return 'nothing';
+    if ((look.database?.batches.length ?? 0) === 0)
+        return 'records';
+    return database.settings.database.migrateBefore === 'build' ? 'commits-before-build' : 'commits';
 }
 /** Backup, migrate and verify; the hosts that wait rehearse on the new schema beside the last. */
 async function changeSchema(database, servers, recordPhase, look, rollout, guard) {
@@ -26103,8 +26309,13 @@ async function deploy_stopped(servers, rollout, recordPhase) {
     if (ends.some(({ problems }) => problems.length > 0))
         await redeployed(servers, rollout, recordPhase);
 }
-function redeployed(servers, rollout, recordPhase, guard) {
-    return recordPhase('redeploy', () => cutOverHosts(servers, rollout, guard?.until));
+function redeployed(servers, rollout, recordPhase, until) {
+    return passed(recordPhase('redeploy', () => cutOverHosts(servers, rollout, until)));
+}
+/** With `migrate-before: build`. */
+async function builtAndCutOver(servers, rollout, recordPhase, until) {
+    const built = recordPhase('prepare', () => buildOnNewSchema(servers, rollout, until));
+    return (await passed(built)) && redeployed(servers, rollout, recordPhase);
 }
 /** An unexpected error becomes a failed report, so that rollback and outputs still happen. */
 async function guarded(phase, work, log) {
@@ -26865,6 +27076,7 @@ const API_AFTER_STOP = 1_500;
 const STATE = {
     begun: 'begun',
     session: 'session',
+    watch: 'watch',
     cancelled: 'cancelled',
     final: 'final',
     deployment: 'deployment',
@@ -26907,7 +27119,7 @@ async function post(entryPoint) {
             return void refuse(session, parsed.problems);
         const { settings } = parsed;
         const { recorder } = session;
-        const ended = await action_guarded(session, (signal) => resolveInterruptedRun(settings, { log: recorder.log, signal, dist: entryPoint.dist }, action_stateOf(STATE.session)));
+        const ended = await action_guarded(session, (signal) => resolveInterruptedRun(settings, { log: recorder.log, signal, dist: entryPoint.dist }, { session: action_stateOf(STATE.session), watching: action_stateOf(STATE.watch) === 'begun' }));
         const nothing = ended.value === undefined && ended.stopped === undefined;
         const found = nothing ? undefined : conclude(ended, recorder, session.started);
         // Where nothing has failed it is the only reason for what was done here.
@@ -26916,7 +27128,7 @@ async function post(entryPoint) {
         const id = action_stateOf(STATE.deployment);
         const between = async (final) => id === ''
             ? []
-            : collect(session, (log) => closeDeployment({ ...api(session, settings), log }, settings, id, final.outcome));
+            : collect(session, (log) => closeDeployment({ ...api(session, settings), log }, settings, id, deploymentOutcome(final)));
         if (report)
             await publish(report, { ...publication, between });
         else {
@@ -26945,6 +27157,11 @@ async function work(session, settings, dist) {
         recorder.log(entry);
         if (entry.kind === 'phase-started')
             phases?.tell(entry.phase);
+        // Between the two a kill leaves a version that has been proven and stays.
+        if (entry.kind === 'phase-started' && entry.phase === 'watch')
+            saveState(process.env, STATE.watch, 'begun');
+        if (entry.kind === 'phase-ended' && entry.report.phase === 'watch')
+            saveState(process.env, STATE.watch, 'over');
     };
     const ended = await action_guarded(session, async (signal) => {
         if (settings.githubDeployment && (settings.mode === 'deploy' || settings.mode === 'redeploy')) {
@@ -26971,7 +27188,7 @@ async function work(session, settings, dist) {
     const between = (said) => collect(session, async (log) => {
         const to = { ...options, log, ...(0,defined_only/* definedOnly */.U)({ deadline }) };
         if (deployment !== undefined && report.unsettled !== true)
-            await closeDeployment(to, settings, deployment, said.outcome);
+            await closeDeployment(to, settings, deployment, deploymentOutcome(said));
         if (wantsComment(settings))
             await commentPlan(to, settings, said, publication.places);
     });
