@@ -515,7 +515,7 @@ const MUTATIONS = [
     'worker/cutover/cutover',
     'kept: plan.entry?.from',
     'kept: undefined',
-    'worker/ecosystem.slow.test',
+    'worker/ecosystem-follows.nightly.test',
   ),
   mutation(
     168,

@@ -25911,11 +25911,11 @@ function leastLeft({ hosts }) {
  * programs of all hosts together, where they do.
  */
 function seenWords({ asked, answered }, looks) {
-    const programs = programsIn(looks.at(-1));
+    const programs = watchedPrograms(looks.at(-1));
     const answers = asked > 0 || programs.length === 0 ? [`${answered} of ${asked} answers good`] : [];
     if (programs.length === 0)
         return answers.join('');
-    const restarts = restartsOf(programs) - restartsOf(programsIn(looks[0]));
+    const restarts = restartsOf(programs) - restartsOf(watchedPrograms(looks[0]));
     const bytes = programs.reduce((sum, program) => sum + (program.bytes ?? 0), 0);
     return [
         ...answers,
@@ -25923,7 +25923,7 @@ function seenWords({ asked, answered }, looks) {
         ...(bytes === 0 ? [] : [formatBytes(bytes)]),
     ].join(', ');
 }
-function programsIn(look) {
+function watchedPrograms(look) {
     return (look?.hosts ?? []).flatMap(({ programs }) => programs);
 }
 function restartsOf(programs) {

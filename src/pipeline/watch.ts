@@ -141,10 +141,10 @@ function seenWords(
   { asked, answered }: { asked: number; answered: number },
   looks: readonly WatchLook[],
 ): string {
-  const programs = programsIn(looks.at(-1));
+  const programs = watchedPrograms(looks.at(-1));
   const answers = asked > 0 || programs.length === 0 ? [`${answered} of ${asked} answers good`] : [];
   if (programs.length === 0) return answers.join('');
-  const restarts = restartsOf(programs) - restartsOf(programsIn(looks[0]));
+  const restarts = restartsOf(programs) - restartsOf(watchedPrograms(looks[0]));
   const bytes = programs.reduce((sum, program) => sum + (program.bytes ?? 0), 0);
   return [
     ...answers,
@@ -153,7 +153,7 @@ function seenWords(
   ].join(', ');
 }
 
-function programsIn(look: WatchLook | undefined): WatchedProgram[] {
+function watchedPrograms(look: WatchLook | undefined): WatchedProgram[] {
   return (look?.hosts ?? []).flatMap(({ programs }) => programs);
 }
 
