@@ -14,10 +14,10 @@ const INPUTS =
   include-all missing-migrations edited-migrations destructive-changes baseline lock-timeout statement-timeout backup
   backup-to after-health required-tables required-functions rls row-counts drift ssh-host ssh-port ssh-user
   ssh-private-key ssh-passphrase ssh-known-hosts ssh-jump ssh-fingerprint app-path app-name strategy build-on rehearse
-  dirty-checkout lock-wait ref build-output repository-url install-command build-command start-command ecosystem restart-command
+  dirty-checkout lock-wait ref build-output repository-url install-command build-command start-command restart-command
   env-file env-file-path shared-paths keep-releases max-parallel deploy-timeout health-url health-paths health-from
   health-port health-timeout health-deadline health-max-latency health-successes check-assets expect-version
-  irreversible-migrations shadow-database-url shadow-base allow-data-loss rollback-on-failure rollback-database rollback-steps
+  irreversible-migrations shadow-database-url allow-data-loss rollback-on-failure rollback-database rollback-steps
   rollback-to github-deployment comment`.split(/\s+/);
 const OUTPUTS =
   `outcome failed-phase failed-step pending applied deferred skipped reverted schema-ahead verified tables
@@ -34,6 +34,8 @@ const INPUTS_SINCE = [
   'language',
   'build-cache',
   'watch',
+  'ecosystem',
+  'shadow-base',
 ];
 const OUTPUTS_SINCE = ['schema-lead-ms', 'live', 'history'];
 
