@@ -1,4 +1,3 @@
-import { manyProcessesAndFaults, struckAtRandomMoments } from './chaos.js';
+import { struckAtRandomMoments } from './chaos.js';
 
-manyProcessesAndFaults();
 struckAtRandomMoments();

@@ -42,7 +42,10 @@ describe('a summary in Spanish', () => {
       [],
     );
     assert.ok(rowsOfPage().length > 150);
-    for (const [words, advice] of SPANISH_ADVICE) assert.ok(words !== '' && advice !== '', words);
+    for (const [words, advice] of SPANISH_ADVICE) {
+      assert.ok(words !== '' && advice !== '', words);
+      assert.equal(summaryWords('es').advice({ message: words }), advice);
+    }
     assert.equal(new Set(known).size, known.length);
   });
 

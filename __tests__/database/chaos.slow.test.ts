@@ -1,0 +1,3 @@
+import { manyProcessesAndFaults } from './chaos.js';
+
+manyProcessesAndFaults();
