@@ -674,13 +674,6 @@ const MUTATIONS = [
     'false',
     'database/schema/own-checks.test',
   ),
-  mutation(
-    183,
-    'database/schema/own-checks',
-    'set local transaction_read_only = on;',
-    'null;',
-    'database/schema/own-checks.test',
-  ),
   mutation(184, 'pipeline/status', "found.runs[0]?.outcome === 'cut'", 'false', 'pipeline/status.test'),
   mutation(
     185,

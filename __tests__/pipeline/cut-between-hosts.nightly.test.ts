@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/lib/log.js';
@@ -9,7 +9,7 @@ import { killDeploy } from '../servers/killed-deploy.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
-import { startVps, type Vps } from '../servers/vps.js';
+import { startVps, type Vps, workersOn } from '../servers/vps.js';
 import { deployWhole, jobWith, postStep, type WholeDeploy } from '../servers/whole-deploy.js';
 
 const TIMES = { 'deploy-timeout': '3m', 'health-deadline': '30s' };
@@ -57,8 +57,7 @@ describe('a deploy to two servers that is cut when one has cut over', () => {
     patience: PATIENCE,
   });
   const killWorker = (vps: Vps): void => {
-    for (const pid of vps.processes())
-      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting')) kill(pid);
+    for (const pid of workersOn(vps)) kill(pid);
   };
   const hasCutOver = (entry: LogEntry): boolean =>
     entry.kind === 'step' && entry.step.name === 'host 1: cutover';

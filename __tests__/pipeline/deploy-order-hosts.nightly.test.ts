@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { makeFleet, type OnEntry, type Reachable } from '../servers/deployment.js';
@@ -7,7 +7,7 @@ import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { type PostgresServer, query, startPostgres } from '../servers/postgres.js';
-import { startVps, type Vps } from '../servers/vps.js';
+import { startVps, type Vps, workersOn } from '../servers/vps.js';
 import { begunPhases, deployWhole, jobWith, wholeDatabase } from '../servers/whole-deploy.js';
 
 describe('a deploy with migrations to two servers', () => {
@@ -40,9 +40,7 @@ describe('a deploy with migrations to two servers', () => {
   const versions = async (): Promise<(string | undefined)[]> =>
     (await Promise.all(boxes.map((vps) => vps.served()))).map((served) => served?.version);
   const killWorker = (vps: Vps): void => {
-    const workers = vps
-      .processes()
-      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting'));
+    const workers = workersOn(vps);
     assert.equal(workers.length, 1);
     for (const pid of workers) kill(pid);
   };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/lib/log.js';
 import { type Inputs, makeReachable, type OnEntry, type Reachable } from '../servers/deployment.js';
@@ -7,7 +7,7 @@ import { appFiles, appVersion, mismatchedPackage } from '../servers/fixture-app.
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { type PostgresServer, startPostgres } from '../servers/postgres.js';
-import { startVps } from '../servers/vps.js';
+import { startVps, workersOn } from '../servers/vps.js';
 import { begunPhases, deployWhole, jobWith, wholeDatabase } from '../servers/whole-deploy.js';
 
 /** Whole deploys in this process: the order in which hosts and database are changed, and what is left where one fails. */
@@ -66,8 +66,7 @@ describe('a deploy with migrations that is cut', () => {
     const sha = origin.commit(appVersion('v5'));
     const { report } = await deploy(files, { ref: sha }, (entry) => {
       if (entry.kind === 'phase-started' && entry.phase === 'migrate')
-        for (const pid of server.vps.processes())
-          if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting')) kill(pid);
+        for (const pid of workersOn(server.vps)) kill(pid);
     });
     assert.equal(report.outcome, 'failure', JSON.stringify(report.problems));
     assert.match(JSON.stringify(report.problems), /no longer waits with its prepared version/);
@@ -104,8 +103,7 @@ describe('a deploy with migrations that is cut', () => {
       const ref = origin.commit({ ...appFiles('v7') });
       const { report } = await deploy(files, { ref, ...order }, (entry) => {
         if (entry.kind === 'phase-started' && entry.phase === 'migrate')
-          for (const pid of server.vps.processes())
-            if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting')) kill(pid);
+          for (const pid of workersOn(server.vps)) kill(pid);
       });
       assert.equal(report.outcome, 'failure', JSON.stringify(report.problems));
       assert.match(JSON.stringify(report.problems), /no longer waits with its prepared version/);

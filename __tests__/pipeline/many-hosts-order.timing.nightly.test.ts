@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { makeFleet, type OnEntry, type Reachable } from '../servers/deployment.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { type PostgresServer, startPostgres } from '../servers/postgres.js';
-import { startVps, type Vps } from '../servers/vps.js';
+import { startVps, type Vps, workersOn } from '../servers/vps.js';
 import { deployWhole, jobWith, wholeDatabase } from '../servers/whole-deploy.js';
 
 const HOSTS = 20;
@@ -50,8 +50,7 @@ describe(`a migration and ${HOSTS} servers`, { timeout: 20 * 60_000 }, () => {
     const before = await wholeDatabase(databaseUrl);
     const { report } = await deploy(origin.commit(appVersion('v1')), (entry) => {
       if (entry.kind !== 'phase-started' || entry.phase !== 'migrate') return;
-      for (const pid of boxes[UNLUCKY]!.processes())
-        if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting')) kill(pid);
+      for (const pid of workersOn(boxes[UNLUCKY]!)) kill(pid);
     });
     assert.equal(report.outcome, 'failure', JSON.stringify(report.problems));
     assert.deepEqual(await wholeDatabase(databaseUrl), before);

@@ -10,7 +10,7 @@ import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { until } from '../servers/until.js';
-import { startVps } from '../servers/vps.js';
+import { startVps, workersOn } from '../servers/vps.js';
 
 describe('a worker that cannot tell how its run ended', () => {
   let disk: Disk;
@@ -30,8 +30,7 @@ describe('a worker that cannot tell how its run ended', () => {
     disk?.stop();
   });
 
-  const worker = (): number =>
-    server.vps.processes().find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting'))!;
+  const worker = (): number => workersOn(server.vps)[0]!;
   /** Kills the worker and fills the disk, so that nothing can be begun there to put its work in order. */
   const killAndFill = (): void => {
     kill(worker());

@@ -8,7 +8,7 @@ describe('where prepared hosts wait', () => {
     assert.equal(cutoverOf('commits', 20), 'step-by-step');
   });
 
-  test('between install and build where the build is to read what is committed', () => {
+  test('row 141: between install and build where the build is to read what is committed', () => {
     assert.equal(cutoverOf('commits-before-build', 1), 'builds-later');
     assert.equal(cutoverOf('commits-before-build', 20), 'builds-later');
   });

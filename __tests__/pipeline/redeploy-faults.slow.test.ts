@@ -9,7 +9,6 @@ import { redeploy } from '../../src/pipeline/redeploy.js';
 import { resolveInterruptedFleet } from '../../src/server/fleet/resolve-interrupted.js';
 import { rollbackFleet } from '../../src/server/fleet/rollback-fleet.js';
 import { SshError } from '../../src/server/ssh/ssh-error.js';
-import { commandOf } from '../../src/worker/host/processes.js';
 import {
   type Inputs,
   makeReachable,
@@ -24,7 +23,7 @@ import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { kill } from '../servers/pm2.js';
 import { until } from '../servers/until.js';
-import { startVps } from '../servers/vps.js';
+import { startVps, workersOn } from '../servers/vps.js';
 
 describe('redeploy to one server, with worse luck', () => {
   let origin: Origin;
@@ -159,7 +158,7 @@ describe('redeploy to one server, with worse luck', () => {
       resolveInterruptedFleet(servers, settings.run.session!),
     );
     assert.equal(facts[0]?.outcome, 'unchanged', JSON.stringify(facts));
-    await until('the worker to end', () => !workersOn(server).length, 60_000);
+    await until('the worker to end', () => !workersOn(server.vps).length, 60_000);
     process.kill(-other.pid!, 'SIGKILL');
     assert.deepEqual(await vps.served(), before);
   });
@@ -224,11 +223,6 @@ describe('redeploy to one server, with worse luck', () => {
   });
 });
 
-/** Ids of the detached workers that run there. */
-function workersOn({ vps }: Reachable): number[] {
-  return vps.processes().filter((pid) => commandOf(pid)?.includes('--waiting'));
-}
-
 function killWorker(server: Reachable): void {
-  for (const pid of workersOn(server)) kill(pid);
+  for (const pid of workersOn(server.vps)) kill(pid);
 }

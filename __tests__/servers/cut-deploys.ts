@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { LogEntry } from '../../src/lib/log.js';
@@ -11,7 +11,7 @@ import { type Origin, startOrigin } from './origin.js';
 import { kill } from './pm2.js';
 import { type PostgresServer, query, startPostgres } from './postgres.js';
 import { until } from './until.js';
-import { startVps } from './vps.js';
+import { startVps, workersOn } from './vps.js';
 import { deployWhole, jobWith, postStep, type WholeDeploy } from './whole-deploy.js';
 
 /** Milliseconds for which a server waits for the action here: enough to hear of it on a busy machine. */
@@ -86,10 +86,7 @@ export function cutInEach(states: readonly CutState[]): void {
     }
     const words = ({ schema, code }: Versions): string => `${schema}, ${code}`;
     const locked = (): boolean => existsSync(join(server.vps.root, 'var/www/.app.deploy/lock'));
-    const workers = (): number[] =>
-      server.vps
-        .processes()
-        .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--waiting'));
+    const workers = (): number[] => workersOn(server.vps);
 
     /** True at the log entry with which a state is reached; SQL in flight is seen in the database. */
     function reaches(state: CutState, entry: LogEntry): boolean {

@@ -163,6 +163,11 @@ export function commandsOn(vps: Vps): string[] {
   return vps.processes().flatMap((pid) => commandOf(pid) ?? []);
 }
 
+/** Ids of the detached workers that run on this server. */
+export function workersOn(vps: Vps): number[] {
+  return vps.processes().filter((pid) => commandOf(pid)?.includes('--waiting'));
+}
+
 /** One more application on the same server, under the same PM2 daemon. It is stopped with its server. */
 export async function addApplication(vps: Vps, origin: Origin, appName: string): Promise<Vps> {
   const port = await freePort();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { entryOn } from '../servers/ecosystem.js';
 import { appFiles, appVersion } from '../servers/fixture-app.js';
 import { type Origin, startOrigin } from '../servers/origin.js';
 import { startVps, type Vps } from '../servers/vps.js';
@@ -23,8 +24,7 @@ describe('an application that boots slowly, in cluster mode', () => {
 
   /** What PM2 has stored of the entry, without what changes by itself at each start. */
   const stored = async (): Promise<Record<string, unknown>> => {
-    const list = JSON.parse((await vps.run('pm2 jlist')).stdout) as { pm2_env: Record<string, unknown> }[];
-    const { listen_timeout, kill_timeout, args, pm_cwd, pm_exec_path, exec_mode, env } = list[0]!.pm2_env;
+    const { listen_timeout, kill_timeout, args, pm_cwd, pm_exec_path, exec_mode, env } = await entryOn(vps);
     const { unique_id: _, ...rest } = env as Record<string, unknown>;
     return { listen_timeout, kill_timeout, args, pm_cwd, pm_exec_path, exec_mode, env: rest };
   };
