@@ -3775,43 +3775,40 @@ function listenersOn(port) {
 }
 /** The sockets that listen on a port, as open descriptors name them. */
 function socketsOn(port) {
-    const sockets = new Set();
-    for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
-        try {
-            for (const inode of listeningInodes((0,external_node_fs_namespaceObject.readFileSync)(table, 'utf8'), port))
-                sockets.add(`socket:[${inode}]`);
-        }
-        catch {
-            // No such table on this host.
-        }
-    }
-    return sockets;
+    return new Set(inTables((table) => listeningInodes(table, port).map((inode) => `socket:[${inode}]`)));
 }
-/**
- * Where somebody listens on a port, where loopback is not among it: as /proc has the addresses. Empty where a request to
- * 127.0.0.1 or ::1 arrives, or nobody listens.
- */
-function elsewhereOn(port) {
-    const places = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
+/** What `pick` finds in the text of each table of TCP sockets. */
+function inTables(pick) {
+    return ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
         try {
-            return listeningAddresses((0,external_node_fs_namespaceObject.readFileSync)(table, 'utf8'), port);
+            return pick((0,external_node_fs_namespaceObject.readFileSync)(table, 'utf8'));
         }
         catch {
             // No such table on this host.
             return [];
         }
     });
-    return places.some(isReachedByLoopback) ? [] : [...new Set(places)];
 }
-/** The addresses of the sockets that listen (state 0A) on a port, in hexadecimal digits as /proc/net/tcp has them. */
-function listeningAddresses(table, port) {
-    const wanted = port.toString(16).toUpperCase().padStart(4, '0');
+/** The fields of the sockets that listen (state 0A); where a port is given, on that. */
+function listeningSockets(table, port) {
+    const wanted = port?.toString(16).toUpperCase().padStart(4, '0');
     return table
         .split('\n')
         .slice(1)
         .map((line) => line.trim().split(/\s+/))
-        .filter((fields) => fields[3] === '0A' && fields[1]?.split(':')[1] === wanted)
-        .map((fields) => fields[1].split(':')[0]);
+        .filter((fields) => fields[3] === '0A' && (wanted === undefined || fields[1]?.split(':')[1] === wanted));
+}
+/**
+ * Where somebody listens on a port, where loopback is not among it: as /proc has the addresses. Empty where a request to
+ * 127.0.0.1 or ::1 arrives, or nobody listens.
+ */
+function elsewhereOn(port) {
+    const places = inTables((table) => listeningAddresses(table, port));
+    return places.some(isReachedByLoopback) ? [] : [...new Set(places)];
+}
+/** The addresses of the sockets that listen on a port, in hexadecimal digits as /proc/net/tcp has them. */
+function listeningAddresses(table, port) {
+    return listeningSockets(table, port).map((fields) => fields[1].split(':')[0]);
 }
 /** True for the loopback addresses and for "all addresses", of both versions. The bytes of each word are turned round. */
 function isReachedByLoopback(address) {
@@ -3831,24 +3828,10 @@ function portsHeldBy(programs) {
     const links = new Set(allProcesses()
         .filter((pid) => descendsFrom(pid, programs))
         .flatMap(openedBy));
-    const ports = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
-        try {
-            return listeningPorts((0,external_node_fs_namespaceObject.readFileSync)(table, 'utf8'), links);
-        }
-        catch {
-            // No such table on this host.
-            return [];
-        }
-    });
+    const ports = inTables((table) => listeningSockets(table)
+        .filter((fields) => links.has(`socket:[${fields[9]}]`))
+        .map((fields) => Number.parseInt(fields[1].split(':')[1] ?? '', 16)));
     return [...new Set(ports)];
-}
-function listeningPorts(table, links) {
-    return table
-        .split('\n')
-        .slice(1)
-        .map((line) => line.trim().split(/\s+/))
-        .filter((fields) => fields[3] === '0A' && links.has(`socket:[${fields[9]}]`))
-        .map((fields) => Number.parseInt(fields[1].split(':')[1] ?? '', 16));
 }
 function holdersOf(sockets) {
     if (sockets.size === 0)
@@ -3876,16 +3859,9 @@ function programsBehind(port) {
         return started === undefined ? [] : [`${pid}:${started}`];
     }));
 }
-/** Inodes of the sockets that listen (state 0A) on a port, out of the text of /proc/net/tcp. */
+/** Inodes of the sockets that listen on a port, out of the text of /proc/net/tcp. */
 function listeningInodes(table, port) {
-    const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-    return table
-        .split('\n')
-        .slice(1)
-        .map((line) => line.trim().split(/\s+/))
-        .filter((fields) => fields[1]?.endsWith(wanted) && fields[3] === '0A')
-        .map((fields) => fields[9])
-        .filter((inode) => inode !== undefined);
+    return listeningSockets(table, port).flatMap((fields) => fields[9] ?? []);
 }
 /** What the open descriptors of a program lead to; empty where that may not be seen. */
 function openedBy(pid) {
@@ -6574,20 +6550,16 @@ const STORED = {
 };
 const AT_START = { watch: 'watch', cron_restart: 'text', uid: 'text', gid: 'text' };
 /** What of an entry is nobody's wish, or is compared by itself. */
-const NOT_COMPARED = new Set([
-    'name',
-    'env',
-    'port',
-    'cmd',
-    'command',
-    'interpreter_args',
-    'exec_interpreter',
-]);
+const NOT_COMPARED = new Set(['name', 'env', 'port', 'cmd', 'command']);
+/** Names that PM2 takes too. */
+const OTHER_NAMES = {
+    interpreter_args: 'node_args',
+    exec_interpreter: 'interpreter',
+};
 /** `maxMemoryRestart` as `max_memory_restart`: PM2 takes both. */
 function tidyKey(key) {
-    const known = { node_args: 'node_args', interpreter_args: 'node_args' };
     const snake = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    return known[snake] ?? (snake === 'exec_interpreter' ? 'interpreter' : snake);
+    return OTHER_NAMES[snake] ?? snake;
 }
 /** A config with all keys as PM2's documents write them. */
 function withTidyKeys(config) {
@@ -6680,6 +6652,12 @@ function changes(before, after) {
     const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
     return [...keys].filter((key) => !(0,external_node_util_namespaceObject.isDeepStrictEqual)(before[key] ?? DEFAULTS[key], after[key] ?? DEFAULTS[key]));
 }
+/** The variables of `wanted` that `has` lacks or has otherwise, as `env.NAME`. Pure. */
+function otherVariables(wanted, has) {
+    return Object.keys(wanted)
+        .filter((name) => has[name] !== wanted[name])
+        .map((name) => `env.${name}`);
+}
 /** True where PM2 takes the new value of all these keys at a reload, and keeps its programs' places. */
 function isTakenByReload(changed, after) {
     // What is no longer declared would stay as it was.
@@ -6749,12 +6727,7 @@ function judgeStanding(appName, file, live, stored, environment) {
 /** In what an entry is not what the live commit's file says. */
 function changedByHand(live, block, stored) {
     const was = environmentOf(live.config, block);
-    return [
-        ...differences(live.values, stored.values),
-        ...Object.keys(was)
-            .filter((name) => stored.env[name] !== was[name])
-            .map((name) => `env.${name}`),
-    ];
+    return [...differences(live.values, stored.values), ...otherVariables(was, stored.env)];
 }
 function keepsReading({ file, reads }) {
     const names = reads.includes('*') ? 'process.env' : shortenList(reads.map((name) => `process.env.${name}`));
@@ -6773,12 +6746,7 @@ function decideAuto(question, next) {
         return keep(`${next.file} was changed, but the PM2 entry is not what ${live.file} said before (${shortenList(byHand)}): it stays as it is.`, FOLLOW);
     const will = environmentOf(next.config, block);
     const gone = Object.keys(was).filter((name) => will[name] === undefined);
-    const changed = [
-        ...changes(live.values, next.values),
-        ...Object.keys(will)
-            .filter((name) => will[name] !== stored.env[name])
-            .map((name) => `env.${name}`),
-    ];
+    const changed = [...changes(live.values, next.values), ...otherVariables(will, stored.env)];
     return followed(changed, gone, next, { ...stored.env, ...will });
 }
 function decideFollow({ environment, live }, next, stored) {
@@ -6789,12 +6757,7 @@ function decideFollow({ environment, live }, next, stored) {
         return keep(unclearBlock(next), 'Give its name as environment.');
     const block = named ?? (before === 'unclear' ? undefined : before);
     const will = environmentOf(next.config, block);
-    const changed = [
-        ...differences(next.values, stored.values),
-        ...Object.keys(will)
-            .filter((name) => will[name] !== stored.env[name])
-            .map((name) => `env.${name}`),
-    ];
+    const changed = [...differences(next.values, stored.values), ...otherVariables(will, stored.env)];
     return followed(changed, [], next, { ...stored.env, ...will });
 }
 function followed(changed, gone, next, env) {
@@ -6954,7 +6917,6 @@ function declaredBy({ file, config: read, reads }, { config: placed, entry }) {
 
 
 
-
 /** What belongs to one run of a program, and not to how it is run. As `pm2 save` leaves it out. */
 const OF_ONE_RUN = ['instances', 'pm_id', 'prev_restart_delay', 'status'];
 /**
@@ -6994,11 +6956,7 @@ function keptChanges(now, kept, appName) {
     return [...values, ...environmentChanges(is, was)];
 }
 function environmentChanges({ env: is }, { env: was }) {
-    if ((0,external_node_util_namespaceObject.isDeepStrictEqual)(is, was))
-        return [];
-    return [...new Set([...Object.keys(is), ...Object.keys(was)])]
-        .filter((name) => is[name] !== was[name])
-        .map((name) => `env.${name}`);
+    return [...new Set([...otherVariables(is, was), ...otherVariables(was, is)])];
 }
 /** The command by which a person brings a kept entry back. */
 function keptEntryWords(appName, file) {
@@ -10233,7 +10191,7 @@ async function unlessItFails({ reporter }, work) {
     }
 }
 async function placesIn({ stage, request }) {
-    const tracked = (await git(stage, 'ls-files', '-z')).split('\0').filter((path) => path !== '');
+    const tracked = await trackedPaths(stage);
     return cachePlaces({ tracked, ...request, read: (path) => readText((0,external_node_path_namespaceObject.join)(stage.folder, path)) });
 }
 /** Resolves to whether the stage has caches now. */

@@ -7434,6 +7434,11 @@ var local_programs = __nccwpck_require__(9391);
 ;// CONCATENATED MODULE: ./compiled/src/server/checkout/local-git.js
 
 
+/** What git says in the checkout of this job; undefined where it does not end with 0, or cannot work there. */
+async function gitAnswer(words, workingDirectory) {
+    const ended = await localGit(words, workingDirectory).catch(() => undefined);
+    return ended?.code === 0 ? ended.stdout : undefined;
+}
 /**
  * Runs git in the checkout of this job. Throws a Failure where it cannot work there at all: it is not installed, the
  * folder is missing, or the checkout belongs to another user (jobs in a container); any other end is the caller's.
@@ -7680,8 +7685,7 @@ async function hasAllBranches(settings) {
 }
 /** What git says in the checkout, without the last newline; undefined where it does not end with 0. */
 async function answer(words, { workingDirectory }) {
-    const ended = await localGit(words, workingDirectory).catch(() => undefined);
-    return ended?.code === 0 ? ended.stdout.trim() : undefined;
+    return (await gitAnswer(words, workingDirectory))?.trim();
 }
 /** The addresses of one repository differ by protocol, user, port and ending. Pure. */
 function isSameRepository(one, other) {
@@ -10193,10 +10197,7 @@ function restore_point_statusOf(answer) {
  * can be asked for the attributes of what is checked out alone.
  */
 async function usesLfs(sha, workingDirectory) {
-    const answer = async (...words) => {
-        const ended = await localGit(words, workingDirectory).catch(() => undefined);
-        return ended?.code === 0 ? ended.stdout : undefined;
-    };
+    const answer = (...words) => gitAnswer(words, workingDirectory);
     if ((await answer('rev-parse', '--verify', '--quiet', 'HEAD'))?.trim() !== sha)
         return undefined;
     const files = await answer('ls-files', '-z', '--', ':(top,attr:filter=lfs)');
@@ -12382,6 +12383,8 @@ const EXISTS = [
     // Also a type, which has the name of a relation.
     ['42P07', /./, 'IF NOT EXISTS, which does nothing where another table of that name is there'],
 ];
+/** SQLSTATEs of statements that make what is there already. */
+const EXISTS_ALREADY = new Set(EXISTS.map(([code]) => code));
 function existsAlready(code, message) {
     return EXISTS.find(([each, pattern]) => each === code && pattern.test(message))?.[2];
 }
@@ -17231,9 +17234,13 @@ function placeOf({ line, text }, body, from) {
 
 
 
-/** Data, or what cannot be told of it. */
+/** It deletes or changes data. */
 function isDestructive({ effect }) {
     return effect === 'deletes' || effect === 'changes';
+}
+/** The same, or it cannot be told whether it does. */
+function isRisky(finding) {
+    return isDestructive(finding) || finding.effect === 'unknown';
 }
 /** The rule of what cannot be read. */
 const UNREAD = 'unread-execute';
@@ -17701,15 +17708,6 @@ function columnType(type) {
 
 
 
-/** SQLSTATEs of statements that make what is there already. */
-const EXISTS_ALREADY = new Set([
-    '42P07',
-    '42710',
-    '42P16',
-    '42701',
-    '42723',
-    '42P06',
-]);
 /**
  * Asks whether what files would make is there already. Undefined where nothing of it is, or the database does not tell.
  */
@@ -17995,7 +17993,7 @@ function takeChecks(plan, own) {
 }
 /** All that a plan warns of: what deletes data first, remarks last. `told` replaces its findings, where they were measured. */
 function warningsOf({ findings, warnings, remarks }, told = findings.map((finding) => findingProblem(finding))) {
-    const first = findings.filter((finding) => isDestructive(finding) || finding.effect === 'unknown').length;
+    const first = findings.filter(isRisky).length;
     return [...told.slice(0, first), ...warnings, ...told.slice(first), ...sumUpRemarks(remarks)];
 }
 async function planFor(chosen, rules, asked = {}, askFacts) {
@@ -18003,7 +18001,7 @@ async function planFor(chosen, rules, asked = {}, askFacts) {
     const planned = due.length > 0 ? await classifyAll(due, asked) : [];
     const pending = planned.slice(0, chosen.pending.length);
     const { findings, ignored, facts } = await lintPlanned(planned, askFacts);
-    const risky = findings.filter((finding) => isDestructive(finding) || finding.effect === 'unknown');
+    const risky = findings.filter(isRisky);
     const refused = rules.destructiveChanges === 'refuse' ? risky : [];
     return {
         pending,
@@ -18312,6 +18310,7 @@ function planOrder(settings, contract = false) {
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/migrate.js
+
 
 
 
@@ -18776,75 +18775,190 @@ async function keepOnRunner(name, content) {
     }
 }
 
-;// CONCATENATED MODULE: ./compiled/src/lib/merge-facts.js
-/** The facts of all phases as one: later phases win, lists of migrations grow. */
-function mergeFacts(phases) {
-    const merged = {};
-    for (const { facts } of phases) {
-        const applied = union(merged.applied, facts.applied);
-        const reverted = union(merged.reverted, facts.reverted);
-        const hosts = mergeHosts(merged.hosts ?? [], facts.hosts ?? []);
-        Object.assign(merged, facts);
-        if (applied)
-            merged.applied = applied;
-        if (reverted)
-            merged.reverted = reverted;
-        if (hosts.length > 0)
-            merged.hosts = hosts;
+;// CONCATENATED MODULE: ./compiled/src/lib/build-output-names.js
+
+/** All names of output that anything here knows. */
+const build_output_names_NAMES = {
+    '.next': ['result', 'made', 'sent', 'whole', 'closed'],
+    dist: ['result', 'made', 'sent', 'whole', 'closed'],
+    build: ['result', 'made', 'sent', 'closed'],
+    out: ['result', 'made', 'sent', 'closed'],
+    '.output': ['result', 'made', 'sent'],
+    '.nuxt': ['result', 'made', 'sent'],
+    '.svelte-kit': ['result', 'made', 'sent'],
+    node_modules: ['made', 'sent', 'whole', 'closed'],
+    '.yarn': ['made', 'sent', 'whole'],
+    generated: ['made', 'sent', 'whole'],
+    '.medusa': ['made', 'sent'],
+    '.solid': ['made', 'sent'],
+    '.vinxi': ['made', 'sent'],
+    _site: ['made', 'sent'],
+    '.turbo': ['made', 'closed'],
+    coverage: ['made', 'closed'],
+    '.astro': ['made'],
+    '.cache': ['made'],
+    '.contentlayer': ['made'],
+    '.docusaurus': ['made'],
+    '.netlify': ['made'],
+    '.nitro': ['made'],
+    '.parcel-cache': ['made'],
+    '.react-router': ['made'],
+    '.swc': ['made'],
+    '.velite': ['made'],
+    '.vercel': ['made'],
+    '.vite': ['made'],
+    __generated__: ['made'],
+    'storybook-static': ['made'],
+    // On a server these may be sources or data as well.
+    cjs: ['sent'],
+    esm: ['sent'],
+    lib: ['sent'],
+    www: ['sent'],
+    '.pnp.cjs': ['sent'],
+    '.pnp.loader.mjs': ['sent'],
+    public: ['whole'],
+};
+function marked(mark) {
+    return Object.keys(build_output_names_NAMES).filter((name) => build_output_names_NAMES[name]?.includes(mark));
+}
+/** Output of which one is there after every build, at the root of a project. */
+const USUAL_OUTPUT = marked('result');
+/** Folders that never hold an environment file of the project. */
+const WITHOUT_ENV_FILES = marked('closed');
+const MADE = new Set(marked('made'));
+const SENT = new Set(marked('sent'));
+const WHOLE = new Set(marked('whole'));
+const FILES = /^(next-env\.d\.ts|.+\.tsbuildinfo|\.eslintcache|\.stylelintcache|\.pnp\.(cjs|loader\.mjs|data\.json)|__ENV\.js)$/;
+/** What next-pwa and its kin put among the public files. */
+const SERVICE_WORKERS = /^(sw|(workbox|swe-worker|worker|fallback)-[\w-]+)\.js(\.map)?$/;
+/** What nobody misses: marks of running programs, and what package managers and desktops leave. */
+const LITTER = /^((npm-debug|yarn-debug|yarn-error|pnpm-debug)\.log.*|\.DS_Store|Thumbs\.db|.+\.pid)$/;
+/** True for a path that a build or an install makes, wherever in the project it lies. */
+function isUsualOutput(path) {
+    const name = basename(path);
+    return (MADE.has(name) || FILES.test(name) || (basename(dirname(path)) === 'public' && SERVICE_WORKERS.test(name)));
+}
+/** True for an ignored path that `build-on: runner` sends without being told to. */
+function isSentOutput(path) {
+    const parts = path.split('/');
+    return SENT.has((0,external_node_path_.basename)(path)) || parts.some((part) => WHOLE.has(part));
+}
+/** What an install makes: it goes along with any build-output. */
+function isInstalled(path) {
+    return /^(node_modules|\.yarn|\.pnp\..+)$/.test(basename(path));
+}
+function isLitter(path) {
+    return LITTER.test(basename(path));
+}
+
+;// CONCATENATED MODULE: ./compiled/src/server/checkout/pack-build.js
+
+
+
+
+
+
+
+
+/** Caches that only speed up the next build, and are often larger than the build. */
+const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
+/** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
+async function packBuild(options) {
+    const { workingDirectory, sha, folder } = options;
+    const head = (await checkoutGit(['rev-parse', 'HEAD'], workingDirectory)).trim();
+    if (head !== sha) {
+        throw new Failure({
+            message: `build-on: runner packs the build of this job, and the checkout is at ${head.slice(0, 12)}, not at ${sha.slice(0, 12)}`,
+            next: 'Check out the commit that is deployed (actions/checkout with the same ref), build it, then run this step.',
+        });
     }
-    return merged.hosts ? withLive(merged, merged.hosts) : merged;
-}
-/** The outputs name what the first host serves of which that is known. */
-function withLive({ deployedSha: _sha, release: _release, ...facts }, hosts) {
-    const live = hosts.find((host) => host['deployed-sha'] !== undefined);
-    return {
-        ...facts,
-        ...(live?.['deployed-sha'] === undefined ? {} : { deployedSha: live['deployed-sha'] }),
-        ...(live?.release === undefined ? {} : { release: live.release }),
-    };
-}
-function union(before, more) {
-    if (!before)
-        return more;
-    return [...new Set([...before, ...(more ?? [])])];
-}
-/** What is known of each host: a later fact adds to what an earlier phase found, or takes its place. */
-function mergeHosts(before, more) {
-    const known = new Map(before.map((fact) => [fact.host, fact]));
-    for (const fact of more) {
-        const earlier = known.get(fact.host);
-        // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
-        const stays = fact.outcome === 'unchanged' && earlier !== undefined && earlier.outcome !== 'unchanged';
-        known.set(fact.host, isBackAfterAll(earlier, fact)
-            ? { ...withoutDetail(earlier), ...fact, outcome: 'rolled-back' }
-            : stays
-                ? earlier
-                : { ...knownStill(earlier, fact), ...fact });
+    const words = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
+    const ignored = (await checkoutGit(words, workingDirectory)).split('\0');
+    const { paths, leftOut } = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
+    for (const path of options.buildOutput)
+        await mustExist(workingDirectory, path);
+    if (paths.length === 0) {
+        throw new Failure({
+            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${(0,shorten_list/* shortenList */.Y)(leftOut)}` : ''}`,
+            next: 'Install and build in a step before this one, or name what the build makes in build-output.',
+        });
     }
-    return [...known.values()].sort((a, b) => a.host - b.host);
+    const file = (0,external_node_path_.join)(folder, 'build.tgz');
+    const excluded = CACHES.map((path) => `--exclude=${path}`);
+    await pack(['-czf', file, ...excluded, '--', ...paths], workingDirectory, options.signal);
+    return { file, bytes: (await (0,promises_namespaceObject.stat)(file)).size, paths, leftOut };
 }
-/** A put-back that failed was made good meanwhile: nothing was left to undo, and what serves is known. */
-function isBackAfterAll(earlier, fact) {
-    return (earlier?.outcome === 'rollback-failed' &&
-        fact.outcome === 'unchanged' &&
-        fact['deployed-sha'] !== undefined);
+/**
+ * What of the ignored paths is packed: the named output and node_modules, or what builds are known to make; never what
+ * belongs to the host. A checkout holds other ignored files too: credentials that earlier steps of the job left there
+ * (`gha-creds-*.json`, `.npmrc`, keys), logs, reports. Without names of what a build makes they would all go to the
+ * server. `leftOut`: what a person may miss there. Pure.
+ */
+function pathsToPack(ignored, buildOutput, sharedPaths) {
+    const listed = ignored.map((path) => path.replace(/\/$/, '')).filter((path) => path !== '');
+    // git names a folder of which all is ignored beside what is in it: only the latter says what each thing is.
+    const present = listed.filter((path) => !listed.some((other) => other.startsWith(`${path}/`)));
+    if (buildOutput.length > 0) {
+        const modules = present.filter((path) => path.split('/').pop() === 'node_modules');
+        return { paths: [...new Set([...buildOutput, ...modules])], leftOut: [] };
+    }
+    const ofTheHost = (path) => /^\.env($|\.)/.test(path.split('/').pop()) ||
+        sharedPaths.some((shared) => path === shared || path.startsWith(`${shared}/`)) ||
+        CACHES.includes(path);
+    const rest = present.filter((path) => !ofTheHost(path));
+    return { paths: rest.filter(isSentOutput), leftOut: rest.filter((path) => !isSentOutput(path)) };
 }
-function withoutDetail({ detail: _, ...fact }) {
-    return fact;
+/** `12 MB: .next, node_modules; not sent: .npmrc, reports`, so that nothing is missed without a word. */
+function describePacked({ bytes, paths, leftOut }) {
+    const packed = `${formatBytes(bytes)}: ${paths.join(', ')}`;
+    return leftOut.length === 0
+        ? packed
+        : `${packed}; not sent: ${(0,shorten_list/* shortenList */.Y)(leftOut, 8)} (name in build-output what the application needs)`;
 }
-/** Where it is not known what a host serves now, what it served before says nothing. */
-function knownStill(earlier, { outcome }) {
-    if (earlier === undefined)
-        return {};
-    if (outcome !== 'unknown' && outcome !== 'rollback-failed')
-        return earlier;
-    const { 'deployed-sha': _sha, release: _release, ...rest } = earlier;
-    return rest;
+async function mustExist(workingDirectory, path) {
+    try {
+        await (0,promises_namespaceObject.stat)((0,external_node_path_.join)(workingDirectory, path));
+    }
+    catch {
+        throw new Failure({
+            message: `build-output names ${path}, which is not in the checkout`,
+            next: 'Build in a step before this one.',
+        });
+    }
 }
-/** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
-function newlyFailing(before, now) {
-    const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
-    return now.filter((fact) => !fact.ok && !wasBad.has(`${fact.from} ${fact.name}`));
+/** Stdout of a git command that is expected to succeed. */
+async function checkoutGit(words, workingDirectory) {
+    const { code, stdout, stderr } = await localGit(words, workingDirectory);
+    if (code === 0)
+        return stdout;
+    throw new Failure({
+        message: `git ${words[0]} failed: ${lastLine(stderr)}`,
+        code: String(code),
+    });
+}
+/** Packs in a program that a cancel ends: a build of some gigabytes takes its time. */
+async function pack(words, cwd, signal) {
+    let ended;
+    try {
+        ended = await (0,local_programs/* runProgram */.mB)(['tar', ...words], { cwd, signal });
+    }
+    catch (error) {
+        if (signal.aborted)
+            throw new Cancelled();
+        throw tarFailed(problemsOf(error)[0].message);
+    }
+    if (ended.code !== 0)
+        throw tarFailed(lastLine(ended.stderr), ended.code);
+}
+function tarFailed(why, code = null) {
+    return new Failure({
+        message: `tar failed: ${why || 'it was ended by a signal'}`,
+        ...(code === null ? {} : { code: String(code) }),
+        next: 'Look at the room of this machine, and at what is named in build-output.',
+    });
+}
+function lastLine(text) {
+    return text.trim().split('\n').pop() ?? '';
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/server/fleet/run-worker.js
@@ -19375,6 +19489,153 @@ function outcomeAfterUndo(undone) {
     return undone.outcome === 'rolled-back' ? 'rolled-back' : 'rollback-failed';
 }
 
+;// CONCATENATED MODULE: ./compiled/src/server/fleet/send-build.js
+
+
+
+
+/** Streams a packed build to every host: all of them get it, or none keeps it. Resolves with its path on each. */
+async function sendToAll(fleet, looks, file, sha, signal) {
+    const name = `${sha.slice(0, 12)}-${(0,external_node_crypto_.randomUUID)()}.tgz`;
+    const folderOf = (host) => {
+        const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
+        if (place === undefined)
+            throw new Failure({ message: `${host.prefix}there is no folder to store the build in` });
+        return `${place}/incoming`;
+    };
+    const folders = fleet.hosts.map(folderOf);
+    const sent = await Promise.allSettled(fleet.hosts.map((host, index) => storeFile(host, { folder: folders[index], name, content: (0,external_node_fs_.createReadStream)(file) }, signal)));
+    const failed = sent.find((one) => one.status === 'rejected');
+    if (failed) {
+        await Promise.all(fleet.hosts.map((host, index) => dropFile(host, folders[index], name)));
+        throw failed.reason;
+    }
+    return folders.map((folder) => `${folder}/${name}`);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/missing-schema.js
+/** What PostgreSQL and PostgREST say of a table or column that is not there. */
+const MISSING = /\b(42P01|42703|PGRST20[0-5])\b|relation "[^"]*" does not exist|column "?[^\s"]+"? (of relation "[^"]*" )?does not exist|Could not find the (table|column|'[^']*' column)/i;
+/** True where a program's output tells of a table or column that the database does not have. */
+function tellsOfMissing(text) {
+    return MISSING.test(text);
+}
+
+;// CONCATENATED MODULE: ./compiled/src/pipeline/build-reads-schema.js
+
+/** What is said where a build asks the database, which is changed only after it. Pure. */
+/** The problems of a build, with the input that helps where it asked for what the pending migrations make. */
+function withMigrateBefore(problems) {
+    return problems.map((problem) => tellsOfMissing(problem.message)
+        ? {
+            ...problem,
+            next: 'The build asks for a table or column that the pending migrations may make, and they are committed only after it. Say migrate-before: build, or let the build do without the database.',
+        }
+        : problem);
+}
+/** Names of an env file with which a build reaches the database. */
+const REACHES = /^[ \t]*(?:export[ \t]+)?(DATABASE_URL|\w*SUPABASE\w*(?:KEY|URL))[ \t]*=[ \t]*\S/gm;
+/** Which of them stand in the env file that the build is given, each once. */
+function databaseNamesIn(envFile) {
+    return [...new Set([...envFile.matchAll(REACHES)].map(([, name]) => name ?? ''))];
+}
+/** Why the order that is asked for cannot be kept. */
+function orderRefusals({ database, vps }) {
+    if (database?.migrateBefore !== 'build' || vps?.buildOn !== 'runner')
+        return [];
+    return [
+        {
+            message: 'migrate-before: build does nothing with build-on: runner: the build is made before this step.',
+            next: 'Migrate in a step before the build (mode: migrate), and leave migrate-before out here.',
+        },
+    ];
+}
+/** What a plan warns of where migrations are pending and the build can ask the database. */
+function orderWarnings({ database, vps }, pending) {
+    if (pending === 0 || database?.migrateBefore !== 'cutover' || vps?.envFile === undefined)
+        return [];
+    const names = databaseNamesIn(vps.envFile.reveal());
+    if (names.length === 0)
+        return [];
+    return [
+        {
+            message: `the build can ask the database (${names.join(', ')} in env-file), and it runs before the pending migrations are committed`,
+            next: 'A static build may swallow the errors and make empty pages. If it reads the new schema, say migrate-before: build.',
+        },
+    ];
+}
+
+;// CONCATENATED MODULE: ./compiled/src/lib/merge-facts.js
+/** The facts of all phases as one: later phases win, lists of migrations grow. */
+function mergeFacts(phases) {
+    const merged = {};
+    for (const { facts } of phases) {
+        const applied = union(merged.applied, facts.applied);
+        const reverted = union(merged.reverted, facts.reverted);
+        const hosts = mergeHosts(merged.hosts ?? [], facts.hosts ?? []);
+        Object.assign(merged, facts);
+        if (applied)
+            merged.applied = applied;
+        if (reverted)
+            merged.reverted = reverted;
+        if (hosts.length > 0)
+            merged.hosts = hosts;
+    }
+    return merged.hosts ? withLive(merged, merged.hosts) : merged;
+}
+/** The outputs name what the first host serves of which that is known. */
+function withLive({ deployedSha: _sha, release: _release, ...facts }, hosts) {
+    const live = hosts.find((host) => host['deployed-sha'] !== undefined);
+    return {
+        ...facts,
+        ...(live?.['deployed-sha'] === undefined ? {} : { deployedSha: live['deployed-sha'] }),
+        ...(live?.release === undefined ? {} : { release: live.release }),
+    };
+}
+function union(before, more) {
+    if (!before)
+        return more;
+    return [...new Set([...before, ...(more ?? [])])];
+}
+/** What is known of each host: a later fact adds to what an earlier phase found, or takes its place. */
+function mergeHosts(before, more) {
+    const known = new Map(before.map((fact) => [fact.host, fact]));
+    for (const fact of more) {
+        const earlier = known.get(fact.host);
+        // "unchanged" says that this phase had nothing to do there; what an earlier one did stays true.
+        const stays = fact.outcome === 'unchanged' && earlier !== undefined && earlier.outcome !== 'unchanged';
+        known.set(fact.host, isBackAfterAll(earlier, fact)
+            ? { ...withoutDetail(earlier), ...fact, outcome: 'rolled-back' }
+            : stays
+                ? earlier
+                : { ...knownStill(earlier, fact), ...fact });
+    }
+    return [...known.values()].sort((a, b) => a.host - b.host);
+}
+/** A put-back that failed was made good meanwhile: nothing was left to undo, and what serves is known. */
+function isBackAfterAll(earlier, fact) {
+    return (earlier?.outcome === 'rollback-failed' &&
+        fact.outcome === 'unchanged' &&
+        fact['deployed-sha'] !== undefined);
+}
+function withoutDetail({ detail: _, ...fact }) {
+    return fact;
+}
+/** Where it is not known what a host serves now, what it served before says nothing. */
+function knownStill(earlier, { outcome }) {
+    if (earlier === undefined)
+        return {};
+    if (outcome !== 'unknown' && outcome !== 'rollback-failed')
+        return earlier;
+    const { 'deployed-sha': _sha, release: _release, ...rest } = earlier;
+    return rest;
+}
+/** The checks that fail now and did not fail before this run. A check that was not made before counts as good then. */
+function newlyFailing(before, now) {
+    const wasBad = new Set(before.filter((fact) => !fact.ok).map((fact) => `${fact.from} ${fact.name}`));
+    return now.filter((fact) => !fact.ok && !wasBad.has(`${fact.from} ${fact.name}`));
+}
+
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/host-ends.js
 
 
@@ -19464,268 +19725,6 @@ function downtime(ends) {
     return times.length === 0
         ? ''
         : `, ${(0,duration/* formatDuration */.a)(Math.max(...times))} without an answer during the cutover`;
-}
-
-;// CONCATENATED MODULE: ./compiled/src/lib/build-output-names.js
-
-/** All names of output that anything here knows. */
-const build_output_names_NAMES = {
-    '.next': ['result', 'made', 'sent', 'whole', 'closed'],
-    dist: ['result', 'made', 'sent', 'whole', 'closed'],
-    build: ['result', 'made', 'sent', 'closed'],
-    out: ['result', 'made', 'sent', 'closed'],
-    '.output': ['result', 'made', 'sent'],
-    '.nuxt': ['result', 'made', 'sent'],
-    '.svelte-kit': ['result', 'made', 'sent'],
-    node_modules: ['made', 'sent', 'whole', 'closed'],
-    '.yarn': ['made', 'sent', 'whole'],
-    generated: ['made', 'sent', 'whole'],
-    '.medusa': ['made', 'sent'],
-    '.solid': ['made', 'sent'],
-    '.vinxi': ['made', 'sent'],
-    _site: ['made', 'sent'],
-    '.turbo': ['made', 'closed'],
-    coverage: ['made', 'closed'],
-    '.astro': ['made'],
-    '.cache': ['made'],
-    '.contentlayer': ['made'],
-    '.docusaurus': ['made'],
-    '.netlify': ['made'],
-    '.nitro': ['made'],
-    '.parcel-cache': ['made'],
-    '.react-router': ['made'],
-    '.swc': ['made'],
-    '.velite': ['made'],
-    '.vercel': ['made'],
-    '.vite': ['made'],
-    __generated__: ['made'],
-    'storybook-static': ['made'],
-    // On a server these may be sources or data as well.
-    cjs: ['sent'],
-    esm: ['sent'],
-    lib: ['sent'],
-    www: ['sent'],
-    '.pnp.cjs': ['sent'],
-    '.pnp.loader.mjs': ['sent'],
-    public: ['whole'],
-};
-function marked(mark) {
-    return Object.keys(build_output_names_NAMES).filter((name) => build_output_names_NAMES[name]?.includes(mark));
-}
-/** Output of which one is there after every build, at the root of a project. */
-const USUAL_OUTPUT = marked('result');
-/** Folders that never hold an environment file of the project. */
-const WITHOUT_ENV_FILES = marked('closed');
-const MADE = new Set(marked('made'));
-const SENT = new Set(marked('sent'));
-const WHOLE = new Set(marked('whole'));
-const FILES = /^(next-env\.d\.ts|.+\.tsbuildinfo|\.eslintcache|\.stylelintcache|\.pnp\.(cjs|loader\.mjs|data\.json)|__ENV\.js)$/;
-/** What next-pwa and its kin put among the public files. */
-const SERVICE_WORKERS = /^(sw|(workbox|swe-worker|worker|fallback)-[\w-]+)\.js(\.map)?$/;
-/** What nobody misses: marks of running programs, and what package managers and desktops leave. */
-const LITTER = /^((npm-debug|yarn-debug|yarn-error|pnpm-debug)\.log.*|\.DS_Store|Thumbs\.db|.+\.pid)$/;
-/** True for a path that a build or an install makes, wherever in the project it lies. */
-function isUsualOutput(path) {
-    const name = basename(path);
-    return (MADE.has(name) || FILES.test(name) || (basename(dirname(path)) === 'public' && SERVICE_WORKERS.test(name)));
-}
-/** True for an ignored path that `build-on: runner` sends without being told to. */
-function isSentOutput(path) {
-    const parts = path.split('/');
-    return SENT.has((0,external_node_path_.basename)(path)) || parts.some((part) => WHOLE.has(part));
-}
-/** What an install makes: it goes along with any build-output. */
-function isInstalled(path) {
-    return /^(node_modules|\.yarn|\.pnp\..+)$/.test(basename(path));
-}
-function isLitter(path) {
-    return LITTER.test(basename(path));
-}
-
-;// CONCATENATED MODULE: ./compiled/src/server/checkout/pack-build.js
-
-
-
-
-
-
-
-
-/** Caches that only speed up the next build, and are often larger than the build. */
-const CACHES = ['.next/cache', 'node_modules/.cache', '.turbo', '.pnpm-store'];
-/** Packs the build of this job. Throws a Failure where the checkout holds another commit or no build. */
-async function packBuild(options) {
-    const { workingDirectory, sha, folder } = options;
-    const head = (await checkoutGit(['rev-parse', 'HEAD'], workingDirectory)).trim();
-    if (head !== sha) {
-        throw new Failure({
-            message: `build-on: runner packs the build of this job, and the checkout is at ${head.slice(0, 12)}, not at ${sha.slice(0, 12)}`,
-            next: 'Check out the commit that is deployed (actions/checkout with the same ref), build it, then run this step.',
-        });
-    }
-    const words = ['ls-files', '--others', '--ignored', '--exclude-standard', '--directory', '-z'];
-    const ignored = (await checkoutGit(words, workingDirectory)).split('\0');
-    const { paths, leftOut } = pathsToPack(ignored, options.buildOutput, options.sharedPaths);
-    for (const path of options.buildOutput)
-        await mustExist(workingDirectory, path);
-    if (paths.length === 0) {
-        throw new Failure({
-            message: `build-on: runner found no build in the checkout${leftOut.length > 0 ? `; git ignores only ${(0,shorten_list/* shortenList */.Y)(leftOut)}` : ''}`,
-            next: 'Install and build in a step before this one, or name what the build makes in build-output.',
-        });
-    }
-    const file = (0,external_node_path_.join)(folder, 'build.tgz');
-    const excluded = CACHES.map((path) => `--exclude=${path}`);
-    await pack(['-czf', file, ...excluded, '--', ...paths], workingDirectory, options.signal);
-    return { file, bytes: (await (0,promises_namespaceObject.stat)(file)).size, paths, leftOut };
-}
-/**
- * What of the ignored paths is packed: the named output and node_modules, or what builds are known to make; never what
- * belongs to the host. A checkout holds other ignored files too: credentials that earlier steps of the job left there
- * (`gha-creds-*.json`, `.npmrc`, keys), logs, reports. Without names of what a build makes they would all go to the
- * server. `leftOut`: what a person may miss there. Pure.
- */
-function pathsToPack(ignored, buildOutput, sharedPaths) {
-    const listed = ignored.map((path) => path.replace(/\/$/, '')).filter((path) => path !== '');
-    // git names a folder of which all is ignored beside what is in it: only the latter says what each thing is.
-    const present = listed.filter((path) => !listed.some((other) => other.startsWith(`${path}/`)));
-    if (buildOutput.length > 0) {
-        const modules = present.filter((path) => path.split('/').pop() === 'node_modules');
-        return { paths: [...new Set([...buildOutput, ...modules])], leftOut: [] };
-    }
-    const ofTheHost = (path) => /^\.env($|\.)/.test(path.split('/').pop()) ||
-        sharedPaths.some((shared) => path === shared || path.startsWith(`${shared}/`)) ||
-        CACHES.includes(path);
-    const rest = present.filter((path) => !ofTheHost(path));
-    return { paths: rest.filter(isSentOutput), leftOut: rest.filter((path) => !isSentOutput(path)) };
-}
-/** `12 MB: .next, node_modules; not sent: .npmrc, reports`, so that nothing is missed without a word. */
-function describePacked({ bytes, paths, leftOut }) {
-    const packed = `${formatBytes(bytes)}: ${paths.join(', ')}`;
-    return leftOut.length === 0
-        ? packed
-        : `${packed}; not sent: ${(0,shorten_list/* shortenList */.Y)(leftOut, 8)} (name in build-output what the application needs)`;
-}
-async function mustExist(workingDirectory, path) {
-    try {
-        await (0,promises_namespaceObject.stat)((0,external_node_path_.join)(workingDirectory, path));
-    }
-    catch {
-        throw new Failure({
-            message: `build-output names ${path}, which is not in the checkout`,
-            next: 'Build in a step before this one.',
-        });
-    }
-}
-/** Stdout of a git command that is expected to succeed. */
-async function checkoutGit(words, workingDirectory) {
-    const { code, stdout, stderr } = await localGit(words, workingDirectory);
-    if (code === 0)
-        return stdout;
-    throw new Failure({
-        message: `git ${words[0]} failed: ${lastLine(stderr)}`,
-        code: String(code),
-    });
-}
-/** Packs in a program that a cancel ends: a build of some gigabytes takes its time. */
-async function pack(words, cwd, signal) {
-    let ended;
-    try {
-        ended = await (0,local_programs/* runProgram */.mB)(['tar', ...words], { cwd, signal });
-    }
-    catch (error) {
-        if (signal.aborted)
-            throw new Cancelled();
-        throw tarFailed(problemsOf(error)[0].message);
-    }
-    if (ended.code !== 0)
-        throw tarFailed(lastLine(ended.stderr), ended.code);
-}
-function tarFailed(why, code = null) {
-    return new Failure({
-        message: `tar failed: ${why || 'it was ended by a signal'}`,
-        ...(code === null ? {} : { code: String(code) }),
-        next: 'Look at the room of this machine, and at what is named in build-output.',
-    });
-}
-function lastLine(text) {
-    return text.trim().split('\n').pop() ?? '';
-}
-
-;// CONCATENATED MODULE: ./compiled/src/server/fleet/send-build.js
-
-
-
-
-/** Streams a packed build to every host: all of them get it, or none keeps it. Resolves with its path on each. */
-async function sendToAll(fleet, looks, file, sha, signal) {
-    const name = `${sha.slice(0, 12)}-${(0,external_node_crypto_.randomUUID)()}.tgz`;
-    const folderOf = (host) => {
-        const place = looks.find((look) => look.host === host.position)?.facts?.stateFolder;
-        if (place === undefined)
-            throw new Failure({ message: `${host.prefix}there is no folder to store the build in` });
-        return `${place}/incoming`;
-    };
-    const folders = fleet.hosts.map(folderOf);
-    const sent = await Promise.allSettled(fleet.hosts.map((host, index) => storeFile(host, { folder: folders[index], name, content: (0,external_node_fs_.createReadStream)(file) }, signal)));
-    const failed = sent.find((one) => one.status === 'rejected');
-    if (failed) {
-        await Promise.all(fleet.hosts.map((host, index) => dropFile(host, folders[index], name)));
-        throw failed.reason;
-    }
-    return folders.map((folder) => `${folder}/${name}`);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/lib/missing-schema.js
-/** What PostgreSQL and PostgREST say of a table or column that is not there. */
-const MISSING = /\b(42P01|42703|PGRST20[0-5])\b|relation "[^"]*" does not exist|column "?[^\s"]+"? (of relation "[^"]*" )?does not exist|Could not find the (table|column|'[^']*' column)/i;
-/** True where a program's output tells of a table or column that the database does not have. */
-function tellsOfMissing(text) {
-    return MISSING.test(text);
-}
-
-;// CONCATENATED MODULE: ./compiled/src/pipeline/build-reads-schema.js
-
-/** What is said where a build asks the database, which is changed only after it. Pure. */
-/** The problems of a build, with the input that helps where it asked for what the pending migrations make. */
-function withMigrateBefore(problems) {
-    return problems.map((problem) => tellsOfMissing(problem.message)
-        ? {
-            ...problem,
-            next: 'The build asks for a table or column that the pending migrations may make, and they are committed only after it. Say migrate-before: build, or let the build do without the database.',
-        }
-        : problem);
-}
-/** Names of an env file with which a build reaches the database. */
-const REACHES = /^[ \t]*(?:export[ \t]+)?(DATABASE_URL|\w*SUPABASE\w*(?:KEY|URL))[ \t]*=[ \t]*\S/gm;
-/** Which of them stand in the env file that the build is given, each once. */
-function databaseNamesIn(envFile) {
-    return [...new Set([...envFile.matchAll(REACHES)].map(([, name]) => name ?? ''))];
-}
-/** Why the order that is asked for cannot be kept. */
-function orderRefusals({ database, vps }) {
-    if (database?.migrateBefore !== 'build' || vps?.buildOn !== 'runner')
-        return [];
-    return [
-        {
-            message: 'migrate-before: build does nothing with build-on: runner: the build is made before this step.',
-            next: 'Migrate in a step before the build (mode: migrate), and leave migrate-before out here.',
-        },
-    ];
-}
-/** What a plan warns of where migrations are pending and the build can ask the database. */
-function orderWarnings({ database, vps }, pending) {
-    if (pending === 0 || database?.migrateBefore !== 'cutover' || vps?.envFile === undefined)
-        return [];
-    const names = databaseNamesIn(vps.envFile.reveal());
-    if (names.length === 0)
-        return [];
-    return [
-        {
-            message: `the build can ask the database (${names.join(', ')} in env-file), and it runs before the pending migrations are committed`,
-            next: 'A static build may swallow the errors and make empty pages. If it reads the new schema, say migrate-before: build.',
-        },
-    ];
 }
 
 ;// CONCATENATED MODULE: ./compiled/src/pipeline/plan-hosts.js
@@ -19849,6 +19848,11 @@ async function deployedCommit({ settings }) {
         throw new Failure({ message: 'there is no commit to deploy' });
     return exactCommit(ref, settings.workingDirectory);
 }
+/** Tells what became of the hosts, and ends the phase by it. @throws what `judgeEnds` does */
+async function concludeHosts(servers, ends, record) {
+    record.summarise(redeploySummary(ends, await deployedCommit(servers)));
+    judgeEnds(ends, record, servers.signal.aborted);
+}
 /** Why hosts are stopped that were or would have been prepared in vain. */
 const NOT_PREPARED = 'not every server could be prepared';
 /**
@@ -19928,13 +19932,12 @@ async function rehearsedUnharmed(servers, rollout, record, until) {
 
 
 
-
 /**
  * With `migrate-before: build`, the second part of `prepare`: the hosts, which have installed, build and rehearse on the
  * new schema. `until`: as `rehearsedUnharmed` takes it.
  */
 async function buildOnNewSchema(servers, rollout, until) {
-    const { settings, log, signal } = servers;
+    const { settings, log } = servers;
     return runPhase('prepare', log, settings.vps.ref, async (record) => {
         await rehearsedUnharmed(servers, rollout, record, until);
         if (!rollout.halted()) {
@@ -19942,8 +19945,7 @@ async function buildOnNewSchema(servers, rollout, until) {
             return;
         }
         const ends = await rollout.stop(NOT_PREPARED);
-        record.summarise(redeploySummary(ends, await deployedCommit(servers)));
-        judgeEnds(ends, record, signal.aborted);
+        await concludeHosts(servers, ends, record);
     });
 }
 
@@ -23220,17 +23222,15 @@ function liveGuard(database, { reversible, files }) {
             return undo(harm);
         log({ kind: 'warning', problem: forward(harm, files, why) });
     };
-    const judge = (name, host) => {
-        const known = heard.get(host);
-        if (!committed || decided || closed || known === undefined)
+    const judge = ({ host, before, looks }) => {
+        if (!committed || decided || closed)
             return;
-        const harm = findHarm(known.before, known.looks);
+        const harm = findHarm(before, looks);
         if (harm === undefined)
             return;
         decided = true;
-        void decide({ ...harm, host: name });
+        void decide({ ...harm, host });
     };
-    const names = new Map();
     return {
         get harm() {
             return ended;
@@ -23241,18 +23241,17 @@ function liveGuard(database, { reversible, files }) {
             return ended && harmProblem(ended, files);
         },
         heard({ position, name }, look) {
-            names.set(position, name);
-            const known = heard.get(position) ?? { before: [], looks: [] };
-            if (look.after === undefined)
-                heard.set(position, { ...known, before: look.health });
-            else
-                heard.set(position, { ...known, looks: [...known.looks, look] });
-            judge(name, position);
+            const known = heard.get(position) ?? { host: name, before: [], looks: [] };
+            const now = look.after === undefined
+                ? { ...known, before: look.health }
+                : { ...known, looks: [...known.looks, look] };
+            heard.set(position, now);
+            judge(now);
         },
         committed() {
             committed = true;
-            for (const [position, name] of names)
-                judge(name, position);
+            for (const known of heard.values())
+                judge(known);
         },
     };
 }
@@ -23882,7 +23881,6 @@ end $held$;\n`;
 const LOOK_AT_SCRATCH = `select pg_catalog.json_build_object(
   'mine', pg_catalog.pg_try_advisory_lock(${LOCK}),
   'left', exists (select from pg_catalog.pg_namespace where nspname = '${MARKER}'),
-  'serverVersion', pg_catalog.current_setting('server_version_num')::int,
   'objects', array(select relname::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${projectSchema} and ${scratch_sql_notOfExtension('pg_class', 'c.oid')}
     union all select proname::text from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
@@ -23971,7 +23969,6 @@ async function takeScratch(database, target, signal) {
         return { why: `the scratch database is not empty: it has ${(0,shorten_list/* shortenList */.Y)(look.objects, 3)}` };
     await database.send(`${STILL_OURS}${BEGIN_SCRATCH}`, sending);
     return {
-        serverVersion: look.serverVersion,
         send: (message) => database.send(`${STILL_OURS}${message}`, sending),
         sendAlone: (statement) => database.send(statement, sending),
         empty: () => emptyScratch(database),
@@ -24245,7 +24242,7 @@ function measuredFindings(findings, { statements, why }) {
     return { kept, told };
 }
 function toldOf(finding, found, why) {
-    if (isDestructive(finding) || finding.effect === 'unknown')
+    if (isRisky(finding))
         return findingProblem(finding);
     if (found?.measured === undefined)
         return findingProblem(finding, { why: found?.why ?? why ?? 'it was not reached' });
@@ -24540,10 +24537,7 @@ const MOST_FILES = 20_000;
  * live commit. A text says why neither can be told.
  */
 async function addedFiles({ from, to }, workingDirectory) {
-    const answer = async (...words) => {
-        const ended = await localGit(words, workingDirectory).catch(() => undefined);
-        return ended?.code === 0 ? ended.stdout : undefined;
-    };
+    const answer = (...words) => gitAnswer(words, workingDirectory);
     const added = await answer('diff-tree', '-r', '-z', '--no-renames', '--diff-filter=A', from, to);
     const whole = added === undefined ? await answer('ls-tree', '-r', '-z', '--full-tree', to) : undefined;
     const files = added !== undefined ? readAdded(added) : whole === undefined ? undefined : readTree(whole);
@@ -24903,17 +24897,15 @@ function planSummary(result) {
 
 
 
-
 /** Mode `redeploy`: brings every host to one exact commit, and touches nothing else. */
 async function redeploy(servers) {
-    const { settings, log, signal } = servers;
+    const { settings, log } = servers;
     return runPhase('redeploy', log, settings.vps.ref, async (record) => {
         const looks = await record.step('look', () => lookFirst(servers));
         const rollout = await prepareHosts(servers, looks, 'nothing', record);
         const ready = await rollout.prepared();
         const ends = await (ready ? rollout.cutOver(record) : rollout.stop(NOT_PREPARED));
-        record.summarise(redeploySummary(ends, await deployedCommit(servers)));
-        judgeEnds(ends, record, signal.aborted);
+        await concludeHosts(servers, ends, record);
     });
 }
 async function lookFirst(servers) {
@@ -24926,13 +24918,12 @@ async function lookFirst(servers) {
  * back by itself. `until`: as `rehearsedUnharmed` takes it; no host cuts over where the live version is harmed.
  */
 async function cutOverHosts(servers, rollout, until) {
-    const { settings, log, signal } = servers;
+    const { settings, log } = servers;
     return runPhase('redeploy', log, settings.vps.ref, async (record) => {
         await rehearsedUnharmed(servers, rollout, record, until);
         const ends = await rollout.cutOver(record);
         record.changed();
-        record.summarise(redeploySummary(ends, await deployedCommit(servers)));
-        judgeEnds(ends, record, signal.aborted);
+        await concludeHosts(servers, ends, record);
     });
 }
 

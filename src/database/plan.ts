@@ -23,7 +23,7 @@ import {
 } from './history/pending-files.js';
 import { askCatalogFacts, type CatalogFacts, type CatalogQuestion } from './lint/catalog-facts.js';
 import { findingProblem } from './lint/finding-problem.js';
-import { isDestructive, type LintFinding, lintFiles } from './lint/lint.js';
+import { isDestructive, isRisky, type LintFinding, lintFiles } from './lint/lint.js';
 import { refusedByPartitioned } from './lint/partitioned-refusals.js';
 import { sumUpRemarks } from './lint/remarks.js';
 import { type Batch, makeBatches, type PlannedFile } from './migrations/batches.js';
@@ -197,7 +197,7 @@ export function warningsOf(
   { findings, warnings, remarks }: Pick<DatabasePlan, 'findings' | 'warnings' | 'remarks'>,
   told: readonly Problem[] = findings.map((finding) => findingProblem(finding)),
 ): Problem[] {
-  const first = findings.filter((finding) => isDestructive(finding) || finding.effect === 'unknown').length;
+  const first = findings.filter(isRisky).length;
   return [...told.slice(0, first), ...warnings, ...told.slice(first), ...sumUpRemarks(remarks)];
 }
 
@@ -211,7 +211,7 @@ async function planFor(
   const planned = due.length > 0 ? await classifyAll(due, asked) : [];
   const pending = planned.slice(0, chosen.pending.length);
   const { findings, ignored, facts } = await lintPlanned(planned, askFacts);
-  const risky = findings.filter((finding) => isDestructive(finding) || finding.effect === 'unknown');
+  const risky = findings.filter(isRisky);
   const refused = rules.destructiveChanges === 'refuse' ? risky : [];
   return {
     pending,

@@ -2,9 +2,8 @@ import type { PhaseReport } from '../lib/report.js';
 import { runPhase } from '../report/phase.js';
 import type { Rollout } from '../server/fleet/rollout.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
-import { judgeEnds, redeploySummary } from './host-ends.js';
 import type { LiveGuard } from './live-guard.js';
-import { deployedCommit, NOT_PREPARED } from './prepare.js';
+import { concludeHosts, NOT_PREPARED } from './prepare.js';
 import { rehearsedUnharmed } from './rehearsed-unharmed.js';
 
 /**
@@ -16,7 +15,7 @@ export async function buildOnNewSchema(
   rollout: Rollout,
   until?: LiveGuard['until'],
 ): Promise<PhaseReport> {
-  const { settings, log, signal } = servers;
+  const { settings, log } = servers;
   return runPhase('prepare', log, settings.vps.ref, async (record) => {
     await rehearsedUnharmed(servers, rollout, record, until);
     if (!rollout.halted()) {
@@ -24,7 +23,6 @@ export async function buildOnNewSchema(
       return;
     }
     const ends = await rollout.stop(NOT_PREPARED);
-    record.summarise(redeploySummary(ends, await deployedCommit(servers)));
-    judgeEnds(ends, record, signal.aborted);
+    await concludeHosts(servers, ends, record);
   });
 }

@@ -13,6 +13,12 @@ interface HostHarm extends LiveHarm {
   host: Host['name'];
 }
 
+/** What the live version of a host has answered: before the first write, and on the new schema. */
+interface Heard extends Pick<HostHarm, 'host'> {
+  before: readonly HealthFact[];
+  looks: readonly LiveLook[];
+}
+
 /**
  * Watches what the live version answers on the new schema, from the commit until the cutover, and finds out whether the
  * down files or the new version end a harm sooner.
@@ -42,7 +48,7 @@ export function liveGuard(
   { reversible, files }: { reversible: boolean; files: readonly string[] },
 ): LiveGuard {
   const { settings, log } = database;
-  const heard = new Map<number, { before: readonly HealthFact[]; looks: LiveLook[] }>();
+  const heard = new Map<number, Heard>();
   let committed = false;
   let decided = false;
   let closed = false;
@@ -60,15 +66,13 @@ export function liveGuard(
     if (why === undefined) return undo(harm);
     log({ kind: 'warning', problem: forward(harm, files, why) });
   };
-  const judge = (name: string, host: number): void => {
-    const known = heard.get(host);
-    if (!committed || decided || closed || known === undefined) return;
-    const harm = findHarm(known.before, known.looks);
+  const judge = ({ host, before, looks }: Heard): void => {
+    if (!committed || decided || closed) return;
+    const harm = findHarm(before, looks);
     if (harm === undefined) return;
     decided = true;
-    void decide({ ...harm, host: name });
+    void decide({ ...harm, host });
   };
-  const names = new Map<number, string>();
   return {
     get harm() {
       return ended;
@@ -79,15 +83,17 @@ export function liveGuard(
       return ended && harmProblem(ended, files);
     },
     heard({ position, name }, look) {
-      names.set(position, name);
-      const known = heard.get(position) ?? { before: [], looks: [] };
-      if (look.after === undefined) heard.set(position, { ...known, before: look.health });
-      else heard.set(position, { ...known, looks: [...known.looks, look] });
-      judge(name, position);
+      const known = heard.get(position) ?? { host: name, before: [], looks: [] };
+      const now =
+        look.after === undefined
+          ? { ...known, before: look.health }
+          : { ...known, looks: [...known.looks, look] };
+      heard.set(position, now);
+      judge(now);
     },
     committed() {
       committed = true;
-      for (const [position, name] of names) judge(name, position);
+      for (const known of heard.values()) judge(known);
     },
   };
 }
@@ -103,7 +109,7 @@ async function obstacleOf(database: DatabaseWork): Promise<string | undefined> {
 }
 
 /** What is told of a live version that breaks on the new schema. Pure. */
-export function harmProblem({ host, path, detail }: HostHarm, files: readonly string[]): Problem {
+function harmProblem({ host, path, detail }: HostHarm, files: readonly string[]): Problem {
   return {
     message: `the live version on ${host} breaks on the new schema: ${path} ${detail} since ${shortenList([...files])} ${files.length === 1 ? 'was' : 'were'} committed`,
     next: 'Split the change: first a deploy that both versions can work with, and what the old version needs goes in a later one (-- deploy: after-health).',

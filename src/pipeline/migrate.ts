@@ -1,11 +1,12 @@
 import type { BatchContext } from '../database/apply/delivery.js';
 import { applyBatch, type BatchOutcome } from '../database/apply/implicit-transaction.js';
+import { EXISTS_ALREADY } from '../database/apply/next-action.js';
 import { applyNonTransactional } from '../database/apply/non-transactional-file.js';
 import { noticeBook } from '../database/apply/server-notices.js';
 import type { DatabaseAccess } from '../database/connection/connection.js';
 import { type Batch, type PlannedFile, titleOf } from '../database/migrations/batches.js';
 import { type DatabasePlan, planDatabase, warningsOf } from '../database/plan.js';
-import { alreadyThere, EXISTS_ALREADY } from '../database/schema/already-there.js';
+import { alreadyThere } from '../database/schema/already-there.js';
 import { judgeDrift, readDriftNow } from '../database/schema/drift.js';
 import { ownChecksMessage, ownChecksTime } from '../database/schema/own-checks.js';
 import { verificationMessage } from '../database/schema/schema-facts.js';

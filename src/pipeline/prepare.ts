@@ -79,6 +79,16 @@ export async function deployedCommit({ settings }: ServerWork): Promise<string> 
   return exactCommit(ref, settings.workingDirectory);
 }
 
+/** Tells what became of the hosts, and ends the phase by it. @throws what `judgeEnds` does */
+export async function concludeHosts(
+  servers: ServerWork,
+  ends: readonly HostEnd[],
+  record: PhaseRecord,
+): Promise<void> {
+  record.summarise(redeploySummary(ends, await deployedCommit(servers)));
+  judgeEnds(ends, record, servers.signal.aborted);
+}
+
 /** Why hosts are stopped that were or would have been prepared in vain. */
 export const NOT_PREPARED = 'not every server could be prepared';
 

@@ -3,21 +3,19 @@ import { runPhase } from '../report/phase.js';
 import { type HostReport, inspectFleet } from '../server/fleet/inspect-fleet.js';
 import type { Rollout } from '../server/fleet/rollout.js';
 import type { ServerWork } from '../server/fleet/server-work.js';
-import { judgeEnds, redeploySummary } from './host-ends.js';
 import type { LiveGuard } from './live-guard.js';
-import { deployedCommit, NOT_PREPARED, prepareHosts, refuseHosts } from './prepare.js';
+import { concludeHosts, NOT_PREPARED, prepareHosts, refuseHosts } from './prepare.js';
 import { rehearsedUnharmed } from './rehearsed-unharmed.js';
 
 /** Mode `redeploy`: brings every host to one exact commit, and touches nothing else. */
 export async function redeploy(servers: ServerWork): Promise<PhaseReport> {
-  const { settings, log, signal } = servers;
+  const { settings, log } = servers;
   return runPhase('redeploy', log, settings.vps.ref, async (record) => {
     const looks = await record.step('look', () => lookFirst(servers));
     const rollout = await prepareHosts(servers, looks, 'nothing', record);
     const ready = await rollout.prepared();
     const ends = await (ready ? rollout.cutOver(record) : rollout.stop(NOT_PREPARED));
-    record.summarise(redeploySummary(ends, await deployedCommit(servers)));
-    judgeEnds(ends, record, signal.aborted);
+    await concludeHosts(servers, ends, record);
   });
 }
 
@@ -36,12 +34,11 @@ export async function cutOverHosts(
   rollout: Rollout,
   until?: LiveGuard['until'],
 ): Promise<PhaseReport> {
-  const { settings, log, signal } = servers;
+  const { settings, log } = servers;
   return runPhase('redeploy', log, settings.vps.ref, async (record) => {
     await rehearsedUnharmed(servers, rollout, record, until);
     const ends = await rollout.cutOver(record);
     record.changed();
-    record.summarise(redeploySummary(ends, await deployedCommit(servers)));
-    judgeEnds(ends, record, signal.aborted);
+    await concludeHosts(servers, ends, record);
   });
 }

@@ -67,6 +67,9 @@ const EXISTS: readonly (readonly [code: string, message: RegExp, how: string])[]
   ['42P07', /./, 'IF NOT EXISTS, which does nothing where another table of that name is there'],
 ];
 
+/** SQLSTATEs of statements that make what is there already. */
+export const EXISTS_ALREADY: ReadonlySet<string> = new Set(EXISTS.map(([code]) => code));
+
 function existsAlready(code: string, message: string): string | undefined {
   return EXISTS.find(([each, pattern]) => each === code && pattern.test(message))?.[2];
 }

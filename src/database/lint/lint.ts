@@ -38,9 +38,14 @@ export interface LintResult {
   question: CatalogQuestion;
 }
 
-/** Data, or what cannot be told of it. */
+/** It deletes or changes data. */
 export function isDestructive({ effect }: Pick<LintFinding, 'effect'>): boolean {
   return effect === 'deletes' || effect === 'changes';
+}
+
+/** The same, or it cannot be told whether it does. */
+export function isRisky(finding: Pick<LintFinding, 'effect'>): boolean {
+  return isDestructive(finding) || finding.effect === 'unknown';
 }
 
 /** The rule of what cannot be read. */

@@ -1,6 +1,6 @@
 import type { Problem } from '../../lib/report.js';
 import { findingProblem } from '../lint/finding-problem.js';
-import { isDestructive, type LintFinding } from '../lint/lint.js';
+import { isRisky, type LintFinding } from '../lint/lint.js';
 import { oneLine } from '../sql/source-text.js';
 import { describeMeasured, type Measured, strengthOf, strongestLock } from './held-locks.js';
 import type { MeasuredPlan, MeasuredStatement } from './measure.js';
@@ -39,7 +39,7 @@ function toldOf(
   found: MeasuredStatement | undefined,
   why: string | undefined,
 ): Problem | undefined {
-  if (isDestructive(finding) || finding.effect === 'unknown') return findingProblem(finding);
+  if (isRisky(finding)) return findingProblem(finding);
   if (found?.measured === undefined)
     return findingProblem(finding, { why: found?.why ?? why ?? 'it was not reached' });
   if (!blocks(found.measured)) return undefined;

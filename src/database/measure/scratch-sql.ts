@@ -21,7 +21,6 @@ end $held$;\n`;
 export const LOOK_AT_SCRATCH = `select pg_catalog.json_build_object(
   'mine', pg_catalog.pg_try_advisory_lock(${LOCK}),
   'left', exists (select from pg_catalog.pg_namespace where nspname = '${MARKER}'),
-  'serverVersion', pg_catalog.current_setting('server_version_num')::int,
   'objects', array(select relname::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${projectSchema} and ${notOfExtension('pg_class', 'c.oid')}
     union all select proname::text from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace

@@ -14,7 +14,6 @@ import {
 
 /** A scratch database that is ours for as long as it is held; each message fails where it no longer is. */
 export interface Scratch {
-  readonly serverVersion: number;
   readonly send: (message: string) => ReturnType<Database['send']>;
   /** One statement that no transaction can hold, so that no proof can stand before it. */
   readonly sendAlone: (statement: string) => ReturnType<Database['send']>;
@@ -30,7 +29,6 @@ const EMPTY_DEADLINE = 30_000;
 interface Look {
   mine: boolean;
   left: boolean;
-  serverVersion: number;
   objects: string[];
 }
 
@@ -58,7 +56,6 @@ export async function takeScratch(
     return { why: `the scratch database is not empty: it has ${shortenList(look.objects, 3)}` };
   await database.send(`${STILL_OURS}${BEGIN_SCRATCH}`, sending);
   return {
-    serverVersion: look.serverVersion,
     send: (message) => database.send(`${STILL_OURS}${message}`, sending),
     sendAlone: (statement) => database.send(statement, sending),
     empty: () => emptyScratch(database),

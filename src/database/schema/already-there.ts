@@ -7,16 +7,6 @@ import type { PlannedFile } from '../migrations/batches.js';
 import { type LeftBehind, leftBehind, type MadeThing } from '../migrations/left-behind.js';
 import { literal } from '../sql/sql-text.js';
 
-/** SQLSTATEs of statements that make what is there already. */
-export const EXISTS_ALREADY: ReadonlySet<string> = new Set([
-  '42P07',
-  '42710',
-  '42P16',
-  '42701',
-  '42723',
-  '42P06',
-]);
-
 /** What of a list of files seems to be in a database already, though its history does not say so. */
 export interface AlreadyThere {
   /** The last of the files up to which all is there that they leave behind; undefined where that is none. */

@@ -1,5 +1,5 @@
 import type { CommittedFile } from '../../worker/protocol.js';
-import { localGit } from './local-git.js';
+import { gitAnswer } from './local-git.js';
 
 /** More are not sent: a look is to take seconds. */
 const MOST_FILES = 20_000;
@@ -12,10 +12,7 @@ export async function addedFiles(
   { from, to }: { from: string; to: string },
   workingDirectory: string,
 ): Promise<CommittedFile[] | string> {
-  const answer = async (...words: string[]): Promise<string | undefined> => {
-    const ended = await localGit(words, workingDirectory).catch(() => undefined);
-    return ended?.code === 0 ? ended.stdout : undefined;
-  };
+  const answer = (...words: string[]): Promise<string | undefined> => gitAnswer(words, workingDirectory);
   const added = await answer('diff-tree', '-r', '-z', '--no-renames', '--diff-filter=A', from, to);
   const whole = added === undefined ? await answer('ls-tree', '-r', '-z', '--full-tree', to) : undefined;
   const files = added !== undefined ? readAdded(added) : whole === undefined ? undefined : readTree(whole);

@@ -1,6 +1,15 @@
 import { type ProgramEnd, runProgram } from '../../lib/local-programs.js';
 import { Failure, problemsOf } from '../../lib/report.js';
 
+/** What git says in the checkout of this job; undefined where it does not end with 0, or cannot work there. */
+export async function gitAnswer(
+  words: readonly string[],
+  workingDirectory: string,
+): Promise<string | undefined> {
+  const ended = await localGit(words, workingDirectory).catch(() => undefined);
+  return ended?.code === 0 ? ended.stdout : undefined;
+}
+
 /**
  * Runs git in the checkout of this job. Throws a Failure where it cannot work there at all: it is not installed, the
  * folder is missing, or the checkout belongs to another user (jobs in a container); any other end is the caller's.

@@ -1,7 +1,7 @@
 import type { Settings } from '../../inputs/settings.js';
 import type { Problem } from '../../lib/report.js';
 import { exactCommit } from './exact-commit.js';
-import { localGit } from './local-git.js';
+import { gitAnswer } from './local-git.js';
 
 /**
  * Whose the code is that a run is about to deploy. GitHub hands out every commit of every fork under the name of the
@@ -103,8 +103,7 @@ async function hasAllBranches(settings: Settings): Promise<boolean> {
 
 /** What git says in the checkout, without the last newline; undefined where it does not end with 0. */
 async function answer(words: readonly string[], { workingDirectory }: Settings): Promise<string | undefined> {
-  const ended = await localGit(words, workingDirectory).catch(() => undefined);
-  return ended?.code === 0 ? ended.stdout.trim() : undefined;
+  return (await gitAnswer(words, workingDirectory))?.trim();
 }
 
 /** The addresses of one repository differ by protocol, user, port and ending. Pure. */

@@ -5,7 +5,7 @@ import { Cancelled, messageOf } from '../../lib/report.js';
 import { copyTree, sizeOfTree, type TreeSize } from '../host/copy-tree.js';
 import { isFolder, isSymlink, present, readText, removePath } from '../host/files.js';
 import { freeSpace } from '../host/free-space.js';
-import { type GitRepository, git } from '../host/git.js';
+import { type GitRepository, trackedPaths } from '../host/git.js';
 import { readMark, writeRecord } from '../host/records.js';
 import { foldersAbove } from '../host-files/paths.js';
 import type { DeployRequest } from '../protocol.js';
@@ -148,7 +148,7 @@ async function unlessItFails(
 }
 
 async function placesIn({ stage, request }: BuildCacheOptions): Promise<CachePlace[]> {
-  const tracked = (await git(stage, 'ls-files', '-z')).split('\0').filter((path) => path !== '');
+  const tracked = await trackedPaths(stage);
   return cachePlaces({ tracked, ...request, read: (path) => readText(join(stage.folder, path)) });
 }
 

@@ -110,16 +110,29 @@ export function listenersOn(port: number): number[] {
 
 /** The sockets that listen on a port, as open descriptors name them. */
 function socketsOn(port: number): Set<string> {
-  const sockets = new Set<string>();
-  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+  return new Set(inTables((table) => listeningInodes(table, port).map((inode) => `socket:[${inode}]`)));
+}
+
+/** What `pick` finds in the text of each table of TCP sockets. */
+function inTables<T>(pick: (table: string) => T[]): T[] {
+  return ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
     try {
-      for (const inode of listeningInodes(readFileSync(table, 'utf8'), port))
-        sockets.add(`socket:[${inode}]`);
+      return pick(readFileSync(table, 'utf8'));
     } catch {
       // No such table on this host.
+      return [];
     }
-  }
-  return sockets;
+  });
+}
+
+/** The fields of the sockets that listen (state 0A); where a port is given, on that. */
+function listeningSockets(table: string, port?: number): string[][] {
+  const wanted = port?.toString(16).toUpperCase().padStart(4, '0');
+  return table
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === '0A' && (wanted === undefined || fields[1]?.split(':')[1] === wanted));
 }
 
 /**
@@ -127,26 +140,13 @@ function socketsOn(port: number): Set<string> {
  * 127.0.0.1 or ::1 arrives, or nobody listens.
  */
 export function elsewhereOn(port: number): string[] {
-  const places = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
-    try {
-      return listeningAddresses(readFileSync(table, 'utf8'), port);
-    } catch {
-      // No such table on this host.
-      return [];
-    }
-  });
+  const places = inTables((table) => listeningAddresses(table, port));
   return places.some(isReachedByLoopback) ? [] : [...new Set(places)];
 }
 
-/** The addresses of the sockets that listen (state 0A) on a port, in hexadecimal digits as /proc/net/tcp has them. */
+/** The addresses of the sockets that listen on a port, in hexadecimal digits as /proc/net/tcp has them. */
 export function listeningAddresses(table: string, port: number): string[] {
-  const wanted = port.toString(16).toUpperCase().padStart(4, '0');
-  return table
-    .split('\n')
-    .slice(1)
-    .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[3] === '0A' && fields[1]?.split(':')[1] === wanted)
-    .map((fields) => fields[1]!.split(':')[0]!);
+  return listeningSockets(table, port).map((fields) => fields[1]!.split(':')[0]!);
 }
 
 /** True for the loopback addresses and for "all addresses", of both versions. The bytes of each word are turned round. */
@@ -172,24 +172,12 @@ export function portsHeldBy(programs: ReadonlySet<number>): number[] {
       .filter((pid) => descendsFrom(pid, programs))
       .flatMap(openedBy),
   );
-  const ports = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => {
-    try {
-      return listeningPorts(readFileSync(table, 'utf8'), links);
-    } catch {
-      // No such table on this host.
-      return [];
-    }
-  });
+  const ports = inTables((table) =>
+    listeningSockets(table)
+      .filter((fields) => links.has(`socket:[${fields[9]}]`))
+      .map((fields) => Number.parseInt(fields[1]!.split(':')[1] ?? '', 16)),
+  );
   return [...new Set(ports)];
-}
-
-function listeningPorts(table: string, links: ReadonlySet<string>): number[] {
-  return table
-    .split('\n')
-    .slice(1)
-    .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[3] === '0A' && links.has(`socket:[${fields[9]}]`))
-    .map((fields) => Number.parseInt(fields[1]!.split(':')[1] ?? '', 16));
 }
 
 function holdersOf(sockets: ReadonlySet<string>): { pid: number; holds: string[] }[] {
@@ -222,16 +210,9 @@ export function programsBehind(port: number): ReadonlySet<string> | undefined {
   );
 }
 
-/** Inodes of the sockets that listen (state 0A) on a port, out of the text of /proc/net/tcp. */
+/** Inodes of the sockets that listen on a port, out of the text of /proc/net/tcp. */
 export function listeningInodes(table: string, port: number): string[] {
-  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  return table
-    .split('\n')
-    .slice(1)
-    .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[1]?.endsWith(wanted) && fields[3] === '0A')
-    .map((fields) => fields[9]!)
-    .filter((inode) => inode !== undefined);
+  return listeningSockets(table, port).flatMap((fields) => fields[9] ?? []);
 }
 
 /** What the open descriptors of a program lead to; empty where that may not be seen. */

@@ -37,25 +37,22 @@ const AT_START = { watch: 'watch', cron_restart: 'text', uid: 'text', gid: 'text
 >;
 
 /** What of an entry is nobody's wish, or is compared by itself. */
-const NOT_COMPARED = new Set([
-  'name',
-  'env',
-  'port',
-  'cmd',
-  'command',
-  'interpreter_args',
-  'exec_interpreter',
-]);
+const NOT_COMPARED = new Set(['name', 'env', 'port', 'cmd', 'command']);
+
+/** Names that PM2 takes too. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  interpreter_args: 'node_args',
+  exec_interpreter: 'interpreter',
+};
 
 /** `maxMemoryRestart` as `max_memory_restart`: PM2 takes both. */
 function tidyKey(key: string): string {
-  const known: Record<string, string> = { node_args: 'node_args', interpreter_args: 'node_args' };
   const snake = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  return known[snake] ?? (snake === 'exec_interpreter' ? 'interpreter' : snake);
+  return OTHER_NAMES[snake] ?? snake;
 }
 
 /** A config with all keys as PM2's documents write them. */
-export function withTidyKeys(config: Config): Config {
+function withTidyKeys(config: Config): Config {
   return Object.fromEntries(
     Object.entries(config).map(([key, value]) => [key.startsWith(ENV_BLOCK) ? key : tidyKey(key), value]),
   );
@@ -159,6 +156,16 @@ export function changes(before: EntryValues, after: EntryValues): string[] {
   return [...keys].filter(
     (key) => !isDeepStrictEqual(before[key] ?? DEFAULTS[key], after[key] ?? DEFAULTS[key]),
   );
+}
+
+/** The variables of `wanted` that `has` lacks or has otherwise, as `env.NAME`. Pure. */
+export function otherVariables(
+  wanted: Readonly<Record<string, string>>,
+  has: Readonly<Record<string, string>>,
+): string[] {
+  return Object.keys(wanted)
+    .filter((name) => has[name] !== wanted[name])
+    .map((name) => `env.${name}`);
 }
 
 /** True where PM2 takes the new value of all these keys at a reload, and keeps its programs' places. */

@@ -4,7 +4,14 @@ import { shortenList } from '../../lib/shorten-list.js';
 import type { AppRequest } from '../protocol.js';
 import type { Config } from './pm2-config.js';
 import { ENV_BLOCK, startEnvironment } from './pm2-ecosystem.js';
-import { changes, differences, type EntryValues, isTakenByReload, textValues } from './pm2-entry-values.js';
+import {
+  changes,
+  differences,
+  type EntryValues,
+  isTakenByReload,
+  otherVariables,
+  textValues,
+} from './pm2-entry-values.js';
 
 /** An application as an ecosystem file declares it. */
 export interface Declared {
@@ -100,12 +107,7 @@ function changedByHand(
   stored: FollowingQuestion['stored'],
 ): string[] {
   const was = environmentOf(live.config, block);
-  return [
-    ...differences(live.values, stored.values),
-    ...Object.keys(was)
-      .filter((name) => stored.env[name] !== was[name])
-      .map((name) => `env.${name}`),
-  ];
+  return [...differences(live.values, stored.values), ...otherVariables(was, stored.env)];
 }
 
 function keepsReading({ file, reads }: Declared): Following {
@@ -134,12 +136,7 @@ function decideAuto(question: FollowingQuestion, next: Declared): Following {
     );
   const will = environmentOf(next.config, block);
   const gone = Object.keys(was).filter((name) => will[name] === undefined);
-  const changed = [
-    ...changes(live.values, next.values),
-    ...Object.keys(will)
-      .filter((name) => will[name] !== stored.env[name])
-      .map((name) => `env.${name}`),
-  ];
+  const changed = [...changes(live.values, next.values), ...otherVariables(will, stored.env)];
   return followed(changed, gone, next, { ...stored.env, ...will });
 }
 
@@ -155,12 +152,7 @@ function decideFollow(
     return keep(unclearBlock(next), 'Give its name as environment.');
   const block = named ?? (before === 'unclear' ? undefined : before);
   const will = environmentOf(next.config, block);
-  const changed = [
-    ...differences(next.values, stored.values),
-    ...Object.keys(will)
-      .filter((name) => will[name] !== stored.env[name])
-      .map((name) => `env.${name}`),
-  ];
+  const changed = [...differences(next.values, stored.values), ...otherVariables(will, stored.env)];
   return followed(changed, [], next, { ...stored.env, ...will });
 }
 

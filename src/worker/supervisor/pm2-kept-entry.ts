@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { definedOnly } from '../../lib/defined-only.js';
 import { Failure } from '../../lib/report.js';
 import { quote } from '../../lib/shell.js';
@@ -6,7 +5,7 @@ import { readJson, writeAtomically } from '../host/files.js';
 import type { Toolbox } from '../host/toolbox.js';
 import { portOf } from './entry.js';
 import { entryOfRaw, type Pm2Entry, type RawEntry, rawEntries } from './pm2-client.js';
-import { changes, storedValues } from './pm2-entry-values.js';
+import { changes, otherVariables, storedValues } from './pm2-entry-values.js';
 import type { KeptEntry } from './supervisor.js';
 
 /** What belongs to one run of a program, and not to how it is run. As `pm2 save` leaves it out. */
@@ -59,10 +58,7 @@ export function keptChanges(now: readonly RawEntry[], kept: readonly RawEntry[],
 }
 
 function environmentChanges({ env: is }: Pm2Entry, { env: was }: Pm2Entry): string[] {
-  if (isDeepStrictEqual(is, was)) return [];
-  return [...new Set([...Object.keys(is), ...Object.keys(was)])]
-    .filter((name) => is[name] !== was[name])
-    .map((name) => `env.${name}`);
+  return [...new Set([...otherVariables(is, was), ...otherVariables(was, is)])];
 }
 
 /** The command by which a person brings a kept entry back. */
