@@ -23102,12 +23102,12 @@ const try_downs_DEADLINE = 5_000;
  * Tries in a transaction that is taken back whether everything that a run applied could be undone now, with no row lost
  * that was written since. Undefined where it could, else why not.
  */
-async function whyNotUndone(access, { wish, rules, workingDirectory, migrationsDir, }) {
+async function whyNotUndone(access, { wish, rules, ...where }) {
     const look = await readWhatToUndo(access, UNTOLD);
     const target = chooseTarget(look, wish);
     if (target.kind !== 'migrations')
         return target.kind === 'nothing' ? target.why : target.message;
-    const found = await findDowns(access, look, { workingDirectory, migrationsDir }, target.versions);
+    const found = await findDowns(access, look, where, target.versions);
     const without = found.find(({ down }) => down === undefined);
     if (without !== undefined)
         return `${without.version} has no down file`;
@@ -23257,9 +23257,15 @@ function liveGuard(database, { reversible, files }) {
 }
 async function obstacleOf(database) {
     const { rollback: wish, workingDirectory, database: rules } = database.settings;
-    const { migrationsDir } = rules;
+    const { migrationsDir, downDir } = rules;
     try {
-        return await whyNotUndone(database, { wish, rules, workingDirectory, migrationsDir });
+        return await whyNotUndone(database, {
+            wish,
+            rules,
+            workingDirectory,
+            migrationsDir,
+            ...(0,defined_only/* definedOnly */.U)({ downDir }),
+        });
     }
     catch (error) {
         return problemsOf(error)[0].message;

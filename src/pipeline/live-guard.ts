@@ -100,9 +100,15 @@ export function liveGuard(
 
 async function obstacleOf(database: DatabaseWork): Promise<string | undefined> {
   const { rollback: wish, workingDirectory, database: rules } = database.settings;
-  const { migrationsDir } = rules;
+  const { migrationsDir, downDir } = rules;
   try {
-    return await whyNotUndone(database, { wish, rules, workingDirectory, migrationsDir });
+    return await whyNotUndone(database, {
+      wish,
+      rules,
+      workingDirectory,
+      migrationsDir,
+      ...definedOnly({ downDir }),
+    });
   } catch (error) {
     return problemsOf(error)[0]!.message;
   }

@@ -23,17 +23,12 @@ const DEADLINE = 5_000;
  */
 export async function whyNotUndone(
   access: DatabaseAccess,
-  {
-    wish,
-    rules,
-    workingDirectory,
-    migrationsDir,
-  }: Omit<DatabaseRollbackOrder, 'look' | 'again' | 'onKept' | 'how'>,
+  { wish, rules, ...where }: Omit<DatabaseRollbackOrder, 'look' | 'again' | 'onKept' | 'how'>,
 ): Promise<string | undefined> {
   const look = await readWhatToUndo(access, UNTOLD);
   const target = chooseTarget(look, wish);
   if (target.kind !== 'migrations') return target.kind === 'nothing' ? target.why : target.message;
-  const found = await findDowns(access, look, { workingDirectory, migrationsDir }, target.versions);
+  const found = await findDowns(access, look, where, target.versions);
   const without = found.find(({ down }) => down === undefined);
   if (without !== undefined) return `${without.version} has no down file`;
   const downs = await prepareDowns(access.log, found);
